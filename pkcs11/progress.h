@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One page shared by keeper (writer) and main (reader), so that main can name the
+ * PKCS#11 call in which a module hangs or dies. Nothing secret in it.
+ */
+#ifndef KW_PROGRESS_H
+#define KW_PROGRESS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct kw_progress {
+    _Atomic uint32_t call;  /* index for kw_progress_name(); 0 = none under way */
+    _Atomic uint32_t count; /* PKCS#11 calls made so far */
+};
+
+enum kw_p11_call {
+    KW_P11_NONE,
+    KW_P11_DLOPEN,
+    KW_P11_GetFunctionList,
+    KW_P11_Initialize,
+    KW_P11_GetSlotList,
+    KW_P11_GetTokenInfo,
+    KW_P11_GetMechanismInfo,
+    KW_P11_OpenSession,
+    KW_P11_Login,
+    KW_P11_GenerateKeyPair,
+    KW_P11_GetAttributeValue,
+    KW_P11_SetAttributeValue,
+    KW_P11_CopyObject,
+    KW_P11_WrapKey,
+    KW_P11_GenerateKey,
+    KW_P11_FindObjects,
+    KW_P11_SignInit,
+    KW_P11_Sign,
+    KW_P11_DestroyObject,
+    KW_P11_CloseSession,
+    KW_P11_Logout,
+    KW_P11_Finalize,
+    KW_P11_LIBP11, /* inside libp11's enumeration */
+    KW_P11_CALLS
+};
+
+/* "C_Sign"; "" for none. */
+const char *kw_progress_name(uint32_t call);
+
+/* The page of this process: mapped from KW_FD_PROGRESS, or a private one where
+ * there is none (tests). kw_progress_enter() returns the previous value for
+ * kw_progress_leave(). */
+struct kw_progress *kw_progress_map(int fd);
+uint32_t kw_progress_enter(enum kw_p11_call call);
+void kw_progress_leave(uint32_t previous);
+
+#endif

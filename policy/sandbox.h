@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fences around each role: seccomp (a reviewable table), Landlock, rlimits,
+ * no_new_privs, not dumpable. Each role calls kw_sandbox_begin() first thing in
+ * main() and kw_sandbox_lock() when its set-up is done.
+ */
+#ifndef KW_SANDBOX_H
+#define KW_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "src/err.h"
+#include "src/roles.h"
+
+struct kw_fences {
+    char stands[256];  /* what was put up, in words */
+    char missing[256]; /* what the kernel could not give, "" if nothing */
+};
+
+enum kw_sandbox_flag {
+    KW_SB_BEST_EFFORT = 1, /* a missing kernel feature is reported, not fatal */
+    KW_SB_NETWORK = 2,     /* keeper: the vendor module may use TCP ([token] network) */
+    KW_SB_STORE = 4,       /* keeper: the module must go on writing (storage = token) */
+};
+
+/* First thing in a role's main(): closes every descriptor the role does not own
+ * (roles.h), dumpable 0, no core, no_new_privs, rlimits, SIGPIPE ignored, SIGSYS
+ * handler that writes one record to KW_FD_VIOLATION and exits. For the keeper and
+ * the dialer also the coarse seccomp filter and the first Landlock layer, so that
+ * a vendor module and a resolver never run without them. KW_SANDBOX on error. */
+int kw_sandbox_begin(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err);
+
+/* After set-up: the exchanger's strict filter with an empty Landlock domain; for
+ * the keeper a read-only Landlock layer (unless KW_SB_STORE); for the dialer
+ * connect only. All threads (TSYNC). Adds to *f. KW_SANDBOX on error. */
+int kw_sandbox_lock(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err);
+
+/* What main hears about a violation. */
+struct kw_violation {
+    uint32_t nr;   /* syscall number */
+    uint32_t arch; /* AUDIT_ARCH_* */
+    uint64_t args[6];
+};
+
+/* Reads a record from the violation pipe if there is one. */
+bool kw_violation_read(int fd, struct kw_violation *v);
+
+/* "openat" for a number of the native architecture, else "syscall 999 of arch x". */
+void kw_violation_name(const struct kw_violation *v, char *out, size_t size);
+
+/* Prints the table: per role each syscall, its argument limits, the answer. */
+void kw_sandbox_print(FILE *out, bool json);
+
+/* Runs inside a role's program started with the argument --selftest=NAME: takes the
+ * role's whole sandbox, tries the forbidden (or allowed) thing NAME with bad
+ * descriptors and pointers so that nothing happens, and exits with what came of it.
+ * Never returns. */
+void kw_selftest_attempt(enum kw_role role, const char *name) __attribute__((noreturn));
+
+#endif

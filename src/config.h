@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration: INI by libinih, strict (an unknown section or key, a
+ * duplicate, or a bad value is an error with file and line), overridden by
+ * KEYWARD_SECTION_KEY in the environment for every key that carries no secret.
+ * One table in config.c lists every key with its kind, bounds and help text;
+ * keyward.ini(5), `keyward --help config` and the parser all come from it.
+ */
+#ifndef KW_CONFIG_H
+#define KW_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "messages.h"
+#include "pkcs11/uri.h"
+
+#define KW_CLAIM_RULES 32
+
+struct kw_claim_rule {
+    char claim[128];   /* name of a top-level claim, or a/b for a nested one */
+    char values[2048]; /* patterns separated by spaces; * and ? as in glob */
+    unsigned line;
+};
+
+struct kw_config {
+    char path[1024]; /* the file that was read, "" if none */
+
+    /* [token] */
+    struct kw_uri token_uri;
+    bool token_set;          /* a URI was given */
+    char token_args[512];    /* args: CK_C_INITIALIZE_ARGS.pReserved */
+    char token_env[1024];    /* env: names of variables that the module may see */
+    uint32_t token_sessions; /* sessions, default 4 */
+    bool token_network;      /* network = allow | deny */
+    char pin_source[1024];   /* pin_source: fd:N | file:/path | credential:NAME | prompt | protected;
+                                overrides the URI's pin-source */
+
+    /* [source] */
+    char source_type[32]; /* auto file env stdin command github token... */
+    char source_name[128];
+    char source_path[1024];
+    char source_command[1024];
+    char source_url[2048];
+    char source_audience[512];
+
+    /* [oci NAME]: the one chosen by --profile, else "default", else the only one */
+    char profile[65];
+    bool oci_set;
+    char domain_url[512];
+    char client_id[256];
+    char client_secret_source[1024]; /* file:/path | fd:N | credential:NAME */
+    enum kw_client_auth client_auth; /* client_auth = basic | assertion | signature */
+    struct kw_uri client_key;        /* object= and/or id= */
+    bool client_key_set;
+    char client_key_id[512];  /* keyId of the API key: tenancy/user/fingerprint */
+    char client_key_kid[256]; /* certificate alias for assertions */
+    char region[64];
+    char tenancy[256];
+    enum kw_requested requested;
+    char res_type[256];
+    uint32_t rpst_exp;
+
+    /* [policy NAME]: the one of the profile's name, if there is one */
+    bool policy_set;
+    char issuer[512];
+    char audience[512];
+    struct kw_claim_rule rules[KW_CLAIM_RULES];
+    size_t n_rules;
+    char sign_host[KW_LINES / 4]; /* default *.oraclecloud.com */
+    char sign_method[256];        /* default: GET HEAD POST PUT PATCH DELETE */
+    char sign_path[KW_LINES / 4]; /* default: any */
+    uint32_t sign_per_minute;
+    uint32_t sign_max_count;
+    char dial[KW_LINES / 4]; /* default: what the profile needs */
+
+    /* [tls] [dial] [audit] [key] [sandbox] */
+    char ca_file[1024];
+    char resolve[KW_LINES / 4];
+    char proxy[512];
+    uint32_t timeout_s; /* default 30 */
+    char audit_file[1024];
+    char audit_key[65]; /* label of a token key that signs the head */
+    uint32_t key_bits;  /* default 2048 */
+    bool key_stored;    /* storage = token */
+    uint32_t key_accept; /* enum kw_accept, or'ed */
+    bool best_effort;   /* require = best-effort */
+
+    /* A client secret given inside a runtimeConfig.ini (--from), else NULL. */
+    struct kw_secret *client_secret;
+    /* The subject token given inside a runtimeConfig.ini (--from), else NULL. */
+    struct kw_secret *subject;
+};
+
+/* Finds and reads the configuration. path: --config, or NULL for the search
+ * ($KEYWARD_CONFIG, ~/.config/keyward/keyward.ini, /etc/keyward/keyward.ini; never
+ * the working directory). profile: --profile, or NULL. A file that was named and
+ * isn't there is an error; none found by searching is not. KW_USAGE on error. */
+int kw_config_load(struct kw_config *c, const char *path, const char *profile, struct kw_err *err);
+
+/* Reads the Python scripts' runtimeConfig.ini over *c (facts: iam_guid is the
+ * domain's base URL): domain_url, client_id, client secret, subject token. */
+int kw_config_from(struct kw_config *c, const char *path, struct kw_err *err);
+
+/* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
+int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);
+
+void kw_config_free(struct kw_config *c);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files and descriptors: whole reads with a bound, atomic writes.
+ */
+#ifndef KW_IO_H
+#define KW_IO_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "err.h"
+
+/* Reads path to its end; more than b->max bytes is an error of `code`. */
+int kw_read_file(const char *path, struct kw_buf *b, enum kw_exit code, struct kw_err *err);
+
+/* Reads fd to its end into b (same bound); `what` names it in errors. */
+int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, struct kw_err *err);
+
+/* Writes all n bytes, retrying EINTR and short writes. -1 with errno on failure. */
+int kw_write_all(int fd, const void *bytes, size_t n);
+
+/* A file that appears whole or not at all: kw_atomic_open() makes a temporary file
+ * beside path with the mode, kw_atomic_commit() fsyncs and renames it,
+ * kw_atomic_abort() removes it. */
+struct kw_atomic {
+    int fd;
+    char tmp[4096], path[4096];
+};
+int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err);
+int kw_atomic_commit(struct kw_atomic *a, struct kw_err *err);
+void kw_atomic_abort(struct kw_atomic *a);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bodies of the messages in roles.h, as structs with fixed bounds, and one
+ * table-driven codec for all of them. Strings are NUL-terminated, at most size-1
+ * bytes, without control characters except where a field says "lines". Binary
+ * fields are views into the received buffer. Secrets are struct kw_secret.
+ */
+#ifndef KW_MESSAGES_H
+#define KW_MESSAGES_H
+
+#include <stdint.h>
+
+#include "ipc.h"
+#include "secret.h"
+
+enum { KW_HOST = 256, KW_TARGET = 8192, KW_LINES = 16384, KW_TOKEN_MAX = 32768, KW_SPKI_MAX = 1024 };
+
+struct kw_m_error { /* KW_MSG_ERROR */
+    uint32_t code;  /* enum kw_exit */
+    char text[KW_ERR_TEXT];
+};
+
+enum kw_purpose {     /* what the keeper is started for */
+    KW_FOR_SESSION,   /* a fresh session key */
+    KW_FOR_STORED,    /* the stored session key .stored_id (storage = token) */
+    KW_FOR_LIST,      /* `keys` */
+    KW_FOR_PROBE,     /* `doctor`: as SESSION, then destroy at once */
+};
+enum kw_pin_source {
+    KW_PIN_NONE,   /* protected authentication path: C_Login with a NULL PIN */
+    KW_PIN_FD,     /* KW_FD_PIN */
+    KW_PIN_FILE,   /* .pin_path: regular file, owner the caller or root, mode 0600 or less */
+    KW_PIN_PROMPT, /* the keeper opens /dev/tty and asks */
+};
+enum kw_accept { /* weaknesses the user named in [key] accept */
+    KW_ACCEPT_EXTRACTABLE = 1, /* the token gives the twin's private part out */
+    KW_ACCEPT_MODIFIABLE = 2,  /* attributes can be changed afterwards */
+    KW_ACCEPT_NOT_LOCAL = 4,   /* CKA_LOCAL reads false on a generated key (NSS) */
+    KW_ACCEPT_PUBLIC = 8,      /* CKA_PRIVATE reads false */
+};
+
+struct kw_m_keeper_start { /* KW_KM_START */
+    uint32_t purpose;      /* enum kw_purpose */
+    uint32_t verbosity;
+    uint32_t best_effort; /* [sandbox] require = best-effort */
+    uint32_t network;     /* [token] network = allow: a vendor module that speaks TCP */
+    char module[1024];    /* absolute path */
+    char module_args[512]; /* CK_C_INITIALIZE_ARGS.pReserved (NSS), "" for none */
+    char label[33], manufacturer[33], serial[17], model[17]; /* of the token, "" = any */
+    uint32_t pin_source; /* enum kw_pin_source */
+    char pin_path[1024];
+    uint32_t bits;         /* 2048, 3072, 4096 */
+    uint32_t token_object; /* [key] storage = token */
+    uint32_t accept;       /* enum kw_accept, or'ed */
+    uint32_t sessions;     /* sessions that sign in parallel, 1..64 */
+    char stored_id[65];    /* CKA_ID in hex of the stored session key */
+    char client_label[65]; /* CKA_LABEL of the client key (client_auth = signature | assertion) */
+    char client_id_hex[65]; /* CKA_ID of the same, in hex */
+    char client_host[KW_HOST]; /* the only host the client key may sign for */
+    char client_target[1024];  /* the only request target it may sign for */
+    char client_name[256];     /* iss and sub of assertions */
+    char client_kid[256];      /* kid of assertions: the certificate alias */
+    char audit_label[65];      /* CKA_LABEL of the key that signs the audit head ("": session key) */
+    char profile[65];
+    char sign_host[KW_LINES / 4]; /* [policy] sign.host: patterns separated by spaces */
+    char sign_method[256];
+    char sign_path[KW_LINES / 4];
+    uint32_t per_minute; /* 0 = no budget */
+    uint32_t max_count;  /* signatures per session, 0 = no budget */
+    char caller[128];    /* who asked, for the audit: "uid 1000 pid 4711 request" */
+};
+
+struct kw_m_keeper_ready { /* KW_KM_READY */
+    char label[33], manufacturer[33], serial[17], model[17];
+    char fences[256];   /* what stands, e.g. "seccomp landlock(abi 7: fs,net,scope) ..." */
+    char missing[256];  /* what does not, "" if all */
+    char mechanism[64]; /* CKM_SHA256_RSA_PKCS or CKM_RSA_PKCS */
+    char secrets[32];   /* kw_secret_kind() */
+    uint32_t min_bits, max_bits;
+};
+
+struct kw_m_key {         /* KW_KM_KEY */
+    uint32_t rung;        /* 1..4 of the template ladder */
+    char id[65];          /* CKA_ID, hex */
+    char attributes[512]; /* as read back: "PRIVATE=1 SENSITIVE=1 EXTRACTABLE=0 ..." */
+    struct kw_view spki;  /* DER SubjectPublicKeyInfo, <= KW_SPKI_MAX */
+};
+
+struct kw_m_verdict {    /* KW_KM_VERDICT */
+    uint32_t weaknesses; /* enum kw_accept, or'ed; 0 = nothing came out */
+    char text[512];      /* what was tried and what came back, in words */
+};
+
+struct kw_m_keeper_session { /* KW_KM_SESSION */
+    uint64_t not_after;      /* seconds since the epoch */
+    char principal[256];     /* for the audit */
+    char claims[1024];       /* claims that decided, for the audit: "sub=... ref=..." */
+};
+
+enum kw_sign_key { KW_SIGN_SESSION, KW_SIGN_CLIENT };
+
+struct kw_m_sign {      /* KW_KM_SIGN, KW_S_SIGN */
+    uint32_t key;       /* enum kw_sign_key */
+    char method[16];    /* upper case */
+    char host[KW_HOST]; /* host[:port] as in the Host header */
+    char target[KW_TARGET]; /* path and query exactly as on the wire */
+    char headers[KW_LINES]; /* lines "name: value\n" in signing order; the pseudo
+                               header is the line "(request-target)\n", host "host\n" */
+};
+struct kw_m_signed { /* KW_KM_SIGNED, KW_S_SIGNED */
+    struct kw_view signature; /* <= 512 bytes, RSASSA-PKCS1-v1_5 with SHA-256 */
+};
+struct kw_m_assert { /* KW_S_ASSERT */
+    char audience[512];
+};
+struct kw_m_asserted { /* KW_S_ASSERTED */
+    struct kw_secret *jwt;
+};
+struct kw_m_destroy { /* KW_KM_DESTROY */
+    char id[65];
+};
+struct kw_m_list_item { /* KW_KM_LIST_ITEM */
+    char id[65];
+    char label[65];
+    uint32_t bits;
+    char attributes[512];
+};
+struct kw_m_closed { /* KW_KM_CLOSED */
+    uint32_t signatures, refusals;
+    uint32_t destroyed; /* 1: the key is gone; 0: it stays (storage = token) */
+};
+
+struct kw_m_exchanger_start { /* KW_XM_START */
+    uint32_t verbosity, best_effort;
+    uint32_t timeout_ms;  /* [dial] timeout: all work on one call */
+    char ca_file[1024];   /* [tls] ca_file, added to the system's roots; "" for none */
+};
+struct kw_m_ready { /* KW_XM_READY, KW_DM_READY */
+    char fences[256], missing[256];
+    char secrets[32];
+};
+struct kw_m_fetch { /* KW_XM_FETCH */
+    char url[2048];
+    char field[64];           /* JSON member holding the token: "value" at GitHub */
+    struct kw_secret *bearer; /* Authorization: Bearer ..., empty for none */
+};
+struct kw_m_fetched { /* KW_XM_FETCHED */
+    struct kw_secret *token;
+};
+enum kw_client_auth { KW_AUTH_BASIC, KW_AUTH_SIGNATURE, KW_AUTH_ASSERTION };
+enum kw_requested { KW_UPST, KW_RPST };
+
+struct kw_m_exchange {  /* KW_XM_EXCHANGE */
+    char domain_url[512]; /* https://host[:port], no path */
+    uint32_t auth;        /* enum kw_client_auth */
+    char client_id[256];
+    char client_key_id[512]; /* keyId for KW_AUTH_SIGNATURE: tenancy/user/fingerprint */
+    uint32_t requested;      /* enum kw_requested */
+    char res_type[256];
+    uint32_t rpst_exp; /* seconds, 0 = absent */
+    struct kw_secret *client_secret;
+};
+struct kw_m_go { /* KW_XM_GO */
+    struct kw_view spki;
+    struct kw_secret *subject;
+};
+struct kw_m_token { /* KW_XM_TOKEN */
+    char correlation[256]; /* x-oracle-dms-ecid or opc-request-id, "" if none */
+    struct kw_secret *token;
+};
+struct kw_m_session { /* KW_XM_SESSION */
+    struct kw_secret *token;
+};
+struct kw_m_call { /* KW_XM_CALL; descriptors: body to send (read end), body received (write end) */
+    char method[16];
+    char url[KW_TARGET];
+    char headers[KW_LINES]; /* the caller's own, lines "name: value\n" */
+    uint64_t body_len;      /* bytes that the first descriptor will give */
+    uint32_t has_body;
+    char body_sha256[64]; /* standard base64; set when the body is to be signed */
+};
+struct kw_m_head { /* KW_XM_HEAD */
+    uint32_t status;
+    char headers[KW_LINES]; /* the answer's, lines "name: value\n", names in lower case */
+};
+struct kw_m_end { /* KW_XM_END */
+    uint64_t body_len;
+};
+struct kw_m_dialer_start { /* KW_DM_START */
+    uint32_t verbosity, best_effort;
+    uint32_t timeout_ms;
+    char dial[KW_LINES / 4];    /* host-pattern:port separated by spaces */
+    char resolve[KW_LINES / 4]; /* host:port:address:port separated by spaces */
+    char proxy[512];            /* http://host:port, "" for none */
+};
+struct kw_m_dial { /* KW_D_DIAL */
+    char host[KW_HOST];
+    uint32_t port;
+    uint32_t timeout_ms;
+};
+struct kw_m_dialed { /* KW_D_DIALED; one descriptor */
+    char address[64]; /* what it was connected to, for -v */
+};
+struct kw_m_empty { /* all messages without a body */
+    char none;
+};
+
+/* Encodes *m (the struct of `type`) into b. False if a field is over its bound or
+ * a string holds what it must not. */
+bool kw_msg_put(struct kw_buf *b, enum kw_msg type, const void *m);
+
+/* Decodes in->body into *m (zeroed first, the struct of in->type). False on any
+ * excess, lack, or illegal byte; then nothing needs to be freed. On success
+ * secrets in *m are the caller's: kw_msg_free(). Views live as long as in->body. */
+bool kw_msg_get(struct kw_buf *b, enum kw_msg type, void *m);
+void kw_msg_free(enum kw_msg type, void *m);
+
+/* sizeof the struct of `type`; 0 for an unknown type. */
+size_t kw_msg_size(enum kw_msg type);
+
+/* Whether `type` may go over `chan` from `sender` in `state`, and if so the state
+ * after it and the limits. Used by ipc.c and the fuzz targets. */
+bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
+                  unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds);
+
+/* One call for the usual case: encode and send / receive, demand, decode. The
+ * receiver turns KW_MSG_ERROR into *err with its code. */
+int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *fds, unsigned nfds,
+                int timeout_ms, struct kw_err *err);
+int kw_msg_expect(struct kw_chan *c, enum kw_msg type, void *m, struct kw_in *in, int timeout_ms,
+                  struct kw_err *err);
+
+/* Sends KW_MSG_ERROR with err's code and text; failures are ignored (the peer
+ * will see the end of file). */
+void kw_msg_send_error(struct kw_chan *c, const struct kw_err *err);
+
+#endif

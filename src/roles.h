@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The architecture on a page: who there is, what they hold, who may say what to
+ * whom, and when.
+ *
+ *                    terminal, configuration, files the user named
+ *                                       |
+ *                                     main ------------------------+
+ *                     CHAN_KEEPER    /    \    CHAN_EXCHANGER      | CHAN_DIALER
+ *                                   /      \                       |
+ *   PKCS#11 module, PIN, ---- keeper       exchanger ---------- dialer ---- DNS, TCP
+ *   session key, audit log          \      /          CHAN_DIAL   (connect, then the
+ *                                    ------                        descriptor is handed over)
+ *                                   CHAN_SIGN
+ *
+ * Each role is a program of its own (keyward, keyward-keeper, keyward-exchanger,
+ * keyward-dialer), started by fork and exec: every address space is fresh,
+ * re-randomised, and links only the libraries that its job needs. A role finds
+ * its descriptors at the fixed numbers below and closes everything else first.
+ */
+#ifndef KW_ROLES_H
+#define KW_ROLES_H
+
+#include <stdint.h>
+
+enum kw_role {
+    KW_ROLE_MAIN,      /* parses, opens what the user named, spawns, waits, prints; judges claims */
+    KW_ROLE_KEEPER,    /* the PKCS#11 module, the PIN for one login, the keys, the signing policy */
+    KW_ROLE_EXCHANGER, /* TLS, HTTP, JSON: the subject token and what the cloud answered */
+    KW_ROLE_DIALER,    /* resolves and connects to host:port pairs that the dial policy allows */
+    KW_ROLES
+};
+
+enum kw_channel {
+    KW_CHAN_KEEPER,    /* main <-> keeper: control */
+    KW_CHAN_EXCHANGER, /* main <-> exchanger: control */
+    KW_CHAN_DIALER,    /* main <-> dialer: control */
+    KW_CHAN_SIGN,      /* exchanger <-> keeper: signatures */
+    KW_CHAN_DIAL,      /* exchanger <-> dialer: connected descriptors */
+    KW_CHANNELS
+};
+
+/* The descriptors a role starts with; any other is closed before main() works. */
+enum kw_fd {
+    KW_FD_CTL = 3,       /* all: channel to main */
+    KW_FD_VIOLATION = 4, /* all: write end of the pipe for sandbox violation records */
+    KW_FD_PEER = 5,      /* keeper: CHAN_SIGN; exchanger: CHAN_SIGN; dialer: CHAN_DIAL */
+    KW_FD_DIAL = 6,      /* exchanger: CHAN_DIAL */
+    KW_FD_PROGRESS = 6,  /* keeper: one shared page: which PKCS#11 call is under way */
+    KW_FD_AUDIT = 7,     /* keeper: the audit log, O_RDWR | O_APPEND (absent: no log) */
+    KW_FD_PIN = 8,       /* keeper: where the PIN is read from (absent: other source) */
+    KW_FD_END = 9
+};
+
+/* Every message. Names say who sends: KM = keeper's control channel, XM =
+ * exchanger's, DM = dialer's, S = CHAN_SIGN, D = CHAN_DIAL. The table in
+ * messages.c gives each its channel, sender, maximum size, whether it carries
+ * descriptors, the states in which it is legal and the state it leads to. */
+enum kw_msg {
+    KW_MSG_NONE,
+    /* any role -> main, any channel -> asker: what failed, with its exit code */
+    KW_MSG_ERROR,
+
+    /* main -> keeper */
+    KW_KM_START,   /* configuration: load the module, find the token, log in, do .purpose */
+    KW_KM_SESSION, /* the session is good: sign for it until not_after */
+    KW_KM_SIGN,    /* sign one request (same body as KW_S_SIGN) */
+    KW_KM_DESTROY, /* `keys --prune`: destroy one key that keyward left in the token */
+    KW_KM_CLOSE,   /* destroy the session key, end the audit, exit */
+    /* keeper -> main */
+    KW_KM_READY,     /* token found, logged in, fences up */
+    KW_KM_KEY,       /* the session key: public half, rung, mechanism, attributes as read back */
+    KW_KM_VERDICT,   /* what the extraction self-test on the twin found */
+    KW_KM_OK,        /* done (SESSION, DESTROY) */
+    KW_KM_SIGNED,    /* the signature */
+    KW_KM_LIST_ITEM, /* one key for `keys` */
+    KW_KM_LIST_END,
+    KW_KM_CLOSED, /* key destroyed, counts */
+
+    /* main -> exchanger */
+    KW_XM_START,    /* CA file, timeouts: load roots, initialise TLS, lock */
+    KW_XM_FETCH,    /* get a subject token from a URL (GitHub's request endpoint) */
+    KW_XM_EXCHANGE, /* connect and shake hands with the token endpoint, then wait for GO */
+    KW_XM_GO,       /* subject token and public key: send the exchange */
+    KW_XM_SESSION,  /* use this stored session token */
+    KW_XM_CALL,     /* one signed API call; carries two pipes: body in, body out */
+    KW_XM_CLOSE,
+    /* exchanger -> main */
+    KW_XM_READY,   /* fences up */
+    KW_XM_FETCHED, /* the subject token */
+    KW_XM_TOKEN,   /* the session token that the cloud issued, correlation id */
+    KW_XM_HEAD,    /* status and headers of the answer */
+    KW_XM_END,     /* the answer is complete */
+
+    /* main -> dialer, dialer -> main */
+    KW_DM_START, /* dial policy, resolve overrides, proxy */
+    KW_DM_READY, /* fences up */
+    KW_DM_CLOSE,
+
+    /* exchanger -> keeper, keeper -> exchanger */
+    KW_S_SIGN,     /* sign one request with the session key or the client key */
+    KW_S_ASSERT,   /* build and sign a client assertion (JWT) with the client key */
+    KW_S_SIGNED,   /* the signature */
+    KW_S_ASSERTED, /* the whole JWT */
+
+    /* exchanger -> dialer, dialer -> exchanger */
+    KW_D_DIAL,   /* host and port */
+    KW_D_DIALED, /* carries the connected descriptor */
+
+    KW_MSGS
+};
+
+const char *kw_role_name(enum kw_role role);       /* "keeper" */
+const char *kw_channel_name(enum kw_channel chan); /* "main-keeper" */
+const char *kw_msg_name(enum kw_msg msg);          /* "KM_START" */
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * main's side of the other roles: start them with only their descriptors, talk to
+ * them, and tell truthfully how one ended.
+ */
+#ifndef KW_SPAWN_H
+#define KW_SPAWN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc.h"
+#include "messages.h"
+
+struct kw_progress; /* the keeper's shared page: pkcs11/progress.h */
+
+struct kw_child {
+    enum kw_role role;
+    pid_t pid; /* 0: not running */
+    struct kw_chan ctl;
+    int violation_fd;
+    const struct kw_progress *progress; /* keeper only */
+    char module[1024];                  /* keeper only, for messages */
+};
+
+struct kw_crew {
+    struct kw_child keeper, exchanger, dialer;
+};
+
+/* Starts the roles whose bit (1 << enum kw_role) is set, connected to each other.
+ * audit_fd and pin_fd may be -1; env lists names of variables that the keeper may
+ * see besides the usual ones (SOFTHSM2_CONF, P11_KIT_*, TPM2_PKCS11_*, ...). */
+int kw_crew_start(struct kw_crew *crew, unsigned roles, int audit_fd, int pin_fd, const char *env,
+                  struct kw_err *err);
+
+/* Waits for one message of `type` from the child and decodes it into m; `in` keeps
+ * the body for views. If instead the child reports an error, dies, breaks its
+ * sandbox or is silent until deadline_ms (kw_now_ms() clock), *err says so: for the
+ * keeper with the PKCS#11 call under way, for a violation with the syscall's name
+ * (KW_SANDBOX). A child that was silent is killed. */
+int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in *in,
+                    int64_t deadline_ms, struct kw_err *err);
+
+int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
+                  unsigned nfds, struct kw_err *err);
+
+/* Ends all: closes channels, gives them a second, then SIGKILL; reaps. */
+void kw_crew_end(struct kw_crew *crew);
+
+#endif

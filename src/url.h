@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Strict https URLs (RFC 3986): what we call, dial and sign. User info, fragments,
+ * other schemes, backslashes, spaces, control and non-ASCII bytes, bad
+ * percent-encodings, empty hosts, IP literals with zones and ports out of range are
+ * errors; nothing is normalised away: the target is sent and signed as it stands
+ * ("/" where the path is empty), except that a `~` given as %7E becomes `~`.
+ */
+#ifndef KW_URL_H
+#define KW_URL_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "messages.h"
+
+struct kw_url {
+    char host[KW_HOST];     /* lower case, no port; IPv6 without brackets */
+    char authority[KW_HOST]; /* the Host header: host[:port], port only if not 443 */
+    uint16_t port;
+    char target[KW_TARGET]; /* path and query */
+};
+
+/* Parses text; `what` names it in the error, which carries `code`. */
+int kw_url_parse(const char *text, const char *what, enum kw_exit code, struct kw_url *ret,
+                 struct kw_err *err);
+
+/* Appends text percent-encoded for a query or form value (unreserved kept, RFC 3986
+ * section 2.3). */
+void kw_pct_put(struct kw_buf *b, const void *text, size_t n);
+
+#endif
