@@ -40,6 +40,10 @@ void kw_put_fmt(struct kw_buf *b, const char *fmt, ...) __attribute__((format(pr
 
 uint32_t kw_get_u32(struct kw_buf *b);
 uint64_t kw_get_u64(struct kw_buf *b);
+/* Makes room for n bytes after what is written and returns where they go (the caller
+ * then adds to len); NULL and bad if they don't fit. */
+unsigned char *kw_buf_room(struct kw_buf *b, size_t n);
+
 /* A view of a u32-prefixed field of at most max bytes; empty and bad if not so. */
 struct kw_view kw_get_blob(struct kw_buf *b, size_t max);
 

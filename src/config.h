@@ -35,8 +35,8 @@ struct kw_config {
     char token_env[1024];    /* env: names of variables that the module may see */
     uint32_t token_sessions; /* sessions, default 4 */
     bool token_network;      /* network = allow | deny */
-    char pin_source[1024];   /* pin_source: fd:N | file:/path | credential:NAME | prompt | protected;
-                                overrides the URI's pin-source */
+    char pin_source[1024]; /* pin_source: fd:N | file:/path | credential:NAME | prompt | protected;
+                              overrides the URI's pin-source */
 
     /* [source] */
     char source_type[32]; /* auto file env stdin command github token... */
@@ -82,11 +82,11 @@ struct kw_config {
     char proxy[512];
     uint32_t timeout_s; /* default 30 */
     char audit_file[1024];
-    char audit_key[65]; /* label of a token key that signs the head */
-    uint32_t key_bits;  /* default 2048 */
-    bool key_stored;    /* storage = token */
+    char audit_key[65];  /* label of a token key that signs the head */
+    uint32_t key_bits;   /* default 2048 */
+    bool key_stored;     /* storage = token */
     uint32_t key_accept; /* enum kw_accept, or'ed */
-    bool best_effort;   /* require = best-effort */
+    bool best_effort;    /* require = best-effort */
 
     /* A client secret given inside a runtimeConfig.ini (--from), else NULL. */
     struct kw_secret *client_secret;

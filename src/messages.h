@@ -13,18 +13,24 @@
 #include "ipc.h"
 #include "secret.h"
 
-enum { KW_HOST = 256, KW_TARGET = 8192, KW_LINES = 16384, KW_TOKEN_MAX = 32768, KW_SPKI_MAX = 1024 };
+enum {
+    KW_HOST = 256,
+    KW_TARGET = 8192,
+    KW_LINES = 16384,
+    KW_TOKEN_MAX = 32768,
+    KW_SPKI_MAX = 1024
+};
 
 struct kw_m_error { /* KW_MSG_ERROR */
     uint32_t code;  /* enum kw_exit */
     char text[KW_ERR_TEXT];
 };
 
-enum kw_purpose {     /* what the keeper is started for */
-    KW_FOR_SESSION,   /* a fresh session key */
-    KW_FOR_STORED,    /* the stored session key .stored_id (storage = token) */
-    KW_FOR_LIST,      /* `keys` */
-    KW_FOR_PROBE,     /* `doctor`: as SESSION, then destroy at once */
+enum kw_purpose {                 /* what the keeper is started for */
+                  KW_FOR_SESSION, /* a fresh session key */
+                  KW_FOR_STORED,  /* the stored session key .stored_id (storage = token) */
+                  KW_FOR_LIST,    /* `keys` */
+                  KW_FOR_PROBE,   /* `doctor`: as SESSION, then destroy at once */
 };
 enum kw_pin_source {
     KW_PIN_NONE,   /* protected authentication path: C_Login with a NULL PIN */
@@ -32,35 +38,35 @@ enum kw_pin_source {
     KW_PIN_FILE,   /* .pin_path: regular file, owner the caller or root, mode 0600 or less */
     KW_PIN_PROMPT, /* the keeper opens /dev/tty and asks */
 };
-enum kw_accept { /* weaknesses the user named in [key] accept */
-    KW_ACCEPT_EXTRACTABLE = 1, /* the token gives the twin's private part out */
-    KW_ACCEPT_MODIFIABLE = 2,  /* attributes can be changed afterwards */
-    KW_ACCEPT_NOT_LOCAL = 4,   /* CKA_LOCAL reads false on a generated key (NSS) */
-    KW_ACCEPT_PUBLIC = 8,      /* CKA_PRIVATE reads false */
+enum kw_accept {                            /* weaknesses the user named in [key] accept */
+                 KW_ACCEPT_EXTRACTABLE = 1, /* the token gives the twin's private part out */
+                 KW_ACCEPT_MODIFIABLE = 2,  /* attributes can be changed afterwards */
+                 KW_ACCEPT_NOT_LOCAL = 4,   /* CKA_LOCAL reads false on a generated key (NSS) */
+                 KW_ACCEPT_PUBLIC = 8,      /* CKA_PRIVATE reads false */
 };
 
 struct kw_m_keeper_start { /* KW_KM_START */
     uint32_t purpose;      /* enum kw_purpose */
     uint32_t verbosity;
-    uint32_t best_effort; /* [sandbox] require = best-effort */
-    uint32_t network;     /* [token] network = allow: a vendor module that speaks TCP */
-    char module[1024];    /* absolute path */
+    uint32_t best_effort;  /* [sandbox] require = best-effort */
+    uint32_t network;      /* [token] network = allow: a vendor module that speaks TCP */
+    char module[1024];     /* absolute path */
     char module_args[512]; /* CK_C_INITIALIZE_ARGS.pReserved (NSS), "" for none */
     char label[33], manufacturer[33], serial[17], model[17]; /* of the token, "" = any */
-    uint32_t pin_source; /* enum kw_pin_source */
+    uint32_t pin_source;                                     /* enum kw_pin_source */
     char pin_path[1024];
-    uint32_t bits;         /* 2048, 3072, 4096 */
-    uint32_t token_object; /* [key] storage = token */
-    uint32_t accept;       /* enum kw_accept, or'ed */
-    uint32_t sessions;     /* sessions that sign in parallel, 1..64 */
-    char stored_id[65];    /* CKA_ID in hex of the stored session key */
-    char client_label[65]; /* CKA_LABEL of the client key (client_auth = signature | assertion) */
+    uint32_t bits;          /* 2048, 3072, 4096 */
+    uint32_t token_object;  /* [key] storage = token */
+    uint32_t accept;        /* enum kw_accept, or'ed */
+    uint32_t sessions;      /* sessions that sign in parallel, 1..64 */
+    char stored_id[65];     /* CKA_ID in hex of the stored session key */
+    char client_label[65];  /* CKA_LABEL of the client key (client_auth = signature | assertion) */
     char client_id_hex[65]; /* CKA_ID of the same, in hex */
     char client_host[KW_HOST]; /* the only host the client key may sign for */
     char client_target[1024];  /* the only request target it may sign for */
     char client_name[256];     /* iss and sub of assertions */
     char client_kid[256];      /* kid of assertions: the certificate alias */
-    char audit_label[65];      /* CKA_LABEL of the key that signs the audit head ("": session key) */
+    char audit_label[65]; /* CKA_LABEL of the key that signs the audit head ("": session key) */
     char profile[65];
     char sign_host[KW_LINES / 4]; /* [policy] sign.host: patterns separated by spaces */
     char sign_method[256];
@@ -99,15 +105,15 @@ struct kw_m_keeper_session { /* KW_KM_SESSION */
 
 enum kw_sign_key { KW_SIGN_SESSION, KW_SIGN_CLIENT };
 
-struct kw_m_sign {      /* KW_KM_SIGN, KW_S_SIGN */
-    uint32_t key;       /* enum kw_sign_key */
-    char method[16];    /* upper case */
-    char host[KW_HOST]; /* host[:port] as in the Host header */
+struct kw_m_sign {          /* KW_KM_SIGN, KW_S_SIGN */
+    uint32_t key;           /* enum kw_sign_key */
+    char method[16];        /* upper case */
+    char host[KW_HOST];     /* host[:port] as in the Host header */
     char target[KW_TARGET]; /* path and query exactly as on the wire */
     char headers[KW_LINES]; /* lines "name: value\n" in signing order; the pseudo
                                header is the line "(request-target)\n", host "host\n" */
 };
-struct kw_m_signed { /* KW_KM_SIGNED, KW_S_SIGNED */
+struct kw_m_signed {          /* KW_KM_SIGNED, KW_S_SIGNED */
     struct kw_view signature; /* <= 512 bytes, RSASSA-PKCS1-v1_5 with SHA-256 */
 };
 struct kw_m_assert { /* KW_S_ASSERT */
@@ -132,8 +138,8 @@ struct kw_m_closed { /* KW_KM_CLOSED */
 
 struct kw_m_exchanger_start { /* KW_XM_START */
     uint32_t verbosity, best_effort;
-    uint32_t timeout_ms;  /* [dial] timeout: all work on one call */
-    char ca_file[1024];   /* [tls] ca_file, added to the system's roots; "" for none */
+    uint32_t timeout_ms; /* [dial] timeout: all work on one call */
+    char ca_file[1024];  /* [tls] ca_file, added to the system's roots; "" for none */
 };
 struct kw_m_ready { /* KW_XM_READY, KW_DM_READY */
     char fences[256], missing[256];
@@ -150,7 +156,7 @@ struct kw_m_fetched { /* KW_XM_FETCHED */
 enum kw_client_auth { KW_AUTH_BASIC, KW_AUTH_SIGNATURE, KW_AUTH_ASSERTION };
 enum kw_requested { KW_UPST, KW_RPST };
 
-struct kw_m_exchange {  /* KW_XM_EXCHANGE */
+struct kw_m_exchange {    /* KW_XM_EXCHANGE */
     char domain_url[512]; /* https://host[:port], no path */
     uint32_t auth;        /* enum kw_client_auth */
     char client_id[256];
@@ -164,7 +170,7 @@ struct kw_m_go { /* KW_XM_GO */
     struct kw_view spki;
     struct kw_secret *subject;
 };
-struct kw_m_token { /* KW_XM_TOKEN */
+struct kw_m_token {        /* KW_XM_TOKEN */
     char correlation[256]; /* x-oracle-dms-ecid or opc-request-id, "" if none */
     struct kw_secret *token;
 };
@@ -198,7 +204,7 @@ struct kw_m_dial { /* KW_D_DIAL */
     uint32_t port;
     uint32_t timeout_ms;
 };
-struct kw_m_dialed { /* KW_D_DIALED; one descriptor */
+struct kw_m_dialed {  /* KW_D_DIALED; one descriptor */
     char address[64]; /* what it was connected to, for -v */
 };
 struct kw_m_empty { /* all messages without a body */

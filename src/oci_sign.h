@@ -15,14 +15,14 @@
 
 /* What a request will carry, for kw_oci_header_lines(). */
 struct kw_oci_request {
-    const char *method;       /* upper case */
-    const char *host;         /* Host header */
-    const char *target;       /* path and query */
-    const char *headers;      /* the caller's own lines; content-type, date, x-date count */
+    const char *method;  /* upper case */
+    const char *host;    /* Host header */
+    const char *target;  /* path and query */
+    const char *headers; /* the caller's own lines; content-type, date, x-date count */
     bool has_body;
     uint64_t body_len;
-    const char *body_sha256;  /* standard base64; of the empty string if no body */
-    int64_t now;              /* seconds since the epoch */
+    const char *body_sha256; /* standard base64; of the empty string if no body */
+    int64_t now;             /* seconds since the epoch */
 };
 
 /* POST, PUT and PATCH sign their body, even an empty one, except Object Storage

@@ -17,7 +17,7 @@
 struct kw_secret; /* opaque on purpose: nothing can print it by accident */
 
 #define KW_SECRET_ARENA (512u * 1024u) /* bytes per process */
-#define KW_SECRET_MAX (64u * 1024u)    /* largest single secret, bytes */
+#define KW_SECRET_MAX   (64u * 1024u)  /* largest single secret, bytes */
 
 /* Makes the arena. To be called once, before the sandbox locks. Not being able
  * to lock memory is an error unless best_effort is set. */

@@ -15,7 +15,7 @@
 #include "messages.h"
 
 struct kw_url {
-    char host[KW_HOST];     /* lower case, no port; IPv6 without brackets */
+    char host[KW_HOST];      /* lower case, no port; IPv6 without brackets */
     char authority[KW_HOST]; /* the Host header: host[:port], port only if not 443 */
     uint16_t port;
     char target[KW_TARGET]; /* path and query */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Own code because OpenSSL's decoder skips white space, tolerates bad padding and
+ * has no URL alphabet. */
+#include "b64.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void put(struct kw_buf *b, const unsigned char *p, size_t n, const char *alphabet, bool pad)
+{
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        uint32_t v = (uint32_t)p[i] << 16;
+        if (left > 1)
+            v |= (uint32_t)p[i + 1] << 8;
+        if (left > 2)
+            v |= p[i + 2];
+        char out[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63],
+                       alphabet[v & 63]};
+        size_t used = left > 2 ? 4 : left + 1;
+        if (pad)
+            memset(out + used, '=', sizeof out - used);
+        kw_put(b, out, pad ? sizeof out : used);
+    }
+}
+
+void kw_b64_put(struct kw_buf *b, const void *bytes, size_t n)
+{
+    put(b, bytes, n, standard, true);
+}
+
+void kw_b64url_put(struct kw_buf *b, const void *bytes, size_t n)
+{
+    put(b, bytes, n, url_safe, false);
+}
+
+/* Value of one character without a table look-up, so that the time does not tell
+ * which character it was. 0xff for one that is not in the alphabet. */
+static unsigned value(unsigned char c, unsigned char c62, unsigned char c63)
+{
+    unsigned v = 0, hit = 0;
+    const struct {
+        unsigned char first, last;
+        unsigned base;
+    } ranges[] = {{'A', 'Z', 0}, {'a', 'z', 26}, {'0', '9', 52}, {c62, c62, 62}, {c63, c63, 63}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        unsigned below = ((unsigned)c - ranges[i].first) >> 31;
+        unsigned above = ((unsigned)ranges[i].last - c) >> 31;
+        unsigned mask = (below | above) - 1u; /* all ones inside the range */
+        v |= mask & ((unsigned)c - ranges[i].first + ranges[i].base);
+        hit |= mask;
+    }
+    return (v & hit) | (~hit & 0xffu);
+}
+
+static bool get(struct kw_buf *b, const char *text, size_t n, unsigned char c62, unsigned char c63)
+{
+    if (n % 4 == 1)
+        return false;
+    uint32_t v = 0, bad = 0;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        unsigned d = value((unsigned char)text[i], c62, c63);
+        bad |= d & 0xc0u;
+        v = v << 6 | (d & 63u);
+        if (i % 4 == 3) {
+            const unsigned char out[3] = {(unsigned char)(v >> 16), (unsigned char)(v >> 8),
+                                          (unsigned char)v};
+            kw_put(b, out, sizeof out);
+            v = 0;
+        }
+    }
+    if (n % 4 == 2) {
+        const unsigned char out[1] = {(unsigned char)(v >> 4)};
+        bad |= v & 0xfu; /* stray bits */
+        kw_put(b, out, sizeof out);
+    } else if (n % 4 == 3) {
+        const unsigned char out[2] = {(unsigned char)(v >> 10), (unsigned char)(v >> 2)};
+        bad |= v & 0x3u;
+        kw_put(b, out, sizeof out);
+    }
+    return bad == 0 && !b->bad;
+}
+
+bool kw_b64_get(struct kw_buf *b, const char *text, size_t n)
+{
+    if (n % 4 != 0)
+        return false;
+    if (n > 0 && text[n - 1] == '=')
+        n -= text[n - 2] == '=' ? 2 : 1;
+    return get(b, text, n, '+', '/');
+}
+
+bool kw_b64url_get(struct kw_buf *b, const char *text, size_t n)
+{
+    return get(b, text, n, '-', '_');
+}
+
+void kw_hex(char *out, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = "0123456789abcdef"[p[i] >> 4];
+        out[2 * i + 1] = "0123456789abcdef"[p[i] & 15];
+    }
+    out[2 * n] = '\0';
+}
+
+bool kw_unhex(unsigned char *out, size_t max, size_t *ret_n, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t n = strlen(text);
+    if (n % 2 != 0 || n / 2 > max)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const char *d = strchr(digits, text[i] >= 'A' && text[i] <= 'F' ? text[i] + 32 : text[i]);
+        if (d == NULL || *d == '\0')
+            return false;
+        unsigned v = (unsigned)(d - digits);
+        out[i / 2] = (unsigned char)(i % 2 == 0 ? v << 4 : out[i / 2] | v);
+    }
+    *ret_n = n / 2;
+    return true;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, struct kw_err *err)
+{
+    unsigned char chunk[4096];
+    int r = 0;
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            r = kw_fail_errno(err, code, "could not read %s", what);
+        if (n <= 0)
+            break;
+        kw_put(b, chunk, (size_t)n);
+        if (b->bad) {
+            r = kw_fail(err, code, "%s is longer than %zu bytes", what, b->max);
+            break;
+        }
+    }
+    explicit_bzero(chunk, sizeof chunk);
+    return r;
+}
+
+int kw_read_file(const char *path, struct kw_buf *b, enum kw_exit code, struct kw_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return kw_fail_errno(err, code, "could not open %s", path);
+    int r = kw_read_fd(fd, b, path, code, err);
+    (void)close(fd);
+    return r;
+}
+
+int kw_write_all(int fd, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    while (n > 0) {
+        ssize_t w = write(fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return -1;
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err)
+{
+    a->fd = -1;
+    if ((size_t)snprintf(a->path, sizeof a->path, "%s", path) >= sizeof a->path ||
+        (size_t)snprintf(a->tmp, sizeof a->tmp, "%s.XXXXXX", path) >= sizeof a->tmp)
+        return kw_fail(err, KW_USAGE, "the path %.64s... is too long", path);
+    a->fd = mkostemp(a->tmp, O_CLOEXEC);
+    if (a->fd < 0)
+        return kw_fail_errno(err, KW_FAILED, "could not make a file beside %s", path);
+    if (fchmod(a->fd, mode) != 0) {
+        int r = kw_fail_errno(err, KW_FAILED, "could not set the mode of %s", a->tmp);
+        kw_atomic_abort(a);
+        return r;
+    }
+    return 0;
+}
+
+/* A rename is only safe on disk once its directory is. */
+static int sync_dir(const char *path)
+{
+    char copy[4096];
+    (void)snprintf(copy, sizeof copy, "%s", path);
+    int dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -1;
+    int r = fsync(dir);
+    (void)close(dir);
+    return r;
+}
+
+int kw_atomic_commit(struct kw_atomic *a, struct kw_err *err)
+{
+    if (fsync(a->fd) != 0 || rename(a->tmp, a->path) != 0 || sync_dir(a->path) != 0) {
+        int r = kw_fail_errno(err, KW_FAILED, "could not write %s", a->path);
+        kw_atomic_abort(a);
+        return r;
+    }
+    (void)close(a->fd);
+    a->fd = -1;
+    return 0;
+}
+
+void kw_atomic_abort(struct kw_atomic *a)
+{
+    if (a->fd < 0)
+        return;
+    (void)unlink(a->tmp);
+    (void)close(a->fd);
+    a->fd = -1;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "io.h"
+
+static char role_name[16];
+static int verbosity;
+
+void kw_log_init(const char *role, int level)
+{
+    (void)snprintf(role_name, sizeof role_name, "%s", role);
+    verbosity = level;
+}
+
+int kw_log_verbosity(void)
+{
+    return verbosity;
+}
+
+void kw_log(enum kw_level level, const char *fmt, ...)
+{
+    if ((int)level > verbosity)
+        return;
+    /* One buffer, one write: lines of several processes don't mix, and stdio's
+     * lazy set-up (fstat) can't happen behind a closed sandbox. */
+    char line[KW_ERR_TEXT + 64];
+    int n =
+        snprintf(line, sizeof line, "keyward%s%s: ", role_name[0] != '\0' ? " " : "", role_name);
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
+    va_end(ap);
+    kw_printable(line);
+    size_t len = strlen(line);
+    line[len] = '\n';
+    (void)kw_write_all(STDERR_FILENO, line, len + 1);
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two tables: what each message is allowed to be (who, where, when, how large), and
+ * of which fields its body consists. The codec walks the second one. */
+#include "messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- fields ------------------------------------------------------------------- */
+
+enum kind { K_U32, K_U64, K_STR, K_LINES, K_VIEW, K_SECRET };
+
+struct field {
+    enum kind kind;
+    size_t off;
+    size_t max; /* STR, LINES: size of the array; VIEW, SECRET: most bytes */
+};
+
+#define U32(s, f)                                                                                  \
+    {                                                                                              \
+        K_U32, offsetof(struct s, f), 0                                                            \
+    }
+#define U64(s, f)                                                                                  \
+    {                                                                                              \
+        K_U64, offsetof(struct s, f), 0                                                            \
+    }
+#define STR(s, f)                                                                                  \
+    {                                                                                              \
+        K_STR, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                   \
+    }
+#define LINES(s, f)                                                                                \
+    {                                                                                              \
+        K_LINES, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                 \
+    }
+#define VIEW(s, f, m)                                                                              \
+    {                                                                                              \
+        K_VIEW, offsetof(struct s, f), m                                                           \
+    }
+#define SECRET(s, f, m)                                                                            \
+    {                                                                                              \
+        K_SECRET, offsetof(struct s, f), m                                                         \
+    }
+#define FIELDS(name) name, sizeof name / sizeof name[0]
+
+static const struct field f_error[] = {U32(kw_m_error, code), STR(kw_m_error, text)};
+static const struct field f_keeper_start[] = {
+    U32(kw_m_keeper_start, purpose),       U32(kw_m_keeper_start, verbosity),
+    U32(kw_m_keeper_start, best_effort),   U32(kw_m_keeper_start, network),
+    STR(kw_m_keeper_start, module),        STR(kw_m_keeper_start, module_args),
+    STR(kw_m_keeper_start, label),         STR(kw_m_keeper_start, manufacturer),
+    STR(kw_m_keeper_start, serial),        STR(kw_m_keeper_start, model),
+    U32(kw_m_keeper_start, pin_source),    STR(kw_m_keeper_start, pin_path),
+    U32(kw_m_keeper_start, bits),          U32(kw_m_keeper_start, token_object),
+    U32(kw_m_keeper_start, accept),        U32(kw_m_keeper_start, sessions),
+    STR(kw_m_keeper_start, stored_id),     STR(kw_m_keeper_start, client_label),
+    STR(kw_m_keeper_start, client_id_hex), STR(kw_m_keeper_start, client_host),
+    STR(kw_m_keeper_start, client_target), STR(kw_m_keeper_start, client_name),
+    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, audit_label),
+    STR(kw_m_keeper_start, profile),       STR(kw_m_keeper_start, sign_host),
+    STR(kw_m_keeper_start, sign_method),   STR(kw_m_keeper_start, sign_path),
+    U32(kw_m_keeper_start, per_minute),    U32(kw_m_keeper_start, max_count),
+    STR(kw_m_keeper_start, caller),
+};
+static const struct field f_keeper_ready[] = {
+    STR(kw_m_keeper_ready, label),     STR(kw_m_keeper_ready, manufacturer),
+    STR(kw_m_keeper_ready, serial),    STR(kw_m_keeper_ready, model),
+    STR(kw_m_keeper_ready, fences),    STR(kw_m_keeper_ready, missing),
+    STR(kw_m_keeper_ready, mechanism), STR(kw_m_keeper_ready, secrets),
+    U32(kw_m_keeper_ready, min_bits),  U32(kw_m_keeper_ready, max_bits),
+};
+static const struct field f_key[] = {
+    U32(kw_m_key, rung),
+    STR(kw_m_key, id),
+    STR(kw_m_key, attributes),
+    VIEW(kw_m_key, spki, KW_SPKI_MAX),
+};
+static const struct field f_verdict[] = {U32(kw_m_verdict, weaknesses), STR(kw_m_verdict, text)};
+static const struct field f_keeper_session[] = {
+    U64(kw_m_keeper_session, not_after),
+    STR(kw_m_keeper_session, principal),
+    STR(kw_m_keeper_session, claims),
+};
+static const struct field f_sign[] = {
+    U32(kw_m_sign, key),    STR(kw_m_sign, method),    STR(kw_m_sign, host),
+    STR(kw_m_sign, target), LINES(kw_m_sign, headers),
+};
+static const struct field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
+static const struct field f_assert[] = {STR(kw_m_assert, audience)};
+static const struct field f_asserted[] = {SECRET(kw_m_asserted, jwt, 8192)};
+static const struct field f_destroy[] = {STR(kw_m_destroy, id)};
+static const struct field f_list_item[] = {
+    STR(kw_m_list_item, id),
+    STR(kw_m_list_item, label),
+    U32(kw_m_list_item, bits),
+    STR(kw_m_list_item, attributes),
+};
+static const struct field f_closed[] = {
+    U32(kw_m_closed, signatures),
+    U32(kw_m_closed, refusals),
+    U32(kw_m_closed, destroyed),
+};
+static const struct field f_exchanger_start[] = {
+    U32(kw_m_exchanger_start, verbosity),
+    U32(kw_m_exchanger_start, best_effort),
+    U32(kw_m_exchanger_start, timeout_ms),
+    STR(kw_m_exchanger_start, ca_file),
+};
+static const struct field f_ready[] = {
+    STR(kw_m_ready, fences),
+    STR(kw_m_ready, missing),
+    STR(kw_m_ready, secrets),
+};
+static const struct field f_fetch[] = {
+    STR(kw_m_fetch, url),
+    STR(kw_m_fetch, field),
+    SECRET(kw_m_fetch, bearer, KW_TOKEN_MAX),
+};
+static const struct field f_fetched[] = {SECRET(kw_m_fetched, token, KW_TOKEN_MAX)};
+static const struct field f_exchange[] = {
+    STR(kw_m_exchange, domain_url), U32(kw_m_exchange, auth),
+    STR(kw_m_exchange, client_id),  STR(kw_m_exchange, client_key_id),
+    U32(kw_m_exchange, requested),  STR(kw_m_exchange, res_type),
+    U32(kw_m_exchange, rpst_exp),   SECRET(kw_m_exchange, client_secret, 4096),
+};
+static const struct field f_go[] = {
+    VIEW(kw_m_go, spki, KW_SPKI_MAX),
+    SECRET(kw_m_go, subject, KW_TOKEN_MAX),
+};
+static const struct field f_token[] = {
+    STR(kw_m_token, correlation),
+    SECRET(kw_m_token, token, KW_TOKEN_MAX),
+};
+static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
+static const struct field f_call[] = {
+    STR(kw_m_call, method),   STR(kw_m_call, url),      LINES(kw_m_call, headers),
+    U64(kw_m_call, body_len), U32(kw_m_call, has_body), STR(kw_m_call, body_sha256),
+};
+static const struct field f_head[] = {U32(kw_m_head, status), LINES(kw_m_head, headers)};
+static const struct field f_end[] = {U64(kw_m_end, body_len)};
+static const struct field f_dialer_start[] = {
+    U32(kw_m_dialer_start, verbosity),  U32(kw_m_dialer_start, best_effort),
+    U32(kw_m_dialer_start, timeout_ms), STR(kw_m_dialer_start, dial),
+    STR(kw_m_dialer_start, resolve),    STR(kw_m_dialer_start, proxy),
+};
+static const struct field f_dial[] = {
+    STR(kw_m_dial, host),
+    U32(kw_m_dial, port),
+    U32(kw_m_dial, timeout_ms),
+};
+static const struct field f_dialed[] = {STR(kw_m_dialed, address)};
+
+/* --- messages ----------------------------------------------------------------- */
+
+/* States of a channel. Each conversation starts in NEW; requests and answers then
+ * alternate between a resting state (IDLE, or NEW where nothing has to be set up) and
+ * one that waits for the answer. An error comes from the side that serves, in any
+ * state, and ends what was waited for. */
+enum state {
+    NEW,
+    STARTED,
+    IDLE,
+    SIGNING,
+    FETCHING,
+    EXCHANGING,
+    GOING,
+    CALLING,
+    ANSWERING,
+    CLOSING
+};
+
+#define IN(s) (1u << (s))
+enum { STAY = -1 };
+
+static const struct {
+    const char *name;
+    enum kw_role serves; /* who may send ERROR */
+    unsigned rest;       /* the state after it */
+} channels[KW_CHANNELS] = {
+    [KW_CHAN_KEEPER] = {"main-keeper", KW_ROLE_KEEPER, IDLE},
+    [KW_CHAN_EXCHANGER] = {"main-exchanger", KW_ROLE_EXCHANGER, IDLE},
+    [KW_CHAN_DIALER] = {"main-dialer", KW_ROLE_DIALER, IDLE},
+    [KW_CHAN_SIGN] = {"exchanger-keeper", KW_ROLE_KEEPER, NEW},
+    [KW_CHAN_DIAL] = {"exchanger-dialer", KW_ROLE_DIALER, NEW},
+};
+
+struct message {
+    const char *name;
+    enum kw_channel chan;
+    enum kw_role sender;
+    unsigned states; /* IN(...) or'ed: where it is legal */
+    int next;        /* the state it leads to, or STAY */
+    unsigned nfds;
+    size_t size; /* of the struct */
+    const struct field *fields;
+    size_t n_fields;
+};
+
+#define M(type, chan, sender, states, next, nfds, str, f)                                          \
+    [KW_##type] = {#type, KW_CHAN_##chan, KW_ROLE_##sender,   states,                              \
+                   next,  nfds,           sizeof(struct str), FIELDS(f)}
+#define EMPTY(type, chan, sender, states, next)                                                    \
+    [KW_##type] = {                                                                                \
+        #type, KW_CHAN_##chan, KW_ROLE_##sender, states, next, 0, sizeof(struct kw_m_empty), NULL, \
+        0}
+
+static const struct message messages[KW_MSGS] = {
+    [KW_MSG_ERROR] = {"ERROR", KW_CHANNELS, KW_ROLES, ~0u, STAY, 0, sizeof(struct kw_m_error),
+                      FIELDS(f_error)},
+
+    /* The keeper works on its own after START: KEY and VERDICT come when they are
+     * there, in either order, while main may already ask for other things. */
+    M(KM_START, KEEPER, MAIN, IN(NEW), STARTED, 0, kw_m_keeper_start, f_keeper_start),
+    M(KM_READY, KEEPER, KEEPER, IN(STARTED), IDLE, 0, kw_m_keeper_ready, f_keeper_ready),
+    M(KM_KEY, KEEPER, KEEPER, IN(IDLE) | IN(SIGNING) | IN(CLOSING), STAY, 0, kw_m_key, f_key),
+    M(KM_VERDICT, KEEPER, KEEPER, IN(IDLE) | IN(SIGNING) | IN(CLOSING), STAY, 0, kw_m_verdict,
+      f_verdict),
+    M(KM_SESSION, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_keeper_session, f_keeper_session),
+    M(KM_SIGN, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_sign, f_sign),
+    M(KM_DESTROY, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_destroy, f_destroy),
+    EMPTY(KM_OK, KEEPER, KEEPER, IN(SIGNING), IDLE),
+    M(KM_SIGNED, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_signed, f_signed),
+    M(KM_LIST_ITEM, KEEPER, KEEPER, IN(IDLE) | IN(CLOSING), STAY, 0, kw_m_list_item, f_list_item),
+    EMPTY(KM_LIST_END, KEEPER, KEEPER, IN(IDLE) | IN(CLOSING), STAY),
+    EMPTY(KM_CLOSE, KEEPER, MAIN, ~0u, CLOSING),
+    M(KM_CLOSED, KEEPER, KEEPER, IN(CLOSING), CLOSING, 0, kw_m_closed, f_closed),
+
+    M(XM_START, EXCHANGER, MAIN, IN(NEW), STARTED, 0, kw_m_exchanger_start, f_exchanger_start),
+    M(XM_READY, EXCHANGER, EXCHANGER, IN(STARTED), IDLE, 0, kw_m_ready, f_ready),
+    M(XM_FETCH, EXCHANGER, MAIN, IN(IDLE), FETCHING, 0, kw_m_fetch, f_fetch),
+    M(XM_FETCHED, EXCHANGER, EXCHANGER, IN(FETCHING), IDLE, 0, kw_m_fetched, f_fetched),
+    M(XM_EXCHANGE, EXCHANGER, MAIN, IN(IDLE), EXCHANGING, 0, kw_m_exchange, f_exchange),
+    /* GO can cross an ERROR on its way: it is then legal, and without effect. */
+    M(XM_GO, EXCHANGER, MAIN, IN(EXCHANGING) | IN(IDLE), GOING, 0, kw_m_go, f_go),
+    M(XM_TOKEN, EXCHANGER, EXCHANGER, IN(GOING), IDLE, 0, kw_m_token, f_token),
+    M(XM_SESSION, EXCHANGER, MAIN, IN(IDLE), IDLE, 0, kw_m_session, f_session),
+    M(XM_CALL, EXCHANGER, MAIN, IN(IDLE), CALLING, 2, kw_m_call, f_call),
+    M(XM_HEAD, EXCHANGER, EXCHANGER, IN(CALLING), ANSWERING, 0, kw_m_head, f_head),
+    M(XM_END, EXCHANGER, EXCHANGER, IN(ANSWERING), IDLE, 0, kw_m_end, f_end),
+    EMPTY(XM_CLOSE, EXCHANGER, MAIN, ~0u, CLOSING),
+
+    M(DM_START, DIALER, MAIN, IN(NEW), STARTED, 0, kw_m_dialer_start, f_dialer_start),
+    M(DM_READY, DIALER, DIALER, IN(STARTED), IDLE, 0, kw_m_ready, f_ready),
+    EMPTY(DM_CLOSE, DIALER, MAIN, ~0u, CLOSING),
+
+    M(S_SIGN, SIGN, EXCHANGER, IN(NEW), SIGNING, 0, kw_m_sign, f_sign),
+    M(S_ASSERT, SIGN, EXCHANGER, IN(NEW), SIGNING, 0, kw_m_assert, f_assert),
+    M(S_SIGNED, SIGN, KEEPER, IN(SIGNING), NEW, 0, kw_m_signed, f_signed),
+    M(S_ASSERTED, SIGN, KEEPER, IN(SIGNING), NEW, 0, kw_m_asserted, f_asserted),
+
+    M(D_DIAL, DIAL, EXCHANGER, IN(NEW), CALLING, 0, kw_m_dial, f_dial),
+    M(D_DIALED, DIAL, DIALER, IN(CALLING), NEW, 1, kw_m_dialed, f_dialed),
+};
+
+const char *kw_role_name(enum kw_role role)
+{
+    static const char *const names[KW_ROLES] = {"main", "keeper", "exchanger", "dialer"};
+    return (unsigned)role < KW_ROLES ? names[role] : "?";
+}
+
+const char *kw_channel_name(enum kw_channel chan)
+{
+    return (unsigned)chan < KW_CHANNELS ? channels[chan].name : "?";
+}
+
+const char *kw_msg_name(enum kw_msg msg)
+{
+    return (unsigned)msg < KW_MSGS && messages[msg].name != NULL ? messages[msg].name : "?";
+}
+
+size_t kw_msg_size(enum kw_msg type)
+{
+    return (unsigned)type < KW_MSGS ? messages[type].size : 0;
+}
+
+/* Most bytes that a body with these fields can have. */
+static size_t most(const struct message *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_fields; i++) {
+        const struct field *f = &m->fields[i];
+        n += f->kind == K_U32 ? 4 : f->kind == K_U64 ? 8 : 4 + f->max;
+    }
+    return n;
+}
+
+bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
+                  unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds)
+{
+    if ((unsigned)type >= KW_MSGS || (unsigned)chan >= KW_CHANNELS || messages[type].name == NULL)
+        return false;
+    const struct message *m = &messages[type];
+    *ret_max = most(m);
+    *ret_nfds = m->nfds;
+    if (type == KW_MSG_ERROR) {
+        bool waiting = state != NEW && state != STARTED && state != CLOSING;
+        *ret_next = waiting ? channels[chan].rest : state;
+        return sender == channels[chan].serves;
+    }
+    *ret_next = m->next == STAY ? state : (unsigned)m->next;
+    if (type == KW_XM_GO && state == IDLE)
+        *ret_next = IDLE;
+    return m->chan == chan && m->sender == sender && state < 32 && (m->states & IN(state)) != 0;
+}
+
+/* --- codec -------------------------------------------------------------------- */
+
+static bool text_ok(const char *s, size_t n, bool lines)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] < 0x20 && s[i] != '\t' && !(lines && s[i] == '\n'))
+            return false;
+    return true;
+}
+
+static bool put_field(struct kw_buf *b, const struct field *f, const char *at)
+{
+    uint32_t u32;
+    uint64_t u64;
+    struct kw_view view;
+    struct kw_secret *secret;
+    size_t n;
+    switch (f->kind) {
+    case K_U32:
+        memcpy(&u32, at, sizeof u32);
+        kw_put_u32(b, u32);
+        return true;
+    case K_U64:
+        memcpy(&u64, at, sizeof u64);
+        kw_put_u64(b, u64);
+        return true;
+    case K_STR:
+    case K_LINES:
+        n = strnlen(at, f->max);
+        if (n == f->max || !text_ok(at, n, f->kind == K_LINES))
+            return false;
+        kw_put_blob(b, at, n);
+        return true;
+    case K_VIEW:
+        memcpy(&view, at, sizeof view);
+        kw_put_blob(b, view.p, view.len);
+        return view.len <= f->max;
+    case K_SECRET:
+        memcpy(&secret, at, sizeof secret);
+        n = secret != NULL ? kw_secret_len(secret) : 0;
+        kw_put_blob(b, secret != NULL ? kw_secret_bytes(secret) : "", n);
+        return n <= f->max;
+    }
+    return false;
+}
+
+bool kw_msg_put(struct kw_buf *b, enum kw_msg type, const void *m)
+{
+    const struct message *d = &messages[type];
+    for (size_t i = 0; i < d->n_fields; i++)
+        if (!put_field(b, &d->fields[i], (const char *)m + d->fields[i].off))
+            return false;
+    return !b->bad;
+}
+
+static bool get_field(struct kw_buf *b, const struct field *f, char *at)
+{
+    uint32_t u32;
+    uint64_t u64;
+    struct kw_view view;
+    struct kw_secret *secret;
+    switch (f->kind) {
+    case K_U32:
+        u32 = kw_get_u32(b);
+        memcpy(at, &u32, sizeof u32);
+        return true;
+    case K_U64:
+        u64 = kw_get_u64(b);
+        memcpy(at, &u64, sizeof u64);
+        return true;
+    case K_STR:
+    case K_LINES:
+        view = kw_get_blob(b, f->max - 1);
+        if (memchr(view.p, '\0', view.len) != NULL ||
+            !text_ok((const char *)view.p, view.len, f->kind == K_LINES))
+            return false;
+        memcpy(at, view.p, view.len); /* the NUL is there: the struct was zeroed */
+        return true;
+    case K_VIEW:
+        view = kw_get_blob(b, f->max);
+        memcpy(at, &view, sizeof view);
+        return true;
+    case K_SECRET:
+        view = kw_get_blob(b, f->max);
+        secret = b->bad ? NULL : kw_secret_from(view.p, view.len);
+        memcpy(at, &secret, sizeof secret);
+        return secret != NULL;
+    }
+    return false;
+}
+
+bool kw_msg_get(struct kw_buf *b, enum kw_msg type, void *m)
+{
+    const struct message *d = &messages[type];
+    memset(m, 0, d->size);
+    bool ok = true;
+    for (size_t i = 0; ok && i < d->n_fields; i++)
+        ok = get_field(b, &d->fields[i], (char *)m + d->fields[i].off);
+    if (ok && kw_buf_done(b))
+        return true;
+    kw_msg_free(type, m);
+    return false;
+}
+
+void kw_msg_free(enum kw_msg type, void *m)
+{
+    const struct message *d = &messages[type];
+    for (size_t i = 0; i < d->n_fields; i++) {
+        if (d->fields[i].kind != K_SECRET)
+            continue;
+        struct kw_secret *secret;
+        memcpy(&secret, (char *)m + d->fields[i].off, sizeof secret);
+        kw_secret_free(&secret);
+        memcpy((char *)m + d->fields[i].off, &secret, sizeof secret);
+    }
+}
+
+int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *fds, unsigned nfds,
+                int timeout_ms, struct kw_err *err)
+{
+    struct kw_buf body;
+    kw_buf_init(&body, KW_IPC_MAX);
+    int r;
+    if (m != NULL && !kw_msg_put(&body, type, m))
+        r = kw_fail(err, KW_FAILED, "%s: a field of %s is out of bounds", kw_channel_name(c->name),
+                    kw_msg_name(type));
+    else
+        r = kw_chan_send(c, type, &body, fds, nfds, timeout_ms, err);
+    kw_buf_free(&body);
+    return r;
+}
+
+static int peer_error(struct kw_buf *body, struct kw_err *err)
+{
+    struct kw_m_error e;
+    if (!kw_msg_get(body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
+        return kw_fail(err, KW_FAILED, "malformed error message");
+    return kw_fail(err, (enum kw_exit)e.code, "%s", e.text);
+}
+
+int kw_msg_expect(struct kw_chan *c, enum kw_msg type, void *m, struct kw_in *in, int timeout_ms,
+                  struct kw_err *err)
+{
+    int r = kw_chan_recv(c, in, timeout_ms, err);
+    if (r != 0)
+        return r;
+    if (in->type == KW_MSG_ERROR)
+        return peer_error(&in->body, err);
+    struct kw_m_empty none;
+    if (in->type != type || !kw_msg_get(&in->body, type, m != NULL ? m : &none))
+        return kw_fail(err, KW_FAILED, "%s: malformed %s where %s was awaited",
+                       kw_channel_name(c->name), kw_msg_name(in->type), kw_msg_name(type));
+    return 0;
+}
+
+void kw_msg_send_error(struct kw_chan *c, const struct kw_err *err)
+{
+    struct kw_m_error e = {.code = err->code};
+    memcpy(e.text, err->text, sizeof e.text);
+    struct kw_err ignored;
+    (void)kw_msg_send(c, KW_MSG_ERROR, &e, NULL, 0, 1000, &ignored);
+}
