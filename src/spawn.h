@@ -41,10 +41,18 @@ int kw_crew_start(struct kw_crew *crew, unsigned roles, int audit_fd, int pin_fd
 int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in *in,
                     int64_t deadline_ms, struct kw_err *err);
 
+/* The same for whatever message comes next (not decoded). KW_MSG_ERROR and all kinds of
+ * death are turned into *err as above. */
+int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, struct kw_err *err);
+
 int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
                   unsigned nfds, struct kw_err *err);
 
-/* Ends all: closes channels, gives them a second, then SIGKILL; reaps. */
-void kw_crew_end(struct kw_crew *crew);
+/* Ends all: closes channels, gives them a second, then SIGKILL; reaps. Tells if one broke
+ * its sandbox on the way out (KW_SANDBOX); 0 otherwise. Idempotent. */
+int kw_crew_end(struct kw_crew *crew, struct kw_err *err);
+
+/* True once SIGINT, SIGTERM or SIGHUP came; every wait above then fails. */
+bool kw_interrupted(void);
 
 #endif
