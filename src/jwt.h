@@ -9,6 +9,7 @@
 #define KW_JWT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"

@@ -2,7 +2,9 @@
  *
  * Strict https URLs (RFC 3986): what we call, dial and sign. User info, fragments,
  * other schemes, backslashes, spaces, control and non-ASCII bytes, bad
- * percent-encodings, empty hosts, IP literals with zones and ports out of range are
+ * percent-encodings, empty hosts, hosts that end in a number without being a dotted
+ * quad ("127.1"), IP literals with zones, ports out of range and "." or ".." segments
+ * (also as %2E: servers resolve them, so a path policy would judge another path) are
  * errors; nothing is normalised away: the target is sent and signed as it stands
  * ("/" where the path is empty), except that a `~` given as %7E becomes `~`.
  */
