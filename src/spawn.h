@@ -6,6 +6,7 @@
 #ifndef KW_SPAWN_H
 #define KW_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -51,6 +52,11 @@ int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const in
 /* Ends all: closes channels, gives them a second, then SIGKILL; reaps. Tells if one broke
  * its sandbox on the way out (KW_SANDBOX); 0 otherwise. Idempotent. */
 int kw_crew_end(struct kw_crew *crew, struct kw_err *err);
+
+/* For the waits in child.c: the descriptor that tells of signals (-1: none yet), and
+ * taking what it tells. */
+int kw_signal_fd(void);
+void kw_signal_take(void);
 
 /* True once SIGINT, SIGTERM or SIGHUP came; every wait above then fails. */
 bool kw_interrupted(void);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Talking to the other roles, and telling truthfully how one ended. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "pkcs11/progress.h"
+#include "policy/sandbox.h"
+#include "spawn.h"
+
+enum { GRACE_MS = 2000 };
+
+/* Waits until the child has ended, at most ms, without consuming anything else. */
+static bool reap(struct kw_child *ch, int ms, int *status)
+{
+    int64_t deadline = kw_now_ms() + ms;
+    int pidfd = (int)syscall(SYS_pidfd_open, ch->pid, 0);
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    while (pidfd >= 0 && poll(&p, 1, kw_left_ms(deadline)) < 0 && errno == EINTR)
+        ;
+    if (pidfd >= 0)
+        (void)close(pidfd);
+    pid_t got;
+    do
+        got = waitpid(ch->pid, status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return false;
+    ch->pid = 0;
+    return true;
+}
+
+static void kill_child(struct kw_child *ch, int *status)
+{
+    if (ch->pid == 0)
+        return;
+    (void)kill(ch->pid, SIGKILL);
+    while (waitpid(ch->pid, status, 0) < 0 && errno == EINTR)
+        ;
+    ch->pid = 0;
+}
+
+static const char *call_under_way(const struct kw_child *ch)
+{
+    return ch->progress != NULL ? kw_progress_name(atomic_load(&ch->progress->call)) : "";
+}
+
+static int violation_error(const struct kw_child *ch, const struct kw_violation *v,
+                           struct kw_err *err)
+{
+    char name[64];
+    kw_violation_name(v, name, sizeof name);
+    return kw_fail(
+        err, KW_SANDBOX,
+        "sandbox: the %s tried %s(%#llx, %#llx, %#llx), which it may never do, and was "
+        "ended; nothing was done on its behalf. This is a bug, an unusual PKCS#11 module "
+        "or an attack: see SECURITY.md for how to report it, with this line",
+        kw_role_name(ch->role), name, (unsigned long long)v->args[0],
+        (unsigned long long)v->args[1], (unsigned long long)v->args[2]);
+}
+
+/* How an ended child ended. status as from waitpid(). */
+static int death_error(const struct kw_child *ch, int status, struct kw_err *err)
+{
+    struct kw_violation v;
+    if (ch->violation_fd >= 0 && kw_violation_read(ch->violation_fd, &v))
+        return violation_error(ch, &v, err);
+    const char *call = call_under_way(ch);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        return kw_fail(err, KW_SANDBOX,
+                       "sandbox: the %s was killed for a system call that it may never make; see "
+                       "the kernel's log (audit type 1326) for its number and SECURITY.md",
+                       kw_role_name(ch->role));
+    if (ch->role == KW_ROLE_KEEPER && call[0] != '\0') {
+        if (WIFSIGNALED(status))
+            return kw_fail(err, KW_TOKEN,
+                           "the PKCS#11 module %s crashed (%s) in %s; the session key is gone with "
+                           "it. Report it to the module's vendor",
+                           ch->module, strsignal(WTERMSIG(status)), call);
+        return kw_fail(err, KW_TOKEN,
+                       "the PKCS#11 module %s ended the process (exit code %d) in %s; the session "
+                       "key is gone with it. Report it to the module's vendor",
+                       ch->module, WEXITSTATUS(status), call);
+    }
+    if (WIFSIGNALED(status))
+        return kw_fail(err, KW_FAILED, "the %s died: %s", kw_role_name(ch->role),
+                       strsignal(WTERMSIG(status)));
+    return kw_fail(err, KW_FAILED, "the %s ended with exit code %d without saying why",
+                   kw_role_name(ch->role), WEXITSTATUS(status));
+}
+
+static int silent_error(struct kw_child *ch, struct kw_err *err)
+{
+    const char *call = call_under_way(ch);
+    int status = 0;
+    int r;
+    if (ch->role == KW_ROLE_KEEPER && call[0] != '\0')
+        r = kw_fail(err, KW_TOKEN,
+                    "the PKCS#11 module %s did not come back from %s in time and was ended with "
+                    "its process; is the HSM reachable? [dial] timeout sets how long we wait",
+                    ch->module, call);
+    else
+        r = kw_fail(err, ch->role == KW_ROLE_KEEPER ? KW_TOKEN : KW_NET,
+                    "no answer from the %s in time ([dial] timeout)", kw_role_name(ch->role));
+    kill_child(ch, &status);
+    return r;
+}
+
+static int interrupted_error(struct kw_err *err)
+{
+    return kw_fail(err, KW_FAILED, "interrupted");
+}
+
+/* The channel failed without a message: time-out, end of file, or a malformed packet. */
+static int broken(struct kw_child *ch, struct kw_err *err)
+{
+    if (err->code == KW_NET)
+        return silent_error(ch, err);
+    int status = 0;
+    if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
+        kill_child(ch, &status); /* alive, but talks nonsense: *err says what */
+        return kw_err_wrap(err, "the %s was ended", kw_role_name(ch->role));
+    }
+    return death_error(ch, status, err);
+}
+
+/* Ready to read, or 0 with *err set. */
+static int wait_child(const struct kw_child *ch, int64_t deadline_ms, struct kw_err *err)
+{
+    struct pollfd p[2] = {{.fd = ch->ctl.fd, .events = POLLIN},
+                          {.fd = kw_signal_fd(), .events = POLLIN}};
+    for (;;) {
+        int n = poll(p, 2, kw_left_ms(deadline_ms));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (p[1].revents != 0)
+            kw_signal_take();
+        if (kw_interrupted())
+            return interrupted_error(err);
+        if (n == 0)
+            return kw_fail(err, KW_NET, "no answer");
+        if (p[0].revents != 0)
+            return 0;
+    }
+}
+
+int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, struct kw_err *err)
+{
+    *in = (struct kw_in){.type = KW_MSG_NONE, .fds = {-1, -1}};
+    if (ch->pid == 0)
+        return kw_fail(err, KW_FAILED, "the %s is not running", kw_role_name(ch->role));
+    int r = wait_child(ch, deadline_ms, err);
+    if (r != 0)
+        return kw_interrupted() ? r : broken(ch, err);
+    r = kw_chan_recv(&ch->ctl, in, 1000, err);
+    if (r != 0)
+        return broken(ch, err);
+    if (in->type != KW_MSG_ERROR)
+        return 0;
+    struct kw_m_error e;
+    if (!kw_msg_get(&in->body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
+        return kw_fail(err, KW_FAILED, "malformed error message from the %s",
+                       kw_role_name(ch->role));
+    return kw_fail(err, (enum kw_exit)e.code, "%s", e.text);
+}
+
+int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in *in,
+                    int64_t deadline_ms, struct kw_err *err)
+{
+    int r = kw_child_recv(ch, in, deadline_ms, err);
+    if (r != 0)
+        return r;
+    struct kw_m_empty none;
+    if (in->type != type || !kw_msg_get(&in->body, type, m != NULL ? m : &none)) {
+        int status = 0;
+        kill_child(ch, &status);
+        return kw_fail(err, KW_FAILED,
+                       "the %s sent a malformed %s where %s was awaited, and was "
+                       "ended",
+                       kw_role_name(ch->role), kw_msg_name(in->type), kw_msg_name(type));
+    }
+    return 0;
+}
+
+int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
+                  unsigned nfds, struct kw_err *err)
+{
+    if (ch->pid == 0)
+        return kw_fail(err, KW_FAILED, "the %s is not running", kw_role_name(ch->role));
+    int r = kw_msg_send(&ch->ctl, type, m, fds, nfds, GRACE_MS, err);
+    if (r == 0 || strstr(err->text, "out of bounds") != NULL)
+        return r;
+    /* It may have said why before it went: prefer that to "has gone". */
+    struct kw_in in;
+    struct kw_err why = *err;
+    if (kw_child_recv(ch, &in, kw_now_ms() + GRACE_MS, &why) != 0)
+        *err = why;
+    kw_in_free(&in);
+    return (int)err->code;
+}
+
+static int end_child(struct kw_child *ch, struct kw_err *err)
+{
+    if (ch->ctl.fd > 0)
+        (void)close(ch->ctl.fd);
+    ch->ctl.fd = -1;
+    int status = 0, r = 0;
+    if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
+        kw_log(KW_WARN, "the %s did not end in time%s%s and was killed", kw_role_name(ch->role),
+               call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));
+        kill_child(ch, &status);
+    }
+    struct kw_violation v;
+    if (ch->violation_fd > 0 && kw_violation_read(ch->violation_fd, &v))
+        r = violation_error(ch, &v, err);
+    if (ch->violation_fd > 0)
+        (void)close(ch->violation_fd);
+    ch->violation_fd = -1;
+    if (ch->progress != NULL) {
+        void *page;
+        memcpy(&page, &ch->progress, sizeof page); /* munmap takes no const */
+        (void)munmap(page, sizeof *ch->progress);
+        ch->progress = NULL;
+    }
+    return r;
+}
+
+int kw_crew_end(struct kw_crew *crew, struct kw_err *err)
+{
+    struct kw_child *const children[] = {&crew->exchanger, &crew->keeper, &crew->dialer};
+    int r = 0;
+    for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
+        int one = end_child(children[i], err);
+        r = r != 0 ? r : one;
+    }
+    return r;
+}
