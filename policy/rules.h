@@ -7,6 +7,7 @@
 #define KW_RULES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/err.h"
@@ -32,6 +33,13 @@ bool kw_host_in(const char *patterns, const char *host);
  * receives "sub=... ref=..." for the audit. */
 int kw_claims_judge(const struct kw_config *c, const struct kw_jwt *j, int64_t now, char *decided,
                     size_t size, struct kw_err *err);
+
+/* The parts of it, for `claims`: times alone, issuer and audience alone, and claim
+ * rule i alone. */
+int kw_claims_judge_times(const struct kw_jwt *j, int64_t now, struct kw_err *err);
+int kw_claims_judge_who(const struct kw_config *c, const struct kw_jwt *j, struct kw_err *err);
+int kw_claims_judge_rule(const struct kw_config *c, size_t i, const struct kw_jwt *j,
+                         struct kw_err *err);
 
 /* Signing policy (keeper): host, method, path patterns, then the budgets. */
 struct kw_sign_policy {
