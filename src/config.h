@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "err.h"
 #include "messages.h"
@@ -103,6 +104,9 @@ int kw_config_load(struct kw_config *c, const char *path, const char *profile, s
 /* Reads the Python scripts' runtimeConfig.ini over *c (facts: iam_guid is the
  * domain's base URL): domain_url, client_id, client secret, subject token. */
 int kw_config_from(struct kw_config *c, const char *path, struct kw_err *err);
+
+/* Every section and key with its meaning, from the same table as the parser. */
+void kw_config_print_help(FILE *out);
 
 /* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
 int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);

@@ -427,8 +427,8 @@ int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *f
     kw_buf_init(&body, KW_IPC_MAX);
     int r;
     if (m != NULL && !kw_msg_put(&body, type, m))
-        r = kw_fail(err, KW_FAILED, "%s: a field of %s is out of bounds", kw_channel_name(c->name),
-                    kw_msg_name(type));
+        r = kw_fail(err, KW_USAGE, "%s: a field of %s is too long or holds control characters",
+                    kw_channel_name(c->name), kw_msg_name(type));
     else
         r = kw_chan_send(c, type, &body, fds, nfds, timeout_ms, err);
     kw_buf_free(&body);

@@ -229,7 +229,8 @@ size_t kw_msg_size(enum kw_msg type);
 bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
                   unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds);
 
-/* One call for the usual case: encode and send / receive, demand, decode. The
+/* One call for the usual case: encode and send / receive, demand, decode. A field out
+ * of bounds is KW_USAGE: it came from the configuration or the command line. The
  * receiver turns KW_MSG_ERROR into *err with its code. */
 int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *fds, unsigned nfds,
                 int timeout_ms, struct kw_err *err);

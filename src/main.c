@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keyward: parse the command line, dispatch, print the error. Nothing else. */
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "log.h"
+#include "secret.h"
+
+const struct kw_command *const kw_commands[] = {
+    &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign, &kw_cmd_claims, &kw_cmd_doctor,
+    &kw_cmd_selftest, &kw_cmd_policy,  &kw_cmd_keys, &kw_cmd_audit,  NULL,
+};
+
+static const char *exit_name(enum kw_exit code)
+{
+    static const char *const names[] = {"ok",      "failed", "usage", "token",   "pin",
+                                        "subject", "policy", "cloud", "network", "sandbox"};
+    return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "failed";
+}
+
+static void print_error(const struct kw_cli *cli, const struct kw_err *err)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "keyward: %s\n", err->text);
+    if (!cli->json)
+        return;
+    json_t *o = json_pack("{s:{s:i,s:s,s:s}}", "error", "code", (int)err->code, "kind",
+                          exit_name(err->code), "text", err->text);
+    if (o != NULL)
+        (void)json_dumpf(o, stdout, JSON_COMPACT);
+    (void)fputc('\n', stdout);
+    json_decref(o);
+}
+
+/* Secrets pass through this process too: no core, no ptrace by the same user, no
+ * descriptor inherited by accident taken for one of ours. */
+static int harden(struct kw_err *err)
+{
+    const struct rlimit none = {0, 0};
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+        return kw_fail_errno(err, KW_SANDBOX, "could not switch core dumps off");
+    (void)signal(SIGPIPE, SIG_IGN);
+    return kw_secret_init(/* best_effort= */ true, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct kw_cli cli = {0};
+    struct kw_args args;
+    const struct kw_command *command = NULL;
+    struct kw_err err = {0};
+    int r = kw_args_parse(argc, argv, &cli, &command, &args, &err);
+    kw_log_init("", cli.verbosity);
+    if (r == 0 && command != NULL) {
+        r = harden(&err);
+        if (r == 0)
+            r = command->run(&cli, &args, &err);
+    }
+    if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        r = kw_fail_errno(&err, KW_FAILED, "could not write the result");
+    if (r != 0 && err.text[0] != '\0')
+        print_error(&cli, &err);
+    return r;
+}

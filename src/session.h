@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session at OCI, from main's side: who does what in which order.
+ *
+ *   keeper     start, log in, make the key ------------------> KEY ---> VERDICT
+ *   exchanger  start, lock, fetch subject token, TLS to domain      GO --> TOKEN
+ *   main       ... claim policy ...                        GO           check jwk, exp
+ *
+ * so that key generation, the slowest step, overlaps all that does not need the key.
+ */
+#ifndef KW_SESSION_H
+#define KW_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "spawn.h"
+
+enum kw_session_use {
+    KW_USE_FRESH = 1, /* `exchange`: never take a stored session */
+};
+
+struct kw_session {
+    struct kw_crew crew;
+    const struct kw_config *config;
+    struct kw_secret *token; /* the session token (UPST or RPST) */
+    int64_t not_after;       /* seconds since the epoch, from its exp */
+    char principal[256];     /* sub of the token */
+    char tenant[256];        /* tenant or res_tenant */
+    char original[256];      /* source_authn_prin: who it was before impersonation */
+    char correlation[256];   /* the cloud's id for the exchange */
+    char decided[1024];      /* claims that the claim policy looked at */
+    char source[256];        /* which source gave the subject token */
+    struct kw_m_keeper_ready keeper;
+    struct kw_m_ready exchanger, dialer;
+    struct kw_m_verdict verdict;
+    struct kw_m_key key; /* .spki points into spki[] */
+    unsigned char spki[KW_SPKI_MAX];
+    bool have_key, have_verdict;
+    bool stored;  /* an earlier session from the state file is used */
+    bool rebuilt; /* a stored one was there but no longer good; `why` says so */
+    char why[256];
+};
+
+/* Obtains a session: the stored one if there is a good one (storage = token and not
+ * KW_USE_FRESH), else by exchange. caller: "request", for the audit. On error all is
+ * ended, the key destroyed and nothing written; *s needs no close then. */
+int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
+                    unsigned use, struct kw_err *err);
+
+/* Ends it: with storage = token the key and the state file stay, else the key is
+ * destroyed. Reports what went wrong at the end (KW_TOKEN: key not destroyed;
+ * KW_SANDBOX). closed may be NULL. */
+int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw_err *err);
+
+/* Fills the keeper's start message from the configuration (session.c, doctor, keys). */
+int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const char *caller,
+                     struct kw_m_keeper_start *m, int *ret_pin_fd, struct kw_err *err);
+
+/* Opens [audit] file for appending (0600 if new); -1 in *ret_fd if none is set. */
+int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
+
+/* Whether SPKI (DER) is the RSA key with this modulus and exponent. */
+bool kw_spki_is(const unsigned char *spki, size_t n_spki, const unsigned char *n, size_t n_len,
+                const unsigned char *e, size_t e_len);
+
+/* The deadline for one step: [dial] timeout from now. */
+int64_t kw_deadline(const struct kw_config *c);
+
+#endif
