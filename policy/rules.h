@@ -56,11 +56,16 @@ int kw_sign_judge(struct kw_sign_policy *p, const char *method, const char *host
                   const char *target, int64_t now_ms, char *rule, size_t size,
                   struct kw_err *err);
 
+/* Finds malformed entries in the two lists below, before anything is dialled:
+ * KW_USAGE naming the entry. */
+int kw_dial_check(const char *dial, const char *resolve, struct kw_err *err);
+
 /* Dial policy (dialer): host:port against "pattern:port" pairs. */
 int kw_dial_judge(const char *dial, const char *host, uint32_t port, struct kw_err *err);
 
-/* resolve overrides (as curl's --connect-to): "host:port:address:port ..."; true and
- * the address and port if one matches host:port. */
+/* resolve overrides (as curl's --connect-to): "host:port:address:port ...", host as in
+ * the dial policy, IPv6 in brackets; true and the address and port if one matches
+ * host:port. */
 bool kw_dial_resolve(const char *resolve, const char *host, uint32_t port, char *address,
                      size_t size, uint32_t *ret_port);
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the HTTPS client share. Nobody else includes this. */
+#ifndef KW_HTTP_INT_H
+#define KW_HTTP_INT_H
+
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+
+#include "http.h"
+
+struct kw_http {
+    CURLM *multi; /* owns the kept-alive connections */
+    X509_STORE *roots;
+    kw_http_dial *dial;
+    void *dial_arg;
+};
+
+/* Loads the system's roots and ca_file, and touches whatever of OpenSSL would open a
+ * file at first use. */
+int kw_tls_roots(const char *ca_file, X509_STORE **ret, struct kw_err *err);
+
+/* Gives a new SSL_CTX of libcurl our roots, and lets it note in *alert whether a fatal
+ * alert was sent or received: what tells a TLS failure from a lost connection. */
+int kw_tls_prepare(SSL_CTX *ctx, X509_STORE *roots, bool *alert);
+
+/* What a failed handshake with `host` means. detail is libcurl's error text, verify the
+ * X509_V_ERR_* code. */
+int kw_tls_explain(const char *host, bool certificate, bool alert, long verify, const char *detail,
+                   struct kw_err *err);
+
+#endif

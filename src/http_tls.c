@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Certificates. The roots are read whole before the sandbox locks: OpenSSL's own
+ * default directory would be searched again at each verification. */
+#include <dirent.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http_int.h"
+
+static int alert_index = -1; /* ex_data of our SSL_CTXs: where to note alerts */
+
+/* Every certificate file of the directory, by its hashed name ("1f2e3d4c.0"), so that
+ * none is loaded twice. */
+static unsigned load_dir(X509_STORE *store, const char *path)
+{
+    DIR *d = opendir(path);
+    unsigned n = 0;
+    if (d == NULL)
+        return 0;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        char file[1024];
+        if (strlen(e->d_name) != 10 || strspn(e->d_name, "0123456789abcdef") != 8 ||
+            e->d_name[8] != '.')
+            continue;
+        int len = snprintf(file, sizeof file, "%s/%s", path, e->d_name);
+        if (len > 0 && (size_t)len < sizeof file && X509_STORE_load_file(store, file) == 1)
+            n++;
+    }
+    (void)closedir(d);
+    return n;
+}
+
+/* The distribution's bundle, wherever it has it, else OpenSSL's own directory. */
+static bool load_system(X509_STORE *store)
+{
+    const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                   "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+                                   X509_get_default_cert_file()};
+    for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
+        if (access(bundles[i], R_OK) == 0 && X509_STORE_load_file(store, bundles[i]) == 1)
+            return true;
+    return load_dir(store, X509_get_default_cert_dir()) > 0;
+}
+
+/* The generator is seeded, the algorithms are fetched and the configuration is read
+ * now, while files can still be opened. */
+static bool touch_openssl(void)
+{
+    unsigned char byte;
+    if (alert_index < 0)
+        alert_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
+    bool ok = ssl != NULL && alert_index >= 0 && RAND_bytes(&byte, 1) == 1 &&
+              RAND_priv_bytes(&byte, 1) == 1;
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    return ok;
+}
+
+int kw_tls_roots(const char *ca_file, X509_STORE **ret, struct kw_err *err)
+{
+    *ret = NULL;
+    if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) !=
+            1 ||
+        !touch_openssl())
+        return kw_fail(err, KW_FAILED, "OpenSSL could not be initialised: %s",
+                       ERR_reason_error_string(ERR_peek_last_error()));
+    X509_STORE *store = X509_STORE_new();
+    if (store == NULL)
+        return kw_fail(err, KW_FAILED, "out of memory");
+    bool added = ca_file[0] != '\0';
+    if (added && X509_STORE_load_file(store, ca_file) != 1) {
+        const char *why = ERR_reason_error_string(ERR_peek_last_error());
+        X509_STORE_free(store);
+        return kw_fail(err, KW_USAGE, "[tls] ca_file %s: no certificate could be read (%s)",
+                       ca_file, why != NULL ? why : "unknown reason");
+    }
+    if (!load_system(store) && !added) {
+        X509_STORE_free(store);
+        return kw_fail(err, KW_USAGE,
+                       "no CA certificates found in the usual places; install ca-certificates or "
+                       "set [tls] ca_file");
+    }
+    ERR_clear_error();
+    *ret = store;
+    return 0;
+}
+
+static void on_info(const SSL *ssl, int where, int ret)
+{
+    enum { FATAL = 2 }; /* the level, in the upper byte (RFC 8446, section 6) */
+    if ((where & SSL_CB_ALERT) == 0 || ret >> 8 != FATAL)
+        return;
+    bool *alert = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), alert_index);
+    if (alert != NULL)
+        *alert = true;
+}
+
+int kw_tls_prepare(SSL_CTX *ctx, X509_STORE *roots, bool *alert)
+{
+    SSL_CTX_set1_cert_store(ctx, roots);
+    SSL_CTX_set_info_callback(ctx, on_info);
+    return SSL_CTX_set_ex_data(ctx, alert_index, alert) == 1 &&
+                   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1
+               ? 0
+               : -1;
+}
+
+static const char *cure_of(long verify)
+{
+    switch (verify) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "check this machine's clock; else the server needs a new certificate";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return "if this server has a private CA, name its root in [tls] ca_file; else somebody is "
+               "in between";
+    default:
+        return "the server needs a proper certificate";
+    }
+}
+
+int kw_tls_explain(const char *host, bool certificate, bool alert, long verify, const char *detail,
+                   struct kw_err *err)
+{
+    if (certificate && verify != X509_V_OK)
+        return kw_fail(err, KW_CLOUD, "TLS with %s: its certificate can't be trusted: %s; %s", host,
+                       X509_verify_cert_error_string(verify), cure_of(verify));
+    if (certificate)
+        return kw_fail(err, KW_CLOUD,
+                       "TLS with %s: its certificate is for another name (%.200s); check the URL "
+                       "and [dial] resolve",
+                       host, detail);
+    if (alert)
+        return kw_fail(
+            err, KW_CLOUD,
+            "TLS with %s could not be agreed on (%.200s); it must speak TLS 1.2 or later", host,
+            detail);
+    return kw_fail(err, KW_NET, "TLS with %s: the connection was lost in the handshake (%.200s)",
+                   host, detail);
+}
