@@ -28,6 +28,7 @@ struct kw_claim_rule {
 
 struct kw_config {
     char path[1024]; /* the file that was read, "" if none */
+    int verbosity;   /* from the command line, handed to every role */
 
     /* [token] */
     struct kw_uri token_uri;
@@ -44,11 +45,11 @@ struct kw_config {
     char source_name[128];
     char source_path[1024];
     char source_command[1024];
-    char source_url[2048];
     char source_audience[512];
 
     /* [oci NAME]: the one chosen by --profile, else "default", else the only one */
-    char profile[65];
+    char profile[65];    /* "" if there are several and none was chosen */
+    char profiles[1024]; /* names of all, for messages: "dev, prod" */
     bool oci_set;
     char domain_url[512];
     char client_id[256];
@@ -108,8 +109,17 @@ int kw_config_from(struct kw_config *c, const char *path, struct kw_err *err);
 /* Every section and key with its meaning, from the same table as the parser. */
 void kw_config_print_help(FILE *out);
 
+/* Was a profile chosen (or is there none to choose)? Else KW_USAGE listing them. For
+ * whatever depends on the profile's policy. */
+int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
+
 /* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
 int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);
+
+/* Every key with its kind, bounds, default and variable: for --help config, and as
+ * mdoc items for keyward.ini(5). */
+void kw_config_print_help(FILE *out);
+void kw_config_print_man(FILE *out);
 
 void kw_config_free(struct kw_config *c);
 

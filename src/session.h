@@ -38,9 +38,11 @@ struct kw_session {
     struct kw_m_key key; /* .spki points into spki[] */
     unsigned char spki[KW_SPKI_MAX];
     bool have_key, have_verdict;
-    bool stored;  /* an earlier session from the state file is used */
-    bool rebuilt; /* a stored one was there but no longer good; `why` says so */
+    int64_t keeper_deadline; /* kw_now_ms() clock; a person may be typing a PIN */
+    bool stored;             /* an earlier session from the state file is used */
+    bool rebuilt;            /* a stored one was there but no longer good; `why` says so */
     char why[256];
+    char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
 };
 
 /* Obtains a session: the stored one if there is a good one (storage = token and not
@@ -60,6 +62,13 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
 
 /* Opens [audit] file for appending (0600 if new); -1 in *ret_fd if none is set. */
 int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
+
+/* The client secret of [oci]: from runtimeConfig.ini if that gave one, else from
+ * client_secret_source (file:/PATH, fd:N, credential:NAME). The caller frees it. */
+int kw_client_secret(const struct kw_config *c, struct kw_secret **ret, struct kw_err *err);
+
+/* $CREDENTIALS_DIRECTORY/NAME; KW_USAGE where systemd gave none. */
+int kw_credential_path(const char *name, char *path, size_t size, struct kw_err *err);
 
 /* Whether SPKI (DER) is the RSA key with this modulus and exponent. */
 bool kw_spki_is(const unsigned char *spki, size_t n_spki, const unsigned char *n, size_t n_len,

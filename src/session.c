@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jwt.h"
+#include "log.h"
+#include "policy/rules.h"
+#include "session_token.h"
+#include "source.h"
+#include "state.h"
+
+enum { PROMPT_S = 300 };
+
+static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
+                      const char *caller, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
+    struct kw_m_keeper_start ks;
+    struct kw_m_exchanger_start xs = {.verbosity = (uint32_t)c->verbosity,
+                                      .best_effort = c->best_effort,
+                                      .timeout_ms = c->timeout_s * 1000};
+    struct kw_m_dialer_start ds = {.verbosity = (uint32_t)c->verbosity,
+                                   .best_effort = c->best_effort,
+                                   .timeout_ms = c->timeout_s * 1000};
+    int pin_fd = -1, audit_fd = -1;
+    int r = kw_keeper_config(c, purpose, caller, &ks, &pin_fd, err);
+    if (r == 0)
+        r = kw_audit_open(c, &audit_fd, err);
+    if (r != 0)
+        return r;
+    (void)snprintf(ks.stored_id, sizeof ks.stored_id, "%s", stored_id);
+    (void)snprintf(xs.ca_file, sizeof xs.ca_file, "%s", c->ca_file);
+    (void)snprintf(ds.dial, sizeof ds.dial, "%s", c->dial);
+    (void)snprintf(ds.resolve, sizeof ds.resolve, "%s", c->resolve);
+    (void)snprintf(ds.proxy, sizeof ds.proxy, "%s", c->proxy);
+    r = kw_crew_start(&s->crew,
+                      1u << KW_ROLE_KEEPER | 1u << KW_ROLE_EXCHANGER | 1u << KW_ROLE_DIALER,
+                      audit_fd, pin_fd, c->token_env, err);
+    if (audit_fd >= 0)
+        (void)close(audit_fd);
+    if (r == 0) {
+        (void)snprintf(s->crew.keeper.module, sizeof s->crew.keeper.module, "%s", ks.module);
+        s->keeper_deadline = ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE
+                                 ? kw_now_ms() + PROMPT_S * 1000
+                                 : kw_deadline(c);
+        r = kw_child_send(&s->crew.keeper, KW_KM_START, &ks, NULL, 0, err);
+    }
+    if (r == 0)
+        r = kw_child_send(&s->crew.exchanger, KW_XM_START, &xs, NULL, 0, err);
+    if (r == 0)
+        r = kw_child_send(&s->crew.dialer, KW_DM_START, &ds, NULL, 0, err);
+    return r;
+}
+
+static int expect_and_free(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
+                           struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_child_expect(ch, type, m, &in, deadline, err);
+    kw_in_free(&in);
+    return r;
+}
+
+static int await_net(struct kw_session *s, struct kw_err *err)
+{
+    int64_t deadline = kw_deadline(s->config);
+    int r = expect_and_free(&s->crew.exchanger, KW_XM_READY, &s->exchanger, deadline, err);
+    return r != 0 ? r : expect_and_free(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
+}
+
+/* Takes KM_KEY or KM_VERDICT, whichever comes: the keeper makes key and twin at once. */
+static int take_from_keeper(struct kw_session *s, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
+    if (r == 0 && in.type == KW_KM_KEY && kw_msg_get(&in.body, in.type, &s->key)) {
+        memcpy(s->spki, s->key.spki.p, s->key.spki.len);
+        s->key.spki.p = s->spki;
+        s->have_key = true;
+    } else if (r == 0 && in.type == KW_KM_VERDICT && kw_msg_get(&in.body, in.type, &s->verdict))
+        s->have_verdict = true;
+    else if (r == 0)
+        r = kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");
+    kw_in_free(&in);
+    return r;
+}
+
+static int await_key(struct kw_session *s, struct kw_err *err)
+{
+    int r = 0;
+    if (s->keeper.label[0] == '\0' && s->keeper.mechanism[0] == '\0') {
+        r = expect_and_free(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
+        s->keeper_deadline = kw_deadline(s->config);
+    }
+    while (r == 0 && !s->have_key)
+        r = take_from_keeper(s, err);
+    return r;
+}
+
+static int await_verdict(struct kw_session *s, struct kw_err *err)
+{
+    int r = 0;
+    while (r == 0 && !s->have_verdict)
+        r = take_from_keeper(s, err);
+    if (r == 0 && s->verdict.weaknesses != 0)
+        kw_log(KW_WARN, "weakness accepted by [key] accept: %s", s->verdict.text);
+    return r;
+}
+
+/* Sources that need the network ask the exchanger. */
+static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struct kw_secret **ret,
+                              struct kw_err *err)
+{
+    struct kw_session *s = arg;
+    struct kw_m_fetched answer = {0};
+    int r = kw_child_send(&s->crew.exchanger, KW_XM_FETCH, request, NULL, 0, err);
+    if (r == 0)
+        r = expect_and_free(&s->crew.exchanger, KW_XM_FETCHED, &answer, kw_deadline(s->config),
+                            err);
+    *ret = answer.token;
+    return r;
+}
+
+/* The subject token, judged by the claim policy before it goes anywhere. */
+static int subject_token(struct kw_session *s, struct kw_secret **ret, struct kw_err *err)
+{
+    *ret = NULL;
+    int r = kw_source_get(s->config, fetch_by_exchanger, s, s->source, sizeof s->source, ret, err);
+    if (r != 0)
+        return r;
+    struct kw_jwt j;
+    r = kw_jwt_decode(kw_secret_bytes(*ret), kw_secret_len(*ret), "the subject token", KW_SUBJECT,
+                      &j, err);
+    if (r != 0)
+        return r;
+    r = kw_claims_judge(s->config, &j, (int64_t)time(NULL), s->decided, sizeof s->decided, err);
+    kw_jwt_free(&j);
+    return r;
+}
+
+static int open_exchange(struct kw_session *s, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
+    struct kw_m_exchange x = {
+        .auth = c->client_auth, .requested = c->requested, .rpst_exp = c->rpst_exp};
+    (void)snprintf(x.domain_url, sizeof x.domain_url, "%s", c->domain_url);
+    (void)snprintf(x.client_id, sizeof x.client_id, "%s", c->client_id);
+    (void)snprintf(x.client_key_id, sizeof x.client_key_id, "%s", c->client_key_id);
+    (void)snprintf(x.res_type, sizeof x.res_type, "%s", c->res_type);
+    int r = c->client_auth == KW_AUTH_BASIC ? kw_client_secret(c, &x.client_secret, err) : 0;
+    if (r == 0)
+        r = kw_child_send(&s->crew.exchanger, KW_XM_EXCHANGE, &x, NULL, 0, err);
+    kw_secret_free(&x.client_secret);
+    return r;
+}
+
+static int send_exchange(struct kw_session *s, struct kw_secret *subject, struct kw_err *err)
+{
+    struct kw_m_go go = {.spki = s->key.spki, .subject = subject};
+    struct kw_m_token t = {0};
+    int r = kw_child_send(&s->crew.exchanger, KW_XM_GO, &go, NULL, 0, err);
+    if (r == 0)
+        r = expect_and_free(&s->crew.exchanger, KW_XM_TOKEN, &t, kw_deadline(s->config), err);
+    s->token = t.token;
+    (void)snprintf(s->correlation, sizeof s->correlation, "%s", t.correlation);
+    return r;
+}
+
+/* Tells the keeper that it may sign from now on, and until when. */
+static int open_signing(struct kw_session *s, struct kw_err *err)
+{
+    struct kw_m_keeper_session m = {.not_after = (uint64_t)s->not_after};
+    (void)snprintf(m.principal, sizeof m.principal, "%s", s->principal);
+    (void)snprintf(m.claims, sizeof m.claims, "%s", s->decided);
+    int r = kw_child_send(&s->crew.keeper, KW_KM_SESSION, &m, NULL, 0, err);
+    return r != 0 ? r
+                  : expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), err);
+}
+
+/* The old key goes only once the new session is safely written: a failed renewal must
+ * not cost a session that is still good. */
+static int remember(struct kw_session *s, struct kw_err *err)
+{
+    if (!s->config->key_stored)
+        return 0;
+    struct kw_state st = {.not_after = s->not_after, .token = s->token};
+    (void)snprintf(st.key_id, sizeof st.key_id, "%s", s->key.id);
+    int r = kw_state_write(s->config, &st, err);
+    if (r != 0 || s->old_id[0] == '\0' || strcmp(s->old_id, s->key.id) == 0)
+        return r;
+    struct kw_m_destroy d;
+    (void)snprintf(d.id, sizeof d.id, "%s", s->old_id);
+    struct kw_err gone;
+    if (kw_child_send(&s->crew.keeper, KW_KM_DESTROY, &d, NULL, 0, &gone) != 0 ||
+        expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), &gone) != 0)
+        kw_log(KW_WARN,
+               "the key of the session before this one is still in the token (%s); "
+               "keyward keys --prune removes it",
+               gone.text);
+    return 0;
+}
+
+static int fresh(struct kw_session *s, const char *caller, struct kw_err *err)
+{
+    struct kw_secret *subject = NULL;
+    int r = kw_config_check_oci(s->config, err);
+    if (r == 0)
+        r = start_crew(s, KW_FOR_SESSION, "", caller, err);
+    if (r == 0)
+        r = await_net(s, err);
+    if (r == 0)
+        r = subject_token(s, &subject, err);
+    if (r == 0)
+        r = open_exchange(s, err);
+    if (r == 0)
+        r = await_key(s, err);
+    if (r == 0)
+        r = send_exchange(s, subject, err);
+    kw_secret_free(&subject);
+    if (r == 0)
+        r = kw_session_judge(s, err);
+    if (r == 0)
+        r = await_verdict(s, err);
+    if (r == 0)
+        r = open_signing(s, err);
+    return r != 0 ? r : remember(s, err);
+}
+
+static int stored(struct kw_session *s, struct kw_state *st, const char *caller, struct kw_err *err)
+{
+    s->token = st->token;
+    st->token = NULL;
+    s->stored = true;
+    struct kw_m_session m = {.token = s->token};
+    int r = start_crew(s, KW_FOR_STORED, st->key_id, caller, err);
+    if (r == 0)
+        r = await_net(s, err);
+    if (r == 0)
+        r = await_key(s, err);
+    if (r == 0)
+        r = kw_session_judge(s, err);
+    if (r == 0)
+        r = await_verdict(s, err);
+    if (r == 0)
+        r = open_signing(s, err);
+    return r != 0 ? r : kw_child_send(&s->crew.exchanger, KW_XM_SESSION, &m, NULL, 0, err);
+}
+
+static void abandon(struct kw_session *s, struct kw_err *err)
+{
+    struct kw_err at_end;
+    /* A sandbox violation found while cleaning up is the more important news. */
+    if (kw_crew_end(&s->crew, &at_end) == KW_SANDBOX)
+        *err = at_end;
+    kw_secret_free(&s->token);
+}
+
+/* Anything that a fresh session can heal: the key has gone from the token, the token
+ * expired, the state is not of this key. A refused PIN or a sandbox is not. */
+static bool can_rebuild(const struct kw_err *err)
+{
+    return err->code == KW_TOKEN || err->code == KW_CLOUD;
+}
+
+int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
+                    unsigned use, struct kw_err *err)
+{
+    *s = (struct kw_session){.config = c};
+    struct kw_state st = {0};
+    bool found = false;
+    int r = c->key_stored ? kw_state_read(c, (int64_t)time(NULL), &st, &found, err) : 0;
+    found = found && (use & KW_USE_FRESH) == 0;
+    if (r == 0 && found) {
+        r = stored(s, &st, caller, err);
+        if (r != 0 && can_rebuild(err) && !kw_interrupted()) {
+            kw_log(KW_INFO, "the stored session is no longer good: %s", err->text);
+            abandon(s, err);
+            *s = (struct kw_session){.config = c, .rebuilt = true};
+            (void)snprintf(s->why, sizeof s->why, "%.255s", err->text);
+            found = false;
+            r = 0;
+        }
+    }
+    (void)snprintf(s->old_id, sizeof s->old_id, "%s", st.key_id);
+    kw_state_free(&st);
+    if (r == 0 && !found)
+        r = fresh(s, caller, err);
+    if (r != 0)
+        abandon(s, err);
+    return r;
+}
+
+int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw_err *err)
+{
+    struct kw_m_closed none;
+    int r = kw_child_send(&s->crew.keeper, KW_KM_CLOSE, NULL, NULL, 0, err);
+    if (r == 0)
+        r = expect_and_free(&s->crew.keeper, KW_KM_CLOSED, closed != NULL ? closed : &none,
+                            kw_deadline(s->config), err);
+    struct kw_err at_end;
+    int ended = kw_crew_end(&s->crew, &at_end);
+    if (ended != 0) {
+        *err = at_end;
+        r = ended;
+    }
+    kw_secret_free(&s->token);
+    return r;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "b64.h"
+#include "io.h"
+
+enum { EARLY_S = 30 };
+
+int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_err *err)
+{
+    const char *systemd = secure_getenv("STATE_DIRECTORY");
+    const char *xdg = secure_getenv("XDG_STATE_HOME");
+    const char *home = secure_getenv("HOME");
+    int n;
+    if (systemd != NULL && systemd[0] == '/' && strchr(systemd, ':') == NULL)
+        n = snprintf(path, size, "%s/%s.session", systemd, c->profile);
+    else if (xdg != NULL && xdg[0] == '/')
+        n = snprintf(path, size, "%s/keyward/%s.session", xdg, c->profile);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(path, size, "%s/.local/state/keyward/%s.session", home, c->profile);
+    else
+        return kw_fail(err, KW_USAGE,
+                       "no place for the session's state: set HOME, XDG_STATE_HOME or "
+                       "STATE_DIRECTORY");
+    return n >= 0 && (size_t)n < size
+               ? 0
+               : kw_fail(err, KW_USAGE, "the path of the session's state is too long");
+}
+
+/* Which configuration a state belongs to: a session for another domain, client or token
+ * must not be taken for this one. */
+static void fingerprint(const struct kw_config *c, char *hex)
+{
+    char uri[4096] = "", text[6144];
+    (void)kw_uri_print(&c->token_uri, uri, sizeof uri);
+    int n = snprintf(text, sizeof text, "%s\n%s\n%s\n%u\n%s", c->domain_url, c->client_id, uri,
+                     (unsigned)c->requested, c->res_type);
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    (void)SHA256((const unsigned char *)text, n > 0 ? strlen(text) : 0, hash);
+    kw_hex(hex, hash, sizeof hash);
+}
+
+static int parse(const struct kw_config *c, const char *path, const struct kw_secret *text,
+                 int64_t now, struct kw_state *s, bool *ret_found, struct kw_err *err)
+{
+    json_t *o =
+        json_loadb(kw_secret_bytes(text), kw_secret_len(text), JSON_REJECT_DUPLICATES, NULL);
+    const char *config = NULL, *key_id = NULL, *token = NULL;
+    json_int_t version = 0, not_after = 0;
+    char mine[65];
+    fingerprint(c, mine);
+    int r = 0;
+    if (o == NULL ||
+        json_unpack(o, "{s:I,s:s,s:s,s:I,s:s!}", "version", &version, "config", &config, "key",
+                    &key_id, "not_after", &not_after, "token", &token) != 0)
+        r = kw_fail(err, KW_USAGE, "%s is not a state file of this version; remove it", path);
+    else if (version != 1 || strlen(key_id) >= sizeof s->key_id)
+        r = kw_fail(err, KW_USAGE, "%s is of another version; remove it", path);
+    else {
+        (void)snprintf(s->key_id, sizeof s->key_id, "%s", key_id);
+        s->not_after = not_after;
+        *ret_found = strcmp(config, mine) == 0 && not_after > now + EARLY_S;
+        s->token = *ret_found ? kw_secret_from(token, strlen(token)) : NULL;
+        if (*ret_found && s->token == NULL)
+            r = kw_fail(err, KW_FAILED, "no room for the session token in %s", path);
+    }
+    json_decref(o);
+    return r;
+}
+
+int kw_state_read(const struct kw_config *c, int64_t now, struct kw_state *s, bool *ret_found,
+                  struct kw_err *err)
+{
+    *s = (struct kw_state){0};
+    *ret_found = false;
+    char path[4096];
+    int r = kw_state_path(c, path, sizeof path, err);
+    if (r != 0)
+        return r;
+    struct stat st;
+    if (lstat(path, &st) != 0 && errno == ENOENT)
+        return 0;
+    struct kw_secret *text = NULL;
+    r = kw_secret_read_file(path, KW_TOKEN_MAX + 1024, KW_USAGE, &text, err);
+    if (r == 0)
+        r = parse(c, path, text, now, s, ret_found, err);
+    kw_secret_free(&text);
+    return r;
+}
+
+static int make_dirs(const char *path, struct kw_err *err)
+{
+    char dir[4096];
+    (void)snprintf(dir, sizeof dir, "%s", path);
+    for (char *p = dir + 1; (p = strchr(p, '/')) != NULL; p++) {
+        *p = '\0';
+        if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+            return kw_fail_errno(err, KW_FAILED, "could not make %s", dir);
+        *p = '/';
+    }
+    return 0;
+}
+
+int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct kw_err *err)
+{
+    char path[4096], config[65];
+    int r = kw_state_path(c, path, sizeof path, err);
+    if (r == 0)
+        r = make_dirs(path, err);
+    if (r != 0)
+        return r;
+    fingerprint(c, config);
+    struct kw_buf text; /* wiped when freed; a JWT's characters need no JSON escapes */
+    kw_buf_init(&text, KW_TOKEN_MAX + 1024);
+    kw_put_fmt(&text,
+               "{\"version\":1,\"config\":\"%s\",\"key\":\"%s\",\"not_after\":%lld,\"token\":\"",
+               config, s->key_id, (long long)s->not_after);
+    kw_put(&text, kw_secret_bytes(s->token), kw_secret_len(s->token));
+    kw_put_str(&text, "\"}\n");
+    struct kw_atomic file;
+    if (text.bad)
+        r = kw_fail(err, KW_FAILED, "the session token is too long for a state file");
+    else
+        r = kw_atomic_open(&file, path, 0600, err);
+    if (r == 0 && kw_write_all(file.fd, text.p, text.len) != 0) {
+        r = kw_fail_errno(err, KW_FAILED, "could not write %s", path);
+        kw_atomic_abort(&file);
+    } else if (r == 0)
+        r = kw_atomic_commit(&file, err);
+    kw_buf_free(&text);
+    return r;
+}
+
+int kw_state_remove(const struct kw_config *c, struct kw_err *err)
+{
+    char path[4096];
+    int r = kw_state_path(c, path, sizeof path, err);
+    if (r == 0 && unlink(path) != 0 && errno != ENOENT)
+        r = kw_fail_errno(err, KW_FAILED, "could not remove %s", path);
+    return r;
+}
+
+void kw_state_free(struct kw_state *s)
+{
+    kw_secret_free(&s->token);
+}
