@@ -37,7 +37,8 @@ void kw_printable(char *text)
     }
 }
 
-static int set(struct kw_err *err, enum kw_exit code, const char *tail, const char *fmt, va_list ap)
+static int __attribute__((format(printf, 4, 0)))
+set(struct kw_err *err, enum kw_exit code, const char *tail, const char *fmt, va_list ap)
 {
     if (err == NULL)
         return (int)code;
@@ -51,7 +52,7 @@ static int set(struct kw_err *err, enum kw_exit code, const char *tail, const ch
     return (int)code;
 }
 
-int kw_fail(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
+int(kw_fail)(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -60,7 +61,7 @@ int kw_fail(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
     return r;
 }
 
-int kw_fail_errno(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
+int(kw_fail_errno)(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
 {
     const char *tail = strerror(errno);
     va_list ap;
@@ -70,7 +71,7 @@ int kw_fail_errno(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
     return r;
 }
 
-int kw_err_wrap(struct kw_err *err, const char *fmt, ...)
+int(kw_err_wrap)(struct kw_err *err, const char *fmt, ...)
 {
     if (err == NULL)
         return KW_FAILED;

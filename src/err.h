@@ -45,6 +45,16 @@ int kw_fail_errno(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
 /* Puts "<context>: " before the text that is there. Returns err->code. */
 int kw_err_wrap(struct kw_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the three return is never 0, even if a caller gets the code wrong: said here, so
+ * that a failure can't read as success and every analyser knows it too. */
+static inline int kw_nonzero(int code)
+{
+    return code != 0 ? code : (int)KW_FAILED;
+}
+#define kw_fail(...)       kw_nonzero(kw_fail(__VA_ARGS__))
+#define kw_fail_errno(...) kw_nonzero(kw_fail_errno(__VA_ARGS__))
+#define kw_err_wrap(...)   kw_nonzero(kw_err_wrap(__VA_ARGS__))
+
 /* Replaces every byte that is not printable ASCII, nor a part of valid-looking
  * UTF-8 above U+009F, by '?', in place. */
 void kw_printable(char *text);
