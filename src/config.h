@@ -77,6 +77,7 @@ struct kw_config {
     uint32_t sign_per_minute;
     uint32_t sign_max_count;
     char dial[KW_LINES / 4]; /* default: what the profile needs */
+    bool dial_default;       /* that default was taken */
 
     /* [tls] [dial] [audit] [key] [sandbox] */
     char ca_file[1024];
@@ -115,11 +116,6 @@ int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
 
 /* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
 int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);
-
-/* Every key with its kind, bounds, default and variable: for --help config, and as
- * mdoc items for keyward.ini(5). */
-void kw_config_print_help(FILE *out);
-void kw_config_print_man(FILE *out);
 
 void kw_config_free(struct kw_config *c);
 

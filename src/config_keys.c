@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every configuration key, once: the parser, the environment overrides, `--help
+ * config` and keyward.ini(5) are made from this table.
+ */
+#include "config_keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct kw_choice source_types[] = {
+    {"auto", 0}, {"file", 0}, {"env", 0}, {"stdin", 0}, {"command", 0}, {"github", 0}, {NULL, 0}};
+static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
+                                                {"signature", KW_AUTH_SIGNATURE},
+                                                {"assertion", KW_AUTH_ASSERTION},
+                                                {NULL, 0}};
+static const struct kw_choice requesteds[] = {{"upst", KW_UPST}, {"rpst", KW_RPST}, {NULL, 0}};
+static const struct kw_choice bits[] = {{"2048", 2048}, {"3072", 3072}, {"4096", 4096}, {NULL, 0}};
+static const struct kw_choice storages[] = {{"session", false}, {"token", true}, {NULL, 0}};
+static const struct kw_choice networks[] = {{"deny", false}, {"allow", true}, {NULL, 0}};
+static const struct kw_choice requires[] = {{"all", false}, {"best-effort", true}, {NULL, 0}};
+static const struct kw_choice accepts[] = {{"extractable", KW_ACCEPT_EXTRACTABLE},
+                                           {"modifiable", KW_ACCEPT_MODIFIABLE},
+                                           {"not-local", KW_ACCEPT_NOT_LOCAL},
+                                           {"public", KW_ACCEPT_PUBLIC},
+                                           {NULL, 0}};
+
+/* clang-format off */
+#define FIELD(f) offsetof(struct kw_config, f), sizeof(((struct kw_config *)NULL)->f)
+#define TEXT(section, name, kind, field, dflt, help) \
+    {section, name, kind, FIELD(field), 0, 0, NULL, dflt, true, help}
+#define CHOICE(section, name, kind, field, choices, dflt, help) \
+    {section, name, kind, FIELD(field), 0, 0, choices, dflt, true, help}
+#define NUMBER(section, name, field, min, max, dflt, help) \
+    {section, name, KW_K_U32, FIELD(field), min, max, NULL, dflt, true, help}
+
+const struct kw_key kw_keys[] = {
+    TEXT("token", "uri", KW_K_TOKEN, token_uri, NULL,
+         "PKCS#11 URI (RFC 7512) of the token: token= or serial=, module-path=, and optionally "
+         "pin-source=file:/path. Its path attributes are joined by ';' without spaces."),
+    TEXT("token", "args", KW_K_WORD, token_args, NULL,
+         "what the module gets as CK_C_INITIALIZE_ARGS.pReserved (NSS wants its configdir there)"),
+    TEXT("token", "env", KW_K_NAMES, token_env, NULL,
+         "names of further environment variables that the module may see"),
+    NUMBER("token", "sessions", token_sessions, 1, 64, "4",
+           "PKCS#11 sessions that sign in parallel"),
+    CHOICE("token", "network", KW_K_CHOICE, token_network, networks, "deny",
+           "whether the keeper may reach the network, for modules that speak TCP to an HSM"),
+    TEXT("token", "pin_source", KW_K_PIN, pin_source, NULL,
+         "where the PIN is read, instead of the URI's pin-source: fd:N, file:/path, "
+         "credential:NAME (systemd), prompt, or protected (the token's own PIN pad)"),
+
+    CHOICE("source", "type", KW_K_CHOICE, source_type, source_types, "auto",
+           "where the subject token comes from. auto: what path, name or command says, else "
+           "github if this is a GitHub Actions job"),
+    TEXT("source", "path", KW_K_PATH, source_path, NULL,
+         "file: holds the subject token; read anew each time"),
+    TEXT("source", "name", KW_K_NAME, source_name, NULL,
+         "env: the variable that holds the subject token"),
+    TEXT("source", "command", KW_K_COMMAND, source_command, NULL,
+         "command: run by sh -c, prints the subject token on standard output"),
+    TEXT("source", "audience", KW_K_WORD, source_audience, NULL,
+         "audience asked for where the source lets one ask; otherwise the target's own"),
+
+    TEXT("oci", "domain_url", KW_K_ORIGIN, domain_url, NULL,
+         "the identity domain, https://idcs-....identity.oraclecloud.com"),
+    TEXT("oci", "client_id", KW_K_WORD, client_id, NULL,
+         "OAuth client that the domain's trust allows to exchange"),
+    TEXT("oci", "client_secret_source", KW_K_SECRET, client_secret_source, NULL,
+         "where the client's secret is read: file:/path, fd:N or credential:NAME"),
+    CHOICE("oci", "client_auth", KW_K_CHOICE, client_auth, client_auths, "basic",
+           "how the exchange is authenticated: basic (client secret), signature (request signed "
+           "by an API key in the token), assertion (JWT signed in the token; experimental)"),
+    TEXT("oci", "client_key", KW_K_OBJECT, client_key, NULL,
+         "PKCS#11 URI with object= or id= of the key for signature or assertion"),
+    TEXT("oci", "client_key_id", KW_K_WORD, client_key_id, NULL,
+         "signature: keyId of that API key, tenancy/user/fingerprint"),
+    TEXT("oci", "client_key_kid", KW_K_WORD, client_key_kid, NULL,
+         "assertion: alias of the client's certificate in the domain"),
+    TEXT("oci", "region", KW_K_WORD, region, NULL, "region, for example eu-frankfurt-1"),
+    TEXT("oci", "tenancy", KW_K_WORD, tenancy, NULL, "OCID of the tenancy"),
+    CHOICE("oci", "requested", KW_K_CHOICE, requested, requesteds, "upst",
+           "the session token asked for: of a user (upst) or of a resource (rpst)"),
+    TEXT("oci", "res_type", KW_K_WORD, res_type, NULL,
+         "rpst: the trust's impersonatingResource"),
+    NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
+
+    TEXT("policy", "issuer", KW_K_WORD, issuer, NULL, "exact iss of the subject token"),
+    TEXT("policy", "audience", KW_K_WORD, audience, NULL, "one exact aud of the subject token"),
+    {"policy", "claim.", KW_K_CLAIM, FIELD(rules), 0, 0, NULL, NULL, false,
+     "claim.NAME = PATTERN ...: the claim must match one of the patterns (* any run of bytes, "
+     "? one byte); a/b is member b of claim a. Prefer numeric ids such as claim.repository_id"},
+    TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, "*.oraclecloud.com",
+         "hosts that requests are signed for"),
+    TEXT("policy", "sign.method", KW_K_METHODS, sign_method, "GET HEAD POST PUT PATCH DELETE",
+         "methods that are signed"),
+    TEXT("policy", "sign.path", KW_K_PATHS, sign_path, NULL,
+         "patterns of the paths that are signed; without it any"),
+    NUMBER("policy", "sign.per_minute", sign_per_minute, 1, 1000000, NULL,
+           "most signatures a minute"),
+    NUMBER("policy", "sign.max_count", sign_max_count, 1, 1000000000, NULL,
+           "most signatures of a session"),
+    TEXT("policy", "dial", KW_K_DIAL, dial, NULL,
+         "host:port pairs that may be connected to; without it what the profile needs"),
+
+    TEXT("tls", "ca_file", KW_K_PATH, ca_file, NULL,
+         "PEM file with roots trusted besides the system's"),
+    TEXT("dial", "resolve", KW_K_RESOLVE, resolve, NULL,
+         "host:port:address:port ...: connect to address:port for host:port (an IPv6 address in "
+         "brackets); TLS still demands host's certificate"),
+    TEXT("dial", "proxy", KW_K_PROXY, proxy, NULL, "http://host:port of a CONNECT proxy"),
+    NUMBER("dial", "timeout", timeout_s, 1, 600, "30",
+           "seconds for all work on one call, retries included"),
+    TEXT("audit", "file", KW_K_PATH, audit_file, NULL, "audit log; without it none is written"),
+    TEXT("audit", "key", KW_K_WORD, audit_key, NULL,
+         "label of a token key that signs the log's head; without it the session key does"),
+    CHOICE("key", "bits", KW_K_CHOICE, key_bits, bits, "2048", "size of the RSA session key"),
+    CHOICE("key", "storage", KW_K_CHOICE, key_stored, storages, "session",
+           "session: the key ends with the process; token: it is kept in the token until the "
+           "session expires, so that later commands can use it"),
+    CHOICE("key", "accept", KW_K_FLAGS, key_accept, accepts, NULL,
+           "weaknesses of the token that you accept"),
+    CHOICE("sandbox", "require", KW_K_CHOICE, best_effort, requires, "all",
+           "whether a fence that this kernel lacks is an error (all) or a warning (best-effort)"),
+    {NULL, NULL, KW_K_WORD, 0, 0, 0, 0, NULL, NULL, false, NULL},
+};
+/* clang-format on */
+
+const struct kw_key *kw_key_find(const char *section, const char *name)
+{
+    for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
+        size_t n = strlen(k->name);
+        bool prefix = k->name[n - 1] == '.';
+        if (strcmp(k->section, section) == 0 &&
+            (prefix ? strncmp(k->name, name, n) == 0 && name[n] != '\0'
+                    : strcmp(k->name, name) == 0))
+            return k;
+    }
+    return NULL;
+}
+
+bool kw_section_known(const char *section)
+{
+    for (const struct kw_key *k = kw_keys; k->section != NULL; k++)
+        if (strcmp(k->section, section) == 0)
+            return true;
+    return false;
+}
+
+bool kw_section_named(const char *section)
+{
+    return strcmp(section, "oci") == 0 || strcmp(section, "policy") == 0;
+}
+
+const char *kw_key_cure(const char *name)
+{
+    static const struct {
+        const char *name, *cure;
+    } cures[] = {
+        {"client_secret", "a secret doesn't belong here: put it into a file of mode 0600 and name "
+                          "that as client_secret_source = file:/path"},
+        {"pin", "a PIN doesn't belong here: name where it is read as pin_source = file:/path"},
+        {"subject_token", "a token doesn't belong here: name its file as path = /path"},
+        {"key_file", "keyward takes no key files: the key is made in the PKCS#11 token"},
+        {"private_key", "keyward takes no private keys: the key is made in the PKCS#11 token"},
+        {"passphrase", "keyward takes no key files, so there is no passphrase"},
+    };
+    static const struct {
+        const char *other, *name;
+    } same[] = {{"secret", "client_secret"},
+                {"password", "client_secret"},
+                {"oauthclientsecret", "client_secret"},
+                {"pin_value", "pin"},
+                {"pin-value", "pin"},
+                {"user_pin", "pin"},
+                {"token", "subject_token"},
+                {"jwt", "subject_token"},
+                {"subjecttoken", "subject_token"}};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        if (strcmp(same[i].other, name) == 0)
+            name = same[i].name;
+    for (size_t i = 0; i < sizeof cures / sizeof cures[0]; i++)
+        if (strcmp(cures[i].name, name) == 0)
+            return cures[i].cure;
+    return NULL;
+}
+
+bool kw_key_variable(const char *section, const char *name, char *out, size_t size)
+{
+    int n = snprintf(out, size, "KEYWARD_%s_%s", section, name);
+    if (n < 0 || (size_t)n >= size)
+        return false;
+    for (char *p = out; *p != '\0'; p++) {
+        if (*p >= 'a' && *p <= 'z')
+            *p = (char)(*p - ('a' - 'A'));
+        else if (*p == '.')
+            *p = '_';
+    }
+    return true;
+}

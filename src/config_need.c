@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What belongs together in a configuration, and what a command needs of it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_keys.h"
+#include "url.h"
+
+static int check_source(const struct kw_config *c, struct kw_err *err)
+{
+    static const struct {
+        const char *type, *key;
+        size_t offset;
+    } needs[] = {{"file", "path", offsetof(struct kw_config, source_path)},
+                 {"env", "name", offsetof(struct kw_config, source_name)},
+                 {"command", "command", offsetof(struct kw_config, source_command)}};
+    bool is_auto = strcmp(c->source_type, "auto") == 0;
+    unsigned given = 0;
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        bool set = *((const char *)c + needs[i].offset) != '\0';
+        bool wanted = strcmp(c->source_type, needs[i].type) == 0;
+        given += set;
+        if (wanted && !set)
+            return kw_fail(err, KW_USAGE, "[source] type = %s needs %s", needs[i].type,
+                           needs[i].key);
+        if (set && !wanted && !is_auto)
+            return kw_fail(err, KW_USAGE, "[source] %s is not used by type = %s; remove one",
+                           needs[i].key, c->source_type);
+    }
+    if (is_auto && given > 1)
+        return kw_fail(err, KW_USAGE,
+                       "[source] has several of path, name and command; keep one, or say type =");
+    return 0;
+}
+
+static const char *auth_name(const struct kw_config *c)
+{
+    static const char *const names[] = {"basic", "signature", "assertion"};
+    return names[c->client_auth];
+}
+
+/* A key that has no effect is a misunderstanding, and this one is about a secret. */
+static int check_oci_keys(const struct kw_config *c, struct kw_err *err)
+{
+    if (c->requested == KW_UPST && (c->res_type[0] != '\0' || c->rpst_exp != 0))
+        return kw_fail(err, KW_USAGE, "[oci %s] res_type and rpst_exp need requested = rpst",
+                       c->profile);
+    if (c->client_auth != KW_AUTH_BASIC && c->client_secret_source[0] != '\0')
+        return kw_fail(err, KW_USAGE,
+                       "[oci %s] client_secret_source is not used by client_auth = %s; remove one",
+                       c->profile, auth_name(c));
+    if (c->client_auth == KW_AUTH_BASIC && c->client_key_set)
+        return kw_fail(err, KW_USAGE,
+                       "[oci %s] client_key is not used by client_auth = basic; say client_auth = "
+                       "signature or assertion",
+                       c->profile);
+    return 0;
+}
+
+static int add_dial(struct kw_config *c, const char *host, size_t n, unsigned port,
+                    struct kw_err *err)
+{
+    size_t at = strlen(c->dial), room = sizeof c->dial - at;
+    bool v6 = memchr(host, ':', n) != NULL;
+    int len = snprintf(c->dial + at, room, "%s%s%.*s%s:%u", at > 0 ? " " : "", v6 ? "[" : "",
+                       (int)n, host, v6 ? "]" : "", port);
+    return len > 0 && (size_t)len < room
+               ? 0
+               : kw_fail(err, KW_USAGE, "[policy %s] sign.host is too long to make dial of it",
+                         c->profile);
+}
+
+static const char *find_variable(char *const *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (; list != NULL && *list != NULL; list++)
+        if (strncmp(*list, name, n) == 0 && (*list)[n] == '=')
+            return *list + n + 1;
+    return NULL;
+}
+
+/* Without [policy] dial: the identity domain, the hosts that requests are signed for,
+ * and GitHub's token service where that is the source. */
+int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err *err)
+{
+    struct kw_url u;
+    int r = 0;
+    if (c->dial[0] != '\0' && !c->dial_default)
+        return 0;
+    c->dial_default = true;
+    c->dial[0] = '\0';
+    if (c->domain_url[0] != '\0' &&
+        kw_url_parse(c->domain_url, "domain_url", KW_USAGE, &u, err) == 0)
+        r = add_dial(c, u.host, strlen(u.host), u.port, err);
+    for (const char *p = c->sign_host; r == 0 && *p != '\0';) {
+        size_t n = strcspn(p, " ");
+        r = add_dial(c, p, n, 443, err);
+        p += n + strspn(p + n, " ");
+    }
+    const char *type = c->source_type;
+    const char *url = find_variable(list, "ACTIONS_ID_TOKEN_REQUEST_URL");
+    bool github = strcmp(type, "github") == 0 || strcmp(type, "auto") == 0;
+    /* A malformed URL is reported when it is to be used. */
+    if (r == 0 && github && url != NULL && kw_url_parse(url, "", KW_USAGE, &u, NULL) == 0)
+        r = add_dial(c, u.host, strlen(u.host), u.port, err);
+    return r;
+}
+
+int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw_err *err)
+{
+    int r = check_source(c, err);
+    if (r == 0)
+        r = check_oci_keys(c, err);
+    return r != 0 ? r : kw_config_default_dial(c, environ_list, err);
+}
+
+int kw_config_check_profile(const struct kw_config *c, struct kw_err *err)
+{
+    if (c->profile[0] != '\0')
+        return 0;
+    return kw_fail(err, KW_USAGE,
+                   "%s has several profiles and none is named default; choose one with --profile "
+                   "(there are: %s)",
+                   c->path, c->profiles);
+}
+
+static int missing(const struct kw_config *c, const char *section, const char *key, const char *why,
+                   struct kw_err *err)
+{
+    char variable[128] = "";
+    (void)kw_key_variable(section, key, variable, sizeof variable);
+    bool named = kw_section_named(section);
+    return kw_fail(err, KW_USAGE, "%s: [%s%s%s] %s%s; set it there or as %s",
+                   c->path[0] != '\0' ? c->path : "no configuration file was found", section,
+                   named ? " " : "", named ? c->profile : "", key, why, variable);
+}
+
+int kw_config_check_oci(const struct kw_config *c, struct kw_err *err)
+{
+    int r = kw_config_check_profile(c, err);
+    if (r != 0)
+        return r;
+    bool key = c->client_auth != KW_AUTH_BASIC;
+    bool secret = c->client_secret != NULL || c->client_secret_source[0] != '\0';
+    const struct {
+        bool given;
+        const char *section, *key;
+    } needs[] = {
+        {c->token_set, "token", "uri"},
+        {c->domain_url[0] != '\0', "oci", "domain_url"},
+        {c->client_auth == KW_AUTH_SIGNATURE || c->client_id[0] != '\0', "oci", "client_id"},
+        {key || secret, "oci", "client_secret_source"},
+        {!key || c->client_key_set, "oci", "client_key"},
+        {c->client_auth != KW_AUTH_SIGNATURE || c->client_key_id[0] != '\0', "oci",
+         "client_key_id"},
+        {c->client_auth != KW_AUTH_ASSERTION || c->client_key_kid[0] != '\0', "oci",
+         "client_key_kid"},
+        {c->requested != KW_RPST || c->res_type[0] != '\0', "oci", "res_type"},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (!needs[i].given)
+            return missing(c, needs[i].section, needs[i].key,
+                           i < 3 ? " is missing" : " is missing for this kind of exchange", err);
+    return 0;
+}
