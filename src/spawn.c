@@ -191,8 +191,7 @@ static char **role_env(enum kw_role role, const char *also)
     return env;
 }
 
-/* The role's program: beside our own (a build tree), else in libexec. */
-static int find_program(enum kw_role role, char *path, size_t size, struct kw_err *err)
+int kw_role_program(enum kw_role role, char *path, size_t size, struct kw_err *err)
 {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -246,7 +245,7 @@ static int start_role(struct kw_child *ch, enum kw_role role, struct plan *p, co
         [KW_ROLE_DIALER] = KW_CHAN_DIALER,
     };
     char path[4200];
-    int r = find_program(role, path, sizeof path, err);
+    int r = kw_role_program(role, path, sizeof path, err);
     if (r != 0)
         return r;
     char **env = role_env(role, also);

@@ -28,6 +28,9 @@ struct kw_crew {
     struct kw_child keeper, exchanger, dialer;
 };
 
+/* The role's program: beside our own (a build tree), else in libexec. */
+int kw_role_program(enum kw_role role, char *path, size_t size, struct kw_err *err);
+
 /* Starts the roles whose bit (1 << enum kw_role) is set, connected to each other.
  * audit_fd and pin_fd may be -1; env lists names of variables that the keeper may
  * see besides the usual ones (SOFTHSM2_CONF, P11_KIT_*, TPM2_PKCS11_*, ...). */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From table to filter. libseccomp compiles the rules; three things that it can't
+ * express are put in front of its program by hand: a foreign architecture is killed
+ * before a number is looked at, so are x32 numbers, and numbers that nobody judged
+ * are ENOSYS.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "table.h"
+
+#if defined(__x86_64__)
+#define ARCH_NATIVE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH_NATIVE AUDIT_ARCH_AARCH64
+#else
+#error "the system call tables have been judged for x86-64 and arm64 only"
+#endif
+
+#define OFF(field)  ((uint32_t)offsetof(struct seccomp_data, field))
+#define RET(action) BPF_STMT(BPF_RET | BPF_K, (action))
+#define NOT_THERE   RET(SECCOMP_RET_ERRNO | ENOSYS)
+
+/* Number -1 is what a tracer leaves behind that skipped a call; it has the x32 bit. */
+static const struct sock_filter prologue[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH_NATIVE, 1, 0),
+    RET(SECCOMP_RET_KILL_PROCESS),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1),
+    NOT_THERE,
+#if defined(__x86_64__)
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, KW_NR_X32, 0, 1),
+    RET(SECCOMP_RET_KILL_PROCESS),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, KW_NR_GAP_FIRST, 0, 2),
+    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KW_NR_GAP_LAST, 1, 0),
+    NOT_THERE,
+#endif
+    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KW_NR_KNOWN, 0, 1),
+    NOT_THERE,
+};
+enum { PROLOGUE = sizeof prologue / sizeof prologue[0] };
+
+const struct kw_table *kw_table_of(enum kw_role role)
+{
+    switch (role) {
+    case KW_ROLE_KEEPER:
+        return &kw_table_keeper;
+    case KW_ROLE_EXCHANGER:
+        return &kw_table_exchanger;
+    case KW_ROLE_DIALER:
+        return &kw_table_dialer;
+    case KW_ROLE_MAIN:
+    case KW_ROLES:
+        break;
+    }
+    return NULL;
+}
+
+bool kw_group_applies(const struct kw_group *g, unsigned flags, bool sanitizer)
+{
+    if (g->sanitizer && !sanitizer)
+        return false;
+    return (flags & g->only) == g->only && (flags & g->unless) == 0;
+}
+
+static uint32_t action_of(enum kw_answer answer, int error)
+{
+    switch (answer) {
+    case KW_ALLOW:
+        return SCMP_ACT_ALLOW;
+    case KW_REFUSE:
+        return SCMP_ACT_ERRNO((uint32_t)error);
+    case KW_VIOLATE:
+        break;
+    }
+    return SCMP_ACT_TRAP;
+}
+
+static struct scmp_arg_cmp compare(const struct kw_limit *l)
+{
+    switch (l->op) {
+    case KW_OP_NE:
+        return (struct scmp_arg_cmp){l->arg, SCMP_CMP_NE, l->value, 0};
+    case KW_OP_GT:
+        return (struct scmp_arg_cmp){l->arg, SCMP_CMP_GT, l->value, 0};
+    case KW_OP_BITS:
+        return (struct scmp_arg_cmp){l->arg, SCMP_CMP_MASKED_EQ, l->mask, l->value};
+    case KW_OP_SELF:
+        return (struct scmp_arg_cmp){l->arg, SCMP_CMP_EQ, (uint64_t)getpid(), 0};
+    case KW_OP_OTHER:
+        return (struct scmp_arg_cmp){l->arg, SCMP_CMP_NE, (uint64_t)getpid(), 0};
+    case KW_OP_EQ:
+    case KW_OP_NONE:
+        break;
+    }
+    return (struct scmp_arg_cmp){l->arg, SCMP_CMP_EQ, l->value, 0};
+}
+
+static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, struct kw_err *err)
+{
+    if (r->nr < 0) /* this architecture doesn't have it */
+        return 0;
+    struct scmp_arg_cmp limits[KW_LIMITS];
+    unsigned n = 0;
+    while (n < KW_LIMITS && r->limits[n].op != KW_OP_NONE) {
+        limits[n] = compare(&r->limits[n]);
+        n++;
+    }
+    int rc = seccomp_rule_add_exact_array(ctx, action_of(r->answer, r->error), r->nr, n, limits);
+    if (rc != 0)
+        return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp refused the rule for %s (%s)", r->name,
+                       strerror(-rc));
+    return 0;
+}
+
+/* libseccomp 2.5 exports to a descriptor only. */
+static int export_filter(scmp_filter_ctx ctx, struct kw_filter *ret, struct kw_err *err)
+{
+    const size_t room = (KW_FILTER_MAX - PROLOGUE) * sizeof ret->code[0];
+    int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    if (fd < 0)
+        return kw_fail_errno(err, KW_SANDBOX, "seccomp: no memory file for the filter");
+    int rc = seccomp_export_bpf(ctx, fd);
+    ssize_t n = rc == 0 ? pread(fd, ret->code + PROLOGUE, room, 0) : -1;
+    (void)close(fd);
+    if (n <= 0 || (size_t)n >= room || (size_t)n % sizeof ret->code[0] != 0)
+        return kw_fail(err, KW_SANDBOX, "seccomp: could not export the filter (%s)",
+                       rc != 0 ? strerror(-rc) : "too long");
+    memcpy(ret->code, prologue, sizeof prologue);
+    ret->n = PROLOGUE + (size_t)n / sizeof ret->code[0];
+    return 0;
+}
+
+int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
+                     struct kw_filter *ret, struct kw_err *err)
+{
+    scmp_filter_ctx ctx = seccomp_init(action_of(t->otherwise, 0));
+    if (ctx == NULL)
+        return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp could not start");
+    int r = 0;
+    if (seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
+        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0)
+        r = kw_fail(err, KW_SANDBOX, "seccomp: libseccomp is too old (2.5 is needed)");
+    for (size_t i = 0; r == 0 && t->groups[i] != NULL; i++) {
+        const struct kw_group *g = t->groups[i];
+        for (size_t j = 0; r == 0 && kw_group_applies(g, flags, sanitizer) && j < g->n; j++)
+            r = add_rule(ctx, &g->rules[j], err);
+    }
+    if (r == 0)
+        r = export_filter(ctx, ret, err);
+    seccomp_release(ctx);
+    return r;
+}
+
+int kw_seccomp_install(const struct kw_filter *f, enum kw_role role, struct kw_err *err)
+{
+    struct sock_fprog prog = {.len = (unsigned short)f->n};
+    const struct sock_filter *code = f->code;
+    memcpy(&prog.filter, &code, sizeof code); /* the kernel only reads it */
+    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+    if (rc > 0)
+        return kw_fail(err, KW_SANDBOX, "seccomp: thread %ld could not take the filter", rc);
+    if (rc < 0)
+        return kw_fail_errno(err, KW_SANDBOX,
+                             "the kernel took no seccomp filter for the %s; a kernel with "
+                             "CONFIG_SECCOMP_FILTER (Linux 4.14) is needed",
+                             kw_role_name(role));
+    return 0;
+}
