@@ -44,6 +44,7 @@ int kw_pin_read(const struct kw_m_keeper_start *cfg, struct kw_secret **ret, str
 int kw_p11_login(struct kw_p11 *p, const struct kw_secret *pin, struct kw_err *err);
 
 struct kw_p11_key {
+    CK_SESSION_HANDLE home;     /* session that a session object lives and dies with, else 0 */
     CK_OBJECT_HANDLE priv, pub; /* pub 0 where the token has no such object */
     CK_MECHANISM_TYPE mech;     /* CKM_SHA256_RSA_PKCS, or CKM_RSA_PKCS with DigestInfo */
     unsigned bits;
@@ -79,9 +80,12 @@ int kw_p11_try_extract(struct kw_p11 *p, bool token_object, unsigned accept,
 int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
                 bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err);
 
-/* Calls each for every key pair in the token that keyward made (label). */
-int kw_p11_each(struct kw_p11 *p, int (*each)(const struct kw_p11_key *k, const char *label, void *arg),
-                void *arg, struct kw_err *err);
+/* Calls each for every key pair stored in the token that keyward made (by label:
+ * session keys, and twins that a crash left behind); stops at the first non-zero
+ * answer and returns it. */
+int kw_p11_each(struct kw_p11 *p,
+                int (*each)(const struct kw_p11_key *k, const char *label, void *arg), void *arg,
+                struct kw_err *err);
 
 /* Signs n bytes (RSASSA-PKCS1-v1_5 with SHA-256): two PKCS#11 calls, C_SignInit and
  * C_Sign. Thread-safe: each call takes one of cfg->sessions sessions, waiting for a
@@ -91,13 +95,14 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data
 
 /* Checks a signature with OpenSSL against the key's public half: does the module
  * sign correctly? */
-int kw_p11_check(const struct kw_p11_key *key, const void *data, size_t n,
-                 const unsigned char *sig, size_t sig_n, struct kw_err *err);
+int kw_p11_check(const struct kw_p11_key *key, const void *data, size_t n, const unsigned char *sig,
+                 size_t sig_n, struct kw_err *err);
 
 /* Destroys both halves and makes sure they are gone. Idempotent. */
 int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err);
 
-/* Logs out, finalizes, unloads. Accepts NULL. */
+/* Logs out and finalizes; session objects die. The module's code stays mapped: its
+ * threads and atexit handlers must not find it gone. Accepts NULL. */
 void kw_p11_free(struct kw_p11 *p);
 
 /* "CKR_PIN_INCORRECT" for 0xa0; "CKR 0x..." for unknown ones. */

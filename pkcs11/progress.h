@@ -21,16 +21,20 @@ enum kw_p11_call {
     KW_P11_Initialize,
     KW_P11_GetSlotList,
     KW_P11_GetTokenInfo,
+    KW_P11_GetMechanismList,
     KW_P11_GetMechanismInfo,
     KW_P11_OpenSession,
     KW_P11_Login,
     KW_P11_GenerateKeyPair,
     KW_P11_GetAttributeValue,
     KW_P11_SetAttributeValue,
+    KW_P11_CreateObject,
     KW_P11_CopyObject,
     KW_P11_WrapKey,
     KW_P11_GenerateKey,
+    KW_P11_FindObjectsInit,
     KW_P11_FindObjects,
+    KW_P11_FindObjectsFinal,
     KW_P11_SignInit,
     KW_P11_Sign,
     KW_P11_DestroyObject,
@@ -45,8 +49,9 @@ enum kw_p11_call {
 const char *kw_progress_name(uint32_t call);
 
 /* The page of this process: mapped from KW_FD_PROGRESS, or a private one where
- * there is none (tests). kw_progress_enter() returns the previous value for
- * kw_progress_leave(). */
+ * there is none (fd -1, or not a page; tests). kw_progress_enter() returns the
+ * previous value of this thread for kw_progress_leave(). Where several threads are
+ * inside the module, the page names one of them, and always one that is inside. */
 struct kw_progress *kw_progress_map(int fd);
 uint32_t kw_progress_enter(enum kw_p11_call call);
 void kw_progress_leave(uint32_t previous);

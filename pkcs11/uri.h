@@ -2,8 +2,9 @@
  *
  * Strict reader of PKCS#11 URIs (RFC 7512). Unlike the lenient library reader,
  * every doubt is an error: unknown, duplicate, empty or over-long attributes, bad
- * percent-encoding, %00, a relative module-path, slot-id (it does not name a
- * token), pin-value (a secret in a configuration), `|` in pin-source.
+ * percent-encoding, control characters, %00 (except in id, which is bytes), a relative
+ * module-path, slot-id (it does not name a token), pin-value (a secret in a
+ * configuration), `|` in pin-source.
  */
 #ifndef KW_URI_H
 #define KW_URI_H

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finding keys again, and making sure that destroyed ones can't be found.
+ */
+#include <string.h>
+
+#include "internal.h"
+
+#define FIND_MAX 256
+
+static const CK_OBJECT_CLASS class_private = CKO_PRIVATE_KEY, class_public = CKO_PUBLIC_KEY;
+static const CK_KEY_TYPE type_rsa = CKK_RSA;
+static const CK_BBOOL yes = CK_TRUE;
+
+static CK_ATTRIBUTE attr(CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
+{
+    return (CK_ATTRIBUTE){type, kw_unconst(value), n};
+}
+
+int kw_find(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_ATTRIBUTE *t, CK_ULONG n,
+            CK_OBJECT_HANDLE *ret, size_t max, size_t *ret_n, struct kw_err *err)
+{
+    CK_RV rv, end;
+    *ret_n = 0;
+    KW_CK(rv, p, FindObjectsInit, s, t, n);
+    if (rv != CKR_OK)
+        return kw_ck_fail(p, err, KW_TOKEN, "C_FindObjectsInit", rv, "");
+    bool more = false;
+    for (;;) {
+        CK_OBJECT_HANDLE o[16];
+        CK_ULONG got = 0;
+        KW_CK(rv, p, FindObjects, s, o, 16, &got);
+        if (rv != CKR_OK || got == 0 || got > 16)
+            break;
+        for (CK_ULONG i = 0; i < got && !more; i++) {
+            more = *ret_n == max;
+            if (!more)
+                ret[(*ret_n)++] = o[i];
+        }
+        if (more)
+            break;
+    }
+    KW_CK(end, p, FindObjectsFinal, s);
+    if (rv != CKR_OK || end != CKR_OK)
+        return kw_ck_fail(p, err, KW_TOKEN, "C_FindObjects", rv != CKR_OK ? rv : end, "");
+    if (more)
+        return kw_fail(err, KW_TOKEN, "more than %zu objects match in token %s", max, p->token);
+    return 0;
+}
+
+/* A key may allow just one of the two mechanisms (CKA_ALLOWED_MECHANISMS, absent in
+ * most). Where it doesn't tell, the token's choice stands. */
+static CK_MECHANISM_TYPE pick_mech(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o)
+{
+    CK_MECHANISM_TYPE allowed[64];
+    size_t n = 0;
+    if (kw_attr_get(p, s, o, CKA_ALLOWED_MECHANISMS, allowed, sizeof allowed, &n) != CKR_OK)
+        return p->mech;
+    bool raw = false;
+    for (size_t i = 0; i < n / sizeof allowed[0]; i++) {
+        if (allowed[i] == p->mech)
+            return p->mech;
+        raw = raw || allowed[i] == CKM_RSA_PKCS;
+    }
+    return raw ? CKM_RSA_PKCS : p->mech;
+}
+
+/* The public object with the key's CKA_ID, if there is just one. */
+static int find_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *k,
+                       struct kw_err *err)
+{
+    CK_OBJECT_HANDLE found[2];
+    size_t n = 0;
+    CK_ATTRIBUTE t[] = {
+        attr(CKA_CLASS, &class_public, sizeof class_public),
+        attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
+        attr(CKA_ID, k->id, k->id_len),
+    };
+    if (k->id_len == 0)
+        return 0;
+    int r = kw_find(p, s, t, 3, found, 2, &n, err);
+    k->pub = r == 0 && n == 1 ? found[0] : 0;
+    return r;
+}
+
+/* Everything about a private key that was found. */
+static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, bool strict,
+                    unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->priv = o;
+    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK)
+        ret->id_len = 0;
+    int r = find_public(p, s, ret, err);
+    if (r == 0)
+        r = kw_key_verify(p, s, strict, accept, ret, err);
+    if (r == 0)
+        r = kw_key_public(p, s, ret, err);
+    ret->mech = pick_mech(p, s, o);
+    if (r == 0 && kw_attr_bool(p, s, o, CKA_ALWAYS_AUTHENTICATE) == 1)
+        r = kw_fail(err, KW_TOKEN,
+                    "the key in token %s wants the PIN at each signature "
+                    "(CKA_ALWAYS_AUTHENTICATE); use another key",
+                    p->token);
+    return r;
+}
+
+int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
+                bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
+{
+    CK_OBJECT_HANDLE found[2];
+    size_t n_found = 0;
+    unsigned index = 0;
+    CK_SESSION_HANDLE s = 0;
+    CK_ATTRIBUTE t[4] = {
+        attr(CKA_CLASS, &class_private, sizeof class_private),
+        attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
+    };
+    CK_ULONG n = 2;
+    memset(ret, 0, sizeof *ret);
+    if (label != NULL && label[0] != '\0')
+        t[n++] = attr(CKA_LABEL, label, strlen(label));
+    if (id_len > 0)
+        t[n++] = attr(CKA_ID, id, id_len);
+    if (n == 2)
+        return kw_fail(err, KW_USAGE, "neither label nor id of the key in token %s is given",
+                       p->token);
+    int r = kw_pool_take(p, &index, &s, err);
+    if (r != 0)
+        return r;
+    r = kw_find(p, s, t, n, found, 2, &n_found, err);
+    const char *shown = label != NULL && label[0] != '\0' ? label : "with the given id";
+    if (r == 0 && n_found == 0)
+        r = kw_fail(err, KW_TOKEN, "no RSA private key %s in token %s; check its label and id",
+                    shown, p->token);
+    if (r == 0 && n_found > 1)
+        r = kw_fail(err, KW_TOKEN, "several keys %s in token %s; name one by its id", shown,
+                    p->token);
+    if (r == 0)
+        r = describe(p, s, found[0], strict, accept, ret, err);
+    kw_pool_give(p, index);
+    if (r != 0)
+        memset(ret, 0, sizeof *ret);
+    return r;
+}
+
+static int each_label(struct kw_p11 *p, const char *label,
+                      int (*each)(const struct kw_p11_key *k, const char *label, void *arg),
+                      void *arg, struct kw_err *err)
+{
+    CK_OBJECT_HANDLE found[FIND_MAX];
+    struct kw_p11_key k;
+    size_t n = 0;
+    unsigned index = 0;
+    CK_SESSION_HANDLE s = 0;
+    CK_ATTRIBUTE t[] = {
+        attr(CKA_CLASS, &class_private, sizeof class_private),
+        attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
+        attr(CKA_TOKEN, &yes, sizeof yes),
+        attr(CKA_LABEL, label, strlen(label)),
+    };
+    int r = kw_pool_take(p, &index, &s, err);
+    if (r != 0)
+        return r;
+    r = kw_find(p, s, t, 4, found, FIND_MAX, &n, err);
+    kw_pool_give(p, index); /* `each` may want a session of its own */
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = kw_pool_take(p, &index, &s, err);
+        if (r != 0)
+            break;
+        r = describe(p, s, found[i], false, 0, &k, err);
+        kw_pool_give(p, index);
+        if (r == 0)
+            r = each(&k, label, arg);
+    }
+    return r;
+}
+
+int kw_p11_each(struct kw_p11 *p,
+                int (*each)(const struct kw_p11_key *k, const char *label, void *arg), void *arg,
+                struct kw_err *err)
+{
+    int r = each_label(p, KW_LABEL_SESSION, each, arg, err);
+    return r != 0 ? r : each_label(p, KW_LABEL_TWIN, each, arg, err);
+}
+
+/* Nothing with the key's random id may be left. */
+static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_err *err)
+{
+    CK_OBJECT_HANDLE found[1];
+    size_t n = 0;
+    unsigned index = 0;
+    CK_SESSION_HANDLE s = 0;
+    CK_ATTRIBUTE t[] = {attr(CKA_ID, k->id, k->id_len)};
+    int r = k->id_len > 0 ? kw_pool_take(p, &index, &s, err) : 0;
+    if (r != 0 || k->id_len == 0)
+        return r;
+    r = kw_find(p, s, t, 1, found, 1, &n, NULL);
+    kw_pool_give(p, index);
+    if (r != 0 || n > 0)
+        return kw_fail(err, KW_TOKEN, "the key in token %s was destroyed but %s", p->token,
+                       r != 0 ? "the token can't be asked whether it is gone"
+                              : "is still there; remove it with the vendor's tool");
+    return 0;
+}
+
+static CK_RV destroy_object(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *o)
+{
+    CK_RV rv = CKR_OK;
+    if (*o != 0)
+        KW_CK(rv, p, DestroyObject, s, *o);
+    if (rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_KEY_HANDLE_INVALID)
+        rv = CKR_OK; /* gone already */
+    if (rv == CKR_OK)
+        *o = 0;
+    return rv;
+}
+
+int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err)
+{
+    if (key->home == 0 && key->priv == 0 && key->pub == 0)
+        return 0;
+    CK_SESSION_HANDLE s = key->home;
+    int r = s != 0 ? 0 : kw_session_open(p, true, &s, err);
+    if (r != 0)
+        return r;
+    const bool dies_with_session = key->home != 0 && !key->token_object && key->rung <= 2;
+    CK_RV rv = destroy_object(p, s, &key->priv);
+    CK_RV rv_pub = destroy_object(p, s, &key->pub);
+    kw_session_close(p, &s);
+    key->home = 0;
+    if (rv == CKR_OK)
+        rv = rv_pub;
+    if (rv != CKR_OK && !dies_with_session)
+        return kw_ck_fail(p, err, KW_TOKEN, "C_DestroyObject", rv,
+                          "the key may still be in the token: `keyward keys --prune`");
+    r = check_gone(p, key, err);
+    if (r == 0)
+        key->priv = key->pub = 0;
+    return r;
+}
