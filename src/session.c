@@ -16,7 +16,7 @@
 enum { PROMPT_S = 300 };
 
 static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
-                      const char *caller, struct kw_err *err)
+                      struct kw_err *err)
 {
     const struct kw_config *c = s->config;
     struct kw_m_keeper_start ks;
@@ -27,7 +27,7 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
                                    .best_effort = c->best_effort,
                                    .timeout_ms = c->timeout_s * 1000};
     int pin_fd = -1, audit_fd = -1;
-    int r = kw_keeper_config(c, purpose, caller, &ks, &pin_fd, err);
+    int r = kw_keeper_config(c, purpose, s->caller, &ks, &pin_fd, err);
     if (r == 0)
         r = kw_audit_open(c, &audit_fd, err);
     if (r != 0)
@@ -126,15 +126,15 @@ static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struc
 }
 
 /* The subject token, judged by the claim policy before it goes anywhere. */
-static int subject_token(struct kw_session *s, struct kw_secret **ret, struct kw_err *err)
+static int subject_token(struct kw_session *s, struct kw_err *err)
 {
-    *ret = NULL;
-    int r = kw_source_get(s->config, fetch_by_exchanger, s, s->source, sizeof s->source, ret, err);
+    int r = kw_source_get(s->config, fetch_by_exchanger, s, s->source, sizeof s->source,
+                          &s->subject, err);
     if (r != 0)
         return r;
     struct kw_jwt j;
-    r = kw_jwt_decode(kw_secret_bytes(*ret), kw_secret_len(*ret), "the subject token", KW_SUBJECT,
-                      &j, err);
+    r = kw_jwt_decode(kw_secret_bytes(s->subject), kw_secret_len(s->subject), "the subject token",
+                      KW_SUBJECT, &j, err);
     if (r != 0)
         return r;
     r = kw_claims_judge(s->config, &j, (int64_t)time(NULL), s->decided, sizeof s->decided, err);
@@ -158,13 +158,14 @@ static int open_exchange(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
-static int send_exchange(struct kw_session *s, struct kw_secret *subject, struct kw_err *err)
+static int send_exchange(struct kw_session *s, struct kw_err *err)
 {
-    struct kw_m_go go = {.spki = s->key.spki, .subject = subject};
+    struct kw_m_go go = {.spki = s->key.spki, .subject = s->subject};
     struct kw_m_token t = {0};
     int r = kw_child_send(&s->crew.exchanger, KW_XM_GO, &go, NULL, 0, err);
     if (r == 0)
         r = expect_and_free(&s->crew.exchanger, KW_XM_TOKEN, &t, kw_deadline(s->config), err);
+    kw_secret_free(&s->subject);
     s->token = t.token;
     (void)snprintf(s->correlation, sizeof s->correlation, "%s", t.correlation);
     return r;
@@ -204,30 +205,40 @@ static int remember(struct kw_session *s, struct kw_err *err)
     return 0;
 }
 
-static int fresh(struct kw_session *s, const char *caller, struct kw_err *err)
+static int check_config(struct kw_session *s, struct kw_err *err)
 {
-    struct kw_secret *subject = NULL;
-    int r = kw_config_check_oci(s->config, err);
-    if (r == 0)
-        r = start_crew(s, KW_FOR_SESSION, "", caller, err);
-    if (r == 0)
-        r = await_net(s, err);
-    if (r == 0)
-        r = subject_token(s, &subject, err);
-    if (r == 0)
-        r = open_exchange(s, err);
-    if (r == 0)
-        r = await_key(s, err);
-    if (r == 0)
-        r = send_exchange(s, subject, err);
-    kw_secret_free(&subject);
-    if (r == 0)
-        r = kw_session_judge(s, err);
-    if (r == 0)
-        r = await_verdict(s, err);
-    if (r == 0)
-        r = open_signing(s, err);
-    return r != 0 ? r : remember(s, err);
+    return kw_config_check_oci(s->config, err);
+}
+
+static int start_fresh(struct kw_session *s, struct kw_err *err)
+{
+    return start_crew(s, s->purpose, "", err);
+}
+
+/* In this order; `needs` lets doctor go on behind a step that failed. */
+const struct kw_session_step kw_session_steps[] = {
+    {"configuration", check_config, 0},
+    {"processes", start_fresh, 0},
+    {"network processes and their fences", await_net, 1u << 1},
+    {"subject token and claim policy", subject_token, 1u << 2},
+    {"way to the identity domain", open_exchange, 1u << 0 | 1u << 2 | 1u << 3},
+    {"PKCS#11 token and session key", await_key, 1u << 1},
+    {"exchange", send_exchange, 1u << 4 | 1u << 5},
+    {"session token", kw_session_judge, 1u << 6},
+    {"extraction self-test", await_verdict, 1u << 5},
+    {"leave to sign", open_signing, 1u << 7 | 1u << 8},
+    {"session kept for later commands", remember, 1u << 9},
+};
+const size_t kw_session_n_steps = sizeof kw_session_steps / sizeof kw_session_steps[0];
+
+static int fresh(struct kw_session *s, struct kw_err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < kw_session_n_steps; i++) {
+        r = kw_session_steps[i].run(s, err);
+        kw_log(KW_DEBUG, "%s: %s", kw_session_steps[i].name, r == 0 ? "done" : "failed");
+    }
+    return r;
 }
 
 static int stored(struct kw_session *s, struct kw_state *st, const char *caller, struct kw_err *err)
@@ -236,7 +247,7 @@ static int stored(struct kw_session *s, struct kw_state *st, const char *caller,
     st->token = NULL;
     s->stored = true;
     struct kw_m_session m = {.token = s->token};
-    int r = start_crew(s, KW_FOR_STORED, st->key_id, caller, err);
+    int r = start_crew(s, KW_FOR_STORED, st->key_id, err);
     if (r == 0)
         r = await_net(s, err);
     if (r == 0)
@@ -250,13 +261,14 @@ static int stored(struct kw_session *s, struct kw_state *st, const char *caller,
     return r != 0 ? r : kw_child_send(&s->crew.exchanger, KW_XM_SESSION, &m, NULL, 0, err);
 }
 
-static void abandon(struct kw_session *s, struct kw_err *err)
+void kw_session_abandon(struct kw_session *s, struct kw_err *err)
 {
     struct kw_err at_end;
     /* A sandbox violation found while cleaning up is the more important news. */
     if (kw_crew_end(&s->crew, &at_end) == KW_SANDBOX)
         *err = at_end;
     kw_secret_free(&s->token);
+    kw_secret_free(&s->subject);
 }
 
 /* Anything that a fresh session can heal: the key has gone from the token, the token
@@ -269,17 +281,17 @@ static bool can_rebuild(const struct kw_err *err)
 int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
                     unsigned use, struct kw_err *err)
 {
-    *s = (struct kw_session){.config = c};
+    *s = (struct kw_session){.config = c, .caller = caller};
     struct kw_state st = {0};
     bool found = false;
     int r = c->key_stored ? kw_state_read(c, (int64_t)time(NULL), &st, &found, err) : 0;
     found = found && (use & KW_USE_FRESH) == 0;
     if (r == 0 && found) {
-        r = stored(s, &st, caller, err);
+        r = stored(s, &st, err);
         if (r != 0 && can_rebuild(err) && !kw_interrupted()) {
             kw_log(KW_INFO, "the stored session is no longer good: %s", err->text);
-            abandon(s, err);
-            *s = (struct kw_session){.config = c, .rebuilt = true};
+            kw_session_abandon(s, err);
+            *s = (struct kw_session){.config = c, .caller = caller, .rebuilt = true};
             (void)snprintf(s->why, sizeof s->why, "%.255s", err->text);
             found = false;
             r = 0;
@@ -288,9 +300,9 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
     (void)snprintf(s->old_id, sizeof s->old_id, "%s", st.key_id);
     kw_state_free(&st);
     if (r == 0 && !found)
-        r = fresh(s, caller, err);
+        r = fresh(s, err);
     if (r != 0)
-        abandon(s, err);
+        kw_session_abandon(s, err);
     return r;
 }
 

@@ -24,14 +24,17 @@ enum kw_session_use {
 struct kw_session {
     struct kw_crew crew;
     const struct kw_config *config;
-    struct kw_secret *token; /* the session token (UPST or RPST) */
-    int64_t not_after;       /* seconds since the epoch, from its exp */
-    char principal[256];     /* sub of the token */
-    char tenant[256];        /* tenant or res_tenant */
-    char original[256];      /* source_authn_prin: who it was before impersonation */
-    char correlation[256];   /* the cloud's id for the exchange */
-    char decided[1024];      /* claims that the claim policy looked at */
-    char source[256];        /* which source gave the subject token */
+    const char *caller;        /* "request", for the audit */
+    enum kw_purpose purpose;   /* KW_FOR_SESSION, or KW_FOR_PROBE: nothing is kept */
+    struct kw_secret *subject; /* the subject token, until the exchange */
+    struct kw_secret *token;   /* the session token (UPST or RPST) */
+    int64_t not_after;         /* seconds since the epoch, from its exp */
+    char principal[256];       /* sub of the token */
+    char tenant[256];          /* tenant or res_tenant */
+    char original[256];        /* source_authn_prin: who it was before impersonation */
+    char correlation[256];     /* the cloud's id for the exchange */
+    char decided[1024];        /* claims that the claim policy looked at */
+    char source[256];          /* which source gave the subject token */
     struct kw_m_keeper_ready keeper;
     struct kw_m_ready exchanger, dialer;
     struct kw_m_verdict verdict;
@@ -44,6 +47,19 @@ struct kw_session {
     char why[256];
     char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
 };
+
+/* The steps of a fresh session, in order: kw_session_open() runs them to the first
+ * failure, doctor runs each whose `needs` (bits of earlier steps) were met. */
+struct kw_session_step {
+    const char *name;
+    int (*run)(struct kw_session *s, struct kw_err *err);
+    unsigned needs;
+};
+extern const struct kw_session_step kw_session_steps[];
+extern const size_t kw_session_n_steps;
+
+/* Ends all after a failure; *err is replaced if a sandbox was violated. */
+void kw_session_abandon(struct kw_session *s, struct kw_err *err);
 
 /* Obtains a session: the stored one if there is a good one (storage = token and not
  * KW_USE_FRESH), else by exchange. caller: "request", for the audit. On error all is

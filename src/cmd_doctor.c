@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keyward doctor: runs the steps of a real session one by one and goes on behind a
+ * failure where the rest does not depend on it. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "session.h"
+#include "state.h"
+
+struct report {
+    const struct kw_cli *cli;
+    json_t *steps;
+    int worst; /* exit code of the first failure */
+};
+
+static void tell(struct report *rep, const char *name, int r, const char *text)
+{
+    if (r > 0 && rep->worst == 0)
+        rep->worst = r;
+    if (rep->cli->json)
+        (void)json_array_append_new(rep->steps,
+                                    json_pack("{s:s,s:s,s:i,s:s}", "step", name, "result",
+                                              r == 0  ? "ok"
+                                              : r > 0 ? "failed"
+                                                      : "not tried",
+                                              "code", r > 0 ? r : 0, "text", text));
+    else
+        (void)printf("%-4s %s%s%s\n",
+                     r == 0  ? "ok"
+                     : r > 0 ? "FAIL"
+                             : "-",
+                     name, text[0] != '\0' ? ": " : "", text);
+    (void)fflush(stdout);
+}
+
+/* What a finished step is worth telling. */
+static void describe(const struct kw_session *s, size_t step, char *text, size_t size)
+{
+    const struct kw_config *c = s->config;
+    text[0] = '\0';
+    switch (step) {
+    case 0:
+        (void)snprintf(text, size, "%s, profile %s, domain %s",
+                       c->path[0] != '\0' ? c->path : "no file", c->profile, c->domain_url);
+        break;
+    case 2:
+        (void)snprintf(text, size, "exchanger: %s; dialer: %s%s%s", s->exchanger.fences,
+                       s->dialer.fences, s->exchanger.missing[0] != '\0' ? "; MISSING: " : "",
+                       s->exchanger.missing);
+        break;
+    case 3:
+        (void)snprintf(text, size, "from %s; %s", s->source, s->decided);
+        break;
+    case 5:
+        (void)snprintf(text, size, "%s (serial %s), %s, rung %u of 4, %s; fences: %s%s%s",
+                       s->keeper.label, s->keeper.serial, s->keeper.mechanism, s->key.rung,
+                       s->key.attributes, s->keeper.fences,
+                       s->keeper.missing[0] != '\0' ? "; MISSING: " : "", s->keeper.missing);
+        break;
+    case 7:
+        (void)snprintf(text, size, "%s, expires in %lld s, bound to the key in the token",
+                       s->principal, (long long)(s->not_after - (int64_t)time(NULL)));
+        break;
+    case 8:
+        (void)snprintf(text, size, "%s", s->verdict.text);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_steps(struct kw_session *s, struct report *rep)
+{
+    unsigned done = 0;
+    /* The last step would keep the session: doctor leaves nothing behind. */
+    for (size_t i = 0; i + 1 < kw_session_n_steps; i++) {
+        const struct kw_session_step *step = &kw_session_steps[i];
+        struct kw_err err = {0};
+        char text[1024];
+        if ((step->needs & done) != step->needs) {
+            tell(rep, step->name, -1, "not tried: an earlier step failed");
+            continue;
+        }
+        int r = step->run(s, &err);
+        if (r == 0) {
+            done |= 1u << i;
+            describe(s, i, text, sizeof text);
+        }
+        tell(rep, step->name, r, r == 0 ? text : err.text);
+        if (kw_interrupted())
+            return;
+    }
+}
+
+static void tell_system(struct report *rep)
+{
+    struct utsname u;
+    char text[256] = "";
+    if (uname(&u) == 0)
+        (void)snprintf(text, sizeof text, "Linux %.64s %.32s; secrets in %s", u.release, u.machine,
+                       kw_secret_kind());
+    tell(rep, "system", 0, text);
+}
+
+static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
+{
+    (void)args;
+    struct report rep = {.cli = cli, .steps = json_array()};
+    struct kw_config c;
+    tell_system(&rep);
+    int r = kw_cli_config(cli, &c, err);
+    if (r != 0)
+        tell(&rep, "configuration", r, err->text);
+    else {
+        struct kw_session s = {.config = &c, .caller = "doctor", .purpose = KW_FOR_PROBE};
+        struct kw_err at_end = {0};
+        run_steps(&s, &rep);
+        if (kw_session_close(&s, NULL, &at_end) == KW_SANDBOX)
+            tell(&rep, "end", KW_SANDBOX, at_end.text);
+    }
+    if (cli->json) {
+        json_t *o = json_pack("{s:b,s:O}", "ok", rep.worst == 0, "steps", rep.steps);
+        (void)json_dumpf(o, stdout, JSON_INDENT(2));
+        (void)fputc('\n', stdout);
+        json_decref(o);
+    } else if (rep.worst == 0)
+        (void)printf("all is well\n");
+    json_decref(rep.steps);
+    kw_config_free(&c);
+    err->text[0] = '\0'; /* told above, with the rest */
+    return rep.worst;
+}
+
+const struct kw_command kw_cmd_doctor = {
+    .name = "doctor",
+    .operands = "",
+    .summary = "try everything in order and name the cure of what fails",
+    .text = "Runs the steps of a real session one by one: configuration, processes and fences, "
+            "subject token and claim policy, the PKCS#11 token with one login, key generation and "
+            "the extraction self-test, the exchange, the session token. Goes on behind a failure "
+            "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
+            "first failure.",
+    .run = run,
+};

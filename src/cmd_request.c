@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keyward request METHOD URL: one signed API call. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "call.h"
+#include "hdr.h"
+#include "io.h"
+#include "url.h"
+
+static const struct kw_option options[] = {
+    {"data", 'd', "DATA", "the body: text, @FILE, or @- for standard input"},
+    {"header", 'H', "NAME: VALUE", "a header to send; may be given several times"},
+    {"output", 'o', "FILE", "write the answer's body to FILE (whole or not at all)"},
+    {"include", 'i', NULL, "print status and headers of the answer before its body"},
+    {NULL, '\0', NULL, NULL},
+};
+
+enum { SHOWN = 2048, JSON_MOST = 4 * 1024 * 1024 };
+
+/* Where the answer goes: by status, to the result (stdout, -o, or memory for --json) or,
+ * if it is an error, in short to stderr. */
+struct answer {
+    const struct kw_cli *cli;
+    const char *output;
+    bool include;
+    struct kw_m_head head;
+    struct kw_atomic file; /* -o */
+    struct kw_buf body;    /* error text, or everything for --json */
+};
+
+static bool good(const struct answer *a)
+{
+    return a->head.status >= 200 && a->head.status < 300;
+}
+
+static int begin(void *arg, const struct kw_m_head *head, struct kw_err *err)
+{
+    struct answer *a = arg;
+    a->head = *head;
+    bool in_memory = !good(a) || (a->cli->json && a->output == NULL);
+    kw_buf_init(&a->body, in_memory && good(a) ? JSON_MOST : SHOWN);
+    if (good(a) && a->include && !a->cli->json)
+        (void)printf("HTTP/1.1 %u\n%s\n", head->status, head->headers);
+    return good(a) && a->output != NULL ? kw_atomic_open(&a->file, a->output, 0600, err) : 0;
+}
+
+static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
+{
+    struct answer *a = arg;
+    if (!good(a)) {
+        size_t room = a->body.max - a->body.len;
+        kw_put(&a->body, bytes, n < room ? n : room);
+        return 0;
+    }
+    if (a->output != NULL)
+        return kw_write_all(a->file.fd, bytes, n) == 0
+                   ? 0
+                   : kw_fail_errno(err, KW_FAILED, "could not write %s", a->output);
+    if (a->cli->json) {
+        kw_put(&a->body, bytes, n);
+        return a->body.bad ? kw_fail(err, KW_USAGE,
+                                     "the answer is longer than %d MiB: --json needs -o for it",
+                                     JSON_MOST >> 20)
+                           : 0;
+    }
+    return fwrite(bytes, 1, n, stdout) == n
+               ? 0
+               : kw_fail_errno(err, KW_FAILED, "could not write the result");
+}
+
+/* 3xx to 5xx as an error: code and message from the vendor's body if it has them. */
+static int refused(struct answer *a, struct kw_err *err)
+{
+    char id[128] = "none";
+    (void)kw_hdr_find(a->head.headers, "opc-request-id", id, sizeof id);
+    if (a->head.status >= 300 && a->head.status < 400)
+        return kw_fail(err, KW_CLOUD,
+                       "the service answered %u, a redirect, which is never followed "
+                       "(opc-request-id %s); give the final URL",
+                       a->head.status, id);
+    json_t *o = json_loadb(kw_buf_str(&a->body), a->body.len, JSON_REJECT_DUPLICATES, NULL);
+    const char *code = json_string_value(json_object_get(o, "code"));
+    const char *message = json_string_value(json_object_get(o, "message"));
+    bool temporary = a->head.status == 429 || a->head.status >= 500;
+    const char *cure = temporary               ? "try again later"
+                       : a->head.status == 401 ? "check the clock (5 minutes at most) and the "
+                                                 "region; keyward doctor goes through all of it"
+                       : a->head.status == 404 ? "a missing policy statement looks like this too"
+                                               : "see the service's documentation of this code";
+    int r;
+    if (code != NULL && message != NULL)
+        r = kw_fail(err, temporary ? KW_NET : KW_CLOUD,
+                    "the service refused: %u %s: %.300s (opc-request-id %s); %s", a->head.status,
+                    code, message, id, cure);
+    else
+        r = kw_fail(err, temporary ? KW_NET : KW_CLOUD,
+                    "the service answered %u with %.300s (opc-request-id %s); %s", a->head.status,
+                    a->body.len > 0 ? kw_buf_str(&a->body) : "no body", id, cure);
+    json_decref(o);
+    return r;
+}
+
+static int print_json(struct answer *a, struct kw_err *err)
+{
+    json_t *headers = json_object(), *body = NULL;
+    const char *cursor = a->head.headers;
+    char name[128], value[8192];
+    while (kw_hdr_next(&cursor, name, sizeof name, value, sizeof value) == 1)
+        (void)json_object_set_new(headers, name, json_string(value));
+    if (a->output == NULL) {
+        body = json_loadb(kw_buf_str(&a->body), a->body.len, JSON_DECODE_ANY, NULL);
+        if (body == NULL)
+            body = json_stringn(kw_buf_str(&a->body), a->body.len);
+        if (body == NULL) {
+            json_decref(headers);
+            return kw_fail(err, KW_USAGE, "the answer's body is not text: --json needs -o for it");
+        }
+    }
+    json_t *o = json_pack("{s:i,s:o,s:o?,s:s?}", "status", (int)a->head.status, "headers", headers,
+                          "body", body, "output", a->output);
+    bool ok = o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0;
+    json_decref(o);
+    (void)fputc('\n', stdout);
+    return ok ? 0 : kw_fail(err, KW_FAILED, "could not print the result");
+}
+
+static int finish(struct answer *a, struct kw_err *err)
+{
+    if (!good(a))
+        return refused(a, err);
+    int r = a->output != NULL ? kw_atomic_commit(&a->file, err) : 0;
+    if (r == 0 && a->cli->json)
+        r = print_json(a, err);
+    return r;
+}
+
+static int call(const struct kw_cli *cli, const struct kw_args *args, const struct kw_config *c,
+                struct kw_err *err)
+{
+    char method[16], headers[KW_LINES];
+    struct kw_body body = {.fd = -1};
+    struct kw_session s;
+    struct answer a = {.cli = cli,
+                       .output = kw_arg(args, "output"),
+                       .include = kw_arg(args, "include") != NULL,
+                       .file = {.fd = -1}};
+    const struct kw_sink sink = {begin, data, &a};
+    kw_buf_init(&a.body, 1);
+    int r = kw_method_check(args->operands[0], method, sizeof method, err);
+    if (r == 0)
+        r = kw_header_options(args, headers, sizeof headers, err);
+    if (r == 0)
+        r = kw_body_open(kw_arg(args, "data"), &body, err);
+    if (r == 0 && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) && body.fd >= 0)
+        r = kw_fail(err, KW_USAGE, "a %s has no body (-d)", method);
+    if (r == 0)
+        r = kw_session_open(&s, c, "request", 0, err);
+    if (r == 0) {
+        r = kw_call(&s, method, args->operands[1], headers, &body, &sink, err);
+        if (r == 0)
+            r = finish(&a, err);
+        struct kw_err at_end;
+        int ended = kw_session_close(&s, NULL, &at_end);
+        if (ended != 0 && (r == 0 || ended == KW_SANDBOX)) {
+            *err = at_end;
+            r = ended;
+        }
+    }
+    kw_atomic_abort(&a.file);
+    kw_buf_free(&a.body);
+    kw_body_close(&body);
+    return r;
+}
+
+static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
+{
+    struct kw_config c;
+    struct kw_url url;
+    int r = kw_url_parse(args->operands[1], "URL", KW_USAGE, &url, err);
+    if (r != 0)
+        return r;
+    r = kw_cli_config(cli, &c, err);
+    if (r == 0)
+        r = call(cli, args, &c, err);
+    kw_config_free(&c);
+    return r;
+}
+
+const struct kw_command kw_cmd_request = {
+    .name = "request",
+    .operands = "METHOD URL",
+    .min_operands = 2,
+    .max_operands = 2,
+    .summary = "make one signed API call",
+    .text = "Takes the stored session or makes one, signs the request with the key in the "
+            "PKCS#11 token, sends it, and writes the answer's body to standard output or -o. "
+            "Redirects are never followed. An answer of 4xx is exit code 7, of 429 or 5xx 8, both "
+            "with the service's code and message on standard error.\n"
+            "The signature covers the target exactly as given: percent-encode it yourself.",
+    .options = options,
+    .run = run,
+};
