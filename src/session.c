@@ -241,7 +241,7 @@ static int fresh(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
-static int stored(struct kw_session *s, struct kw_state *st, const char *caller, struct kw_err *err)
+static int stored(struct kw_session *s, struct kw_state *st, struct kw_err *err)
 {
     s->token = st->token;
     st->token = NULL;
@@ -272,10 +272,12 @@ void kw_session_abandon(struct kw_session *s, struct kw_err *err)
 }
 
 /* Anything that a fresh session can heal: the key has gone from the token, the token
- * expired, the state is not of this key. A refused PIN or a sandbox is not. */
-static bool can_rebuild(const struct kw_err *err)
+ * expired, the state is not of this key. Only after a login that succeeded: a second
+ * attempt must never cost a second try of a PIN. */
+static bool can_rebuild(const struct kw_session *s, const struct kw_err *err)
 {
-    return err->code == KW_TOKEN || err->code == KW_CLOUD;
+    return s->keeper.mechanism[0] != '\0' && !kw_interrupted() &&
+           (err->code == KW_TOKEN || err->code == KW_CLOUD);
 }
 
 int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
@@ -288,7 +290,7 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
     found = found && (use & KW_USE_FRESH) == 0;
     if (r == 0 && found) {
         r = stored(s, &st, err);
-        if (r != 0 && can_rebuild(err) && !kw_interrupted()) {
+        if (r != 0 && can_rebuild(s, err)) {
             kw_log(KW_INFO, "the stored session is no longer good: %s", err->text);
             kw_session_abandon(s, err);
             *s = (struct kw_session){.config = c, .caller = caller, .rebuilt = true};
