@@ -195,7 +195,7 @@ static int take_text(struct from *f, const struct kw_secret *text, struct kw_err
         size_t n = (size_t)((nl != NULL ? nl : end) - p);
         f->line++;
         r = take_line(f, p, n, err);
-        p += n + 1;
+        p += n + (nl != NULL ? 1 : 0);
     }
     return r;
 }

@@ -136,6 +136,20 @@ int kw_jwt_decode(const char *token, size_t len, const char *what, enum kw_exit 
     return 0;
 }
 
+int kw_jwt_claims(const char *text, size_t len, const char *what, enum kw_exit code,
+                  struct kw_jwt *ret, struct kw_err *err)
+{
+    *ret = (struct kw_jwt){0};
+    const char *reason = NULL;
+    if (len > KW_TOKEN_MAX)
+        return kw_fail(err, code, "%s is longer than %d bytes", what, KW_TOKEN_MAX);
+    ret->claims = parse_object(text, len, &reason);
+    if (reason != NULL)
+        return kw_fail(err, code, "%s %s", what, reason);
+    ret->header = json_object();
+    return 0;
+}
+
 void kw_jwt_free(struct kw_jwt *j)
 {
     json_decref(j->header);

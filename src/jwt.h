@@ -24,6 +24,10 @@ struct kw_jwt {
  * `what`; no byte of the token is in them. */
 int kw_jwt_decode(const char *token, size_t len, const char *what, enum kw_exit code,
                   struct kw_jwt *ret, struct kw_err *err);
+/* The same for claims that stand alone, as a JSON text (a rehearsal of the claim policy):
+ * header is an empty object then. */
+int kw_jwt_claims(const char *text, size_t len, const char *what, enum kw_exit code,
+                  struct kw_jwt *ret, struct kw_err *err);
 void kw_jwt_free(struct kw_jwt *j);
 
 /* A NumericDate claim as seconds since the epoch; false if absent or no number in

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where the subject token (the JWT that says who this workload is) comes from:
+ * file, env, stdin, command, github, auto; [source] in the configuration.
+ */
+#ifndef KW_SOURCE_H
+#define KW_SOURCE_H
+
+#include "config.h"
+#include "err.h"
+#include "messages.h"
+
+/* Asks the exchanger (KW_XM_FETCH) for a token over the network. */
+typedef int kw_source_fetch(void *arg, const struct kw_m_fetch *request, struct kw_secret **ret,
+                            struct kw_err *err);
+
+/* Gets a subject token: a fresh one each time where the source can give one. fetch is
+ * called for github only. chosen receives which source it was and why, for people.
+ *
+ * auto takes, in this order: the one of [source] path, name and command that is given;
+ * else github in a GitHub Actions job; else nothing (KW_SUBJECT). stdin is never taken
+ * unasked.
+ *
+ * What is returned is one line of visible ASCII, at most KW_TOKEN_MAX bytes. Errors are
+ * KW_SUBJECT (KW_NET and others from fetch pass as they are) and hold no byte of it.
+ * Variables that hold a token are read once, kept in the secrets' arena, and taken out
+ * of this process's environment (also the copy that /proc shows). */
+int kw_source_get(const struct kw_config *c, kw_source_fetch *fetch, void *arg, char *chosen,
+                  size_t size, struct kw_secret **ret, struct kw_err *err);
+
+/* Wipes what kw_source_get() kept of the environment. */
+void kw_source_forget(void);
+
+/* Fills the request for GitHub's token service from the environment: the URL with the
+ * audience ([source] audience, else domain_url) appended, the bearer as a copy that the
+ * caller frees. */
+int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_err *err);
+
+/* Runs a command line by sh -c in a process group of its own, standard input from
+ * /dev/null and standard error passed through, and returns what it printed on standard
+ * output (at most KW_TOKEN_MAX bytes, trimmed). It is killed after timeout_s. */
+int kw_source_command(const char *command, uint32_t timeout_s, struct kw_secret **ret,
+                      struct kw_err *err);
+
+#endif
