@@ -250,7 +250,7 @@ static int look(struct kw_audit *a, struct tail *t, struct kw_err *err)
 
 /* --- the interface ------------------------------------------------------------ */
 
-int kw_audit_open(struct kw_audit *a, int fd, struct kw_err *err)
+int kw_audit_begin(struct kw_audit *a, int fd, struct kw_err *err)
 {
     unsigned char id[16];
     *a = (struct kw_audit){.fd = fd};

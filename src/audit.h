@@ -57,7 +57,7 @@ struct kw_audit {
 /* Takes over fd (O_RDWR | O_APPEND on a regular file; -1: no log), and looks at its
  * end, so that a broken log is an error before anything is done. A torn last line is
  * repaired as told above. KW_FAILED on error. */
-int kw_audit_open(struct kw_audit *a, int fd, struct kw_err *err);
+int kw_audit_begin(struct kw_audit *a, int fd, struct kw_err *err);
 
 /* A JSON string of text; bytes that are not UTF-8 become '?'. */
 json_t *kw_audit_text(const char *text);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keyward-keeper: the program that holds the PKCS#11 module, the keys, the signing
+ * policy and the audit log. It starts, says KM_READY, and then answers: to main on its
+ * control channel, to the exchanger on CHAN_SIGN. A peer that sends what it must not is
+ * cut off; when that is main, or main has gone, the key is destroyed and this ends. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keeper.h"
+#include "log.h"
+#include "pkcs11/progress.h"
+
+enum { SEND_MS = 2000, ORPHAN_S = 20 };
+
+int kw_tell_main(struct kw_keeper *k, enum kw_msg type, const void *m, struct kw_err *err)
+{
+    return kw_msg_send(&k->main.chan, type, m, NULL, 0, SEND_MS, err);
+}
+
+/* --- messages from main --------------------------------------------------------- */
+
+/* KM_SESSION may come while the extraction test still runs; OK waits for the verdict. */
+static int answer_session(struct kw_keeper *k, struct kw_err *err)
+{
+    if (!k->session_asked || !k->verdict_in)
+        return 0;
+    k->session_asked = false;
+    struct kw_err why;
+    int r = kw_note_session(k, &why);
+    if (r != 0) {
+        kw_msg_send_error(&k->main.chan, &why);
+        return 0;
+    }
+    k->session_good = true;
+    return kw_tell_main(k, KW_KM_OK, &(struct kw_m_empty){0}, err);
+}
+
+static int refuse(struct kw_keeper *k, const char *what, struct kw_err *why)
+{
+    kw_note_refusal(k, what, NULL, why);
+    kw_msg_send_error(&k->main.chan, why);
+    return 0;
+}
+
+static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *err)
+{
+    struct kw_m_keeper_session m;
+    struct kw_err why;
+    if (!kw_msg_get(&in->body, KW_KM_SESSION, &m))
+        return kw_fail(err, KW_FAILED, "main-keeper: malformed KM_SESSION");
+    bool may = k->cfg.purpose == KW_FOR_SESSION || k->cfg.purpose == KW_FOR_STORED;
+    if (!may || !k->key_told || k->session_good) {
+        (void)kw_fail(&why, KW_POLICY, "there is no key that waits for a session");
+        return refuse(k, "session", &why);
+    }
+    if (m.not_after <= (uint64_t)time(NULL) || m.not_after > INT64_MAX) {
+        (void)kw_fail(&why, KW_POLICY, "the session has expired already");
+        return refuse(k, "session", &why);
+    }
+    k->session_info = m;
+    k->session_asked = true;
+    return answer_session(k, err);
+}
+
+static int take_destroy(struct kw_keeper *k, struct kw_in *in, struct kw_err *err)
+{
+    struct kw_m_destroy m;
+    struct kw_err why;
+    if (!kw_msg_get(&in->body, KW_KM_DESTROY, &m))
+        return kw_fail(err, KW_FAILED, "main-keeper: malformed KM_DESTROY");
+    if (kw_keeper_prune(k, m.id, &why) != 0) {
+        kw_msg_send_error(&k->main.chan, &why);
+        return 0;
+    }
+    return kw_tell_main(k, KW_KM_OK, &(struct kw_m_empty){0}, err);
+}
+
+static int from_main(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_chan_recv(&k->main.chan, &in, 0, err);
+    if (r == 0)
+        switch (in.type) {
+        case KW_KM_SESSION:
+            r = take_session(k, &in, err);
+            break;
+        case KW_KM_SIGN:
+            r = kw_keeper_sign(k, &k->main, &in, err);
+            break;
+        case KW_KM_DESTROY:
+            r = take_destroy(k, &in, err);
+            break;
+        case KW_KM_CLOSE:
+            k->close_asked = true;
+            break;
+        default: /* the table in messages.c lets nothing else through */
+            r = kw_fail(err, KW_FAILED, "main-keeper: unexpected %s", kw_msg_name(in.type));
+        }
+    else if (in.type == KW_MSG_NONE && r == KW_NET)
+        r = 0; /* poll() was wrong */
+    kw_in_free(&in);
+    return r;
+}
+
+/* --- messages from the exchanger ------------------------------------------------ */
+
+static int from_exchanger(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_chan_recv(&k->exchanger.chan, &in, 0, err);
+    if (r == 0)
+        r = in.type == KW_S_ASSERT ? kw_keeper_assert(k, &k->exchanger, &in, err)
+                                   : kw_keeper_sign(k, &k->exchanger, &in, err);
+    else if (r == KW_NET)
+        r = 0;
+    kw_in_free(&in);
+    return r;
+}
+
+static void cut_off(struct kw_keeper *k, const struct kw_err *why)
+{
+    kw_log(KW_INFO, "%s", why->text);
+    (void)close(k->exchanger.chan.fd);
+    k->exchanger.open = false;
+}
+
+/* --- the loop ------------------------------------------------------------------- */
+
+/* Something in the background is done: a thread of the birth, or signatures. */
+static int woken(struct kw_keeper *k, struct kw_err *err)
+{
+    uint64_t n;
+    if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN)
+        return kw_fail_errno(err, KW_FAILED, "could not read the wake-up counter");
+    int r = kw_birth_step(k, err);
+    if (r == 0)
+        r = answer_session(k, err);
+    return r;
+}
+
+static int answers(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_err why;
+    if (kw_keeper_answer(k, &k->exchanger, &why) != 0 && k->exchanger.open)
+        cut_off(k, &why);
+    return kw_keeper_answer(k, &k->main, err);
+}
+
+/* Returns 0 when main asked for the end or has gone, else the code in *err. */
+static int loop(struct kw_keeper *k, struct kw_err *err)
+{
+    int r = 0;
+    while (r == 0 && !k->close_asked) {
+        bool listen = k->exchanger.open && k->exchanger.pending < KW_JOBS_MAX;
+        struct pollfd p[3] = {{.fd = k->main.chan.fd, .events = POLLIN},
+                              {.fd = k->wake, .events = POLLIN},
+                              {.fd = listen ? k->exchanger.chan.fd : -1, .events = POLLIN}};
+        if (poll(p, 3, -1) < 0) {
+            if (errno != EINTR)
+                r = kw_fail_errno(err, KW_FAILED, "poll");
+            continue;
+        }
+        struct kw_err why;
+        if (p[1].revents != 0)
+            r = woken(k, err);
+        if (r == 0 && p[2].revents != 0 && from_exchanger(k, &why) != 0)
+            cut_off(k, &why);
+        if (r == 0 && p[0].revents != 0)
+            r = from_main(k, err);
+        if (r == 0)
+            r = answers(k, err);
+    }
+    return r;
+}
+
+static int serve(struct kw_keeper *k, struct kw_err *err)
+{
+    int r = kw_tell_main(k, KW_KM_READY, &k->ready, err);
+    if (r == 0)
+        r = k->cfg.purpose == KW_FOR_LIST ? kw_keeper_list(k, err) : kw_birth_start(k, err);
+    return r != 0 ? r : loop(k, err);
+}
+
+/* --- the start ------------------------------------------------------------------ */
+
+/* main has died: the end of file that follows is all that we need, but a module that
+ * hangs must not keep us here. */
+static void orphaned(int sig)
+{
+    (void)sig;
+    (void)alarm(ORPHAN_S);
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static int take_start(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_chan_recv(&k->main.chan, &in, -1, err);
+    if (r == 0 && in.type == KW_KM_CLOSE)
+        k->close_asked = true;
+    else if (r == 0 && !kw_msg_get(&in.body, KW_KM_START, &k->cfg))
+        r = kw_fail(err, KW_FAILED, "main-keeper: malformed KM_START");
+    kw_in_free(&in);
+    return r;
+}
+
+static int run(struct kw_keeper *k, struct kw_err *err)
+{
+    /* Looked at before anything else can take these numbers. */
+    int audit_fd = is_open(KW_FD_AUDIT) ? KW_FD_AUDIT : -1;
+    int page_fd = is_open(KW_FD_PROGRESS) ? KW_FD_PROGRESS : -1;
+    k->exchanger.open = is_open(KW_FD_PEER);
+    k->audit.fd = -1;
+    kw_chan_init(&k->main.chan, KW_CHAN_KEEPER, KW_ROLE_KEEPER, KW_FD_CTL);
+    kw_chan_init(&k->exchanger.chan, KW_CHAN_SIGN, KW_ROLE_KEEPER, KW_FD_PEER);
+    (void)kw_progress_map(page_fd);
+    k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (k->wake < 0)
+        return kw_fail_errno(err, KW_FAILED, "eventfd");
+    int r = take_start(k, err);
+    if (r != 0 || k->close_asked)
+        return r;
+    r = kw_keeper_start(k, audit_fd, err);
+    if (r != 0)
+        kw_note_refusal(k, "start", NULL, err);
+    return r != 0 ? r : serve(k, err);
+}
+
+int main(int argc, char **argv)
+{
+    static struct kw_keeper keeper; /* some ten KiB: too much for a stack */
+    struct kw_err err = {0};
+    static const char selftest[] = "--selftest=";
+    if (argc == 2 && strncmp(argv[1], selftest, sizeof selftest - 1) == 0)
+        kw_selftest_attempt(KW_ROLE_KEEPER, argv[1] + sizeof selftest - 1);
+    if (argc != 1 || !is_open(KW_FD_CTL)) {
+        (void)fprintf(stderr, "keyward-keeper is started by keyward, not by hand\n");
+        return KW_USAGE;
+    }
+    struct sigaction sa = {.sa_handler = orphaned, .sa_flags = SA_RESTART};
+    (void)sigaction(SIGUSR1, &sa, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int r = run(&keeper, &err);
+    if (r != 0)
+        kw_msg_send_error(&keeper.main.chan, &err);
+    kw_keeper_end(&keeper, r != 0 ? err.text : "closed");
+    return r;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the keeper: one event loop (keeper.c) that owns every structure, and threads
+ * that only compute. Two threads make the key and try to extract its twin, in
+ * parallel; `sessions` threads sign. A thread takes a job, works on nothing but that
+ * job and the PKCS#11 layer, marks it done and wakes the loop, which alone reads and
+ * writes channels and audit log. So each channel gets its answers in the order of its
+ * requests, and there is nothing to lock but the queue.
+ */
+#ifndef KW_KEEPER_H
+#define KW_KEEPER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "audit.h"
+#include "messages.h"
+#include "pkcs11/p11.h"
+#include "policy/rules.h"
+#include "policy/sandbox.h"
+
+#define KW_JOBS_MAX     64   /* requests of one channel under way; more wait in its socket */
+#define KW_REFUSALS_MAX 1000 /* then the exchanger is taken for hostile and cut off */
+
+/* A key that signs, and what is known of its signatures. */
+struct kw_signer {
+    struct kw_p11_key key;
+    bool there;
+    atomic_bool proven; /* one signature was checked against the public half */
+    atomic_bool broken; /* one was wrong: never again */
+};
+
+/* One request under way. */
+struct kw_job {
+    enum kw_msg answer; /* KM_SIGNED, S_SIGNED or S_ASSERTED */
+    struct kw_signer *signer;
+    int64_t not_after;  /* seconds since the epoch, 0: no limit */
+    struct kw_buf data; /* what is signed */
+    unsigned char sig[512];
+    size_t sig_n;
+    int result; /* 0, or the code in err */
+    struct kw_err err;
+    bool done;            /* under the queue's lock */
+    struct kw_job *next;  /* in the channel's order */
+    struct kw_job *later; /* in the workers' queue */
+};
+
+struct kw_workers {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct kw_job *first, *last;
+    bool stop;
+    pthread_t threads[64];
+    unsigned n;
+    struct kw_p11 *p11;
+    int wake; /* eventfd that the loop polls */
+};
+
+/* One end of a channel with its requests under way. */
+struct kw_peer {
+    struct kw_chan chan;
+    bool open;
+    struct kw_job *first, *last;
+    unsigned pending;
+};
+
+/* The threads at a key's birth. */
+struct kw_birth {
+    pthread_t make, extract;
+    bool make_started, extract_started; /* and not joined yet */
+    atomic_bool made, tried;            /* set by the threads as their last act */
+    int make_result, extract_result;
+    struct kw_err make_err, extract_err;
+    struct kw_m_verdict verdict;
+};
+
+struct kw_keeper {
+    struct kw_m_keeper_start cfg;
+    struct kw_fences fences;
+    struct kw_p11 *p11;
+    struct kw_m_keeper_ready ready;
+    struct kw_peer main, exchanger;
+    struct kw_workers workers;
+    struct kw_birth birth;
+
+    struct kw_signer session, client, auditor;
+    bool key_told, verdict_in; /* KM_KEY and a good KM_VERDICT were sent */
+    bool session_asked;        /* KM_SESSION came; answered when the verdict is in */
+    bool session_good;
+    struct kw_m_keeper_session session_info;
+    struct kw_sign_policy policy;
+
+    struct kw_audit audit;
+    char audit_key[65]; /* id of the key that signs heads, "" before it was announced */
+
+    uint32_t signatures, refusals;
+    bool close_asked; /* KM_CLOSE came */
+    int wake;
+};
+
+/* keeper_start.c: everything between KM_START and KM_READY. */
+int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err);
+
+/* keeper_birth.c: starts what cfg.purpose asks for; called on each wake until both
+ * threads are joined, sends KM_KEY and KM_VERDICT; waits for the threads at the end. */
+int kw_birth_start(struct kw_keeper *k, struct kw_err *err);
+int kw_birth_step(struct kw_keeper *k, struct kw_err *err);
+void kw_birth_join(struct kw_keeper *k);
+
+/* keeper_work.c: the worker threads, and the answers of a channel that are due. */
+int kw_workers_start(struct kw_workers *w, struct kw_p11 *p11, unsigned n, int wake,
+                     struct kw_err *err);
+void kw_workers_stop(struct kw_workers *w); /* lets jobs in the queue finish first */
+/* Appends a job to the peer's answers and, unless it has failed already, to the queue. */
+void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j);
+/* Takes the peer's first job if it is done; NULL otherwise. */
+struct kw_job *kw_job_take(struct kw_keeper *k, struct kw_peer *p);
+struct kw_job *kw_job_new(enum kw_msg answer);
+void kw_job_free(struct kw_job *j);
+
+/* keeper_sign.c: requests to sign, and their answers. Each is 0 unless the channel has
+ * to be closed. */
+int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+int kw_keeper_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_err *err);
+/* Judges a request and builds its signing string; `rule` receives what allowed it. */
+int kw_keeper_judge(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now,
+                    struct kw_buf *string, char *rule, size_t size, struct kw_err *err);
+/* Each signed date and x-date is within 300 s of now. */
+int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
+
+/* keeper_assert.c: client assertions. */
+int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+/* base64url(header).base64url(claims) appended to b. */
+int kw_assertion_text(const struct kw_m_keeper_start *cfg, const char *audience, const char *jti,
+                      int64_t now, struct kw_buf *b, struct kw_err *err);
+
+/* keeper_note.c: the audit's events. Failures are errors: the caller refuses. */
+int kw_note_login(struct kw_keeper *k, struct kw_err *err);
+int kw_note_key(struct kw_keeper *k, const char *what, const struct kw_p11_key *key,
+                struct kw_err *err);
+int kw_note_verdict(struct kw_keeper *k, const struct kw_m_verdict *v, struct kw_err *err);
+int kw_note_session(struct kw_keeper *k, struct kw_err *err);
+int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
+                 struct kw_err *err);
+int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err);
+/* Also counts. m may be NULL. A refusal that can't be logged is still a refusal. */
+void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
+                     const struct kw_err *why);
+void kw_note_destroyed(struct kw_keeper *k, const char *id, const char *why,
+                       const struct kw_err *failed);
+void kw_note_end(struct kw_keeper *k);
+/* Signs the head if it is time (or `now`); announces the key first. */
+void kw_note_head(struct kw_keeper *k, bool now);
+
+/* keeper_end.c: `keys`, and the end of a key. */
+int kw_keeper_list(struct kw_keeper *k, struct kw_err *err);
+/* `keys --prune`: destroys one key that keyward left in the token. */
+int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err);
+/* Destroys the session key, if there is one and it is not to stay (storage = token:
+ * a stored one, or one that KM_CLOSE leaves after KM_SESSION). */
+int kw_keeper_drop(struct kw_keeper *k, const char *why, struct kw_err *err);
+/* Ends threads, key, audit and module, and answers KM_CLOSE if it came. */
+void kw_keeper_end(struct kw_keeper *k, const char *why);
+
+/* Sends one message to main; what fails is an error. */
+int kw_tell_main(struct kw_keeper *k, enum kw_msg type, const void *m, struct kw_err *err);
+
+#endif

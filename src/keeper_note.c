@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the keeper writes into the audit log (fields: audit.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "b64.h"
+#include "keeper.h"
+#include "log.h"
+
+int kw_note_login(struct kw_keeper *k, struct kw_err *err)
+{
+    const struct kw_m_keeper_ready *r = &k->ready;
+    json_t *o =
+        json_pack("{s:o,s:o,s:o,s:s,s:o,s:o,s:s,s:s}", "token", kw_audit_text(r->label), "serial",
+                  kw_audit_text(r->serial), "module", kw_audit_text(k->cfg.module), "mechanism",
+                  r->mechanism, "profile", kw_audit_text(k->cfg.profile), "caller",
+                  kw_audit_text(k->cfg.caller), "fences", r->fences, "missing", r->missing);
+    return kw_audit_write(&k->audit, "login", o, true, err);
+}
+
+int kw_note_key(struct kw_keeper *k, const char *what, const struct kw_p11_key *key,
+                struct kw_err *err)
+{
+    char id[65];
+    struct kw_buf spki;
+    kw_hex(id, key->id, key->id_len);
+    kw_buf_init(&spki, 2 * KW_SPKI_MAX);
+    kw_b64_put(&spki, key->spki, key->spki_len);
+    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:b,s:s,s:s}", "what", what, "id", id, "rung",
+                          (int)key->rung, "bits", (int)key->bits, "stored", key->token_object,
+                          "attributes", key->attributes, "spki", kw_buf_str(&spki));
+    kw_buf_free(&spki);
+    return kw_audit_write(&k->audit, "key", o, true, err);
+}
+
+int kw_note_verdict(struct kw_keeper *k, const struct kw_m_verdict *v, struct kw_err *err)
+{
+    json_t *o = json_pack("{s:i,s:i,s:o}", "weaknesses", (int)v->weaknesses, "accepted",
+                          (int)k->cfg.accept, "text", kw_audit_text(v->text));
+    return kw_audit_write(&k->audit, "verdict", o, true, err);
+}
+
+int kw_note_session(struct kw_keeper *k, struct kw_err *err)
+{
+    const struct kw_m_keeper_session *s = &k->session_info;
+    json_t *o = json_pack("{s:o,s:o,s:I}", "principal", kw_audit_text(s->principal), "claims",
+                          kw_audit_text(s->claims), "not_after", (json_int_t)s->not_after);
+    return kw_audit_write(&k->audit, "session", o, true, err);
+}
+
+/* The parts of a request that are logged: of the target only the path, and of that only
+ * its hash, because names of objects and queries can be secrets. */
+static json_t *request(const struct kw_keeper *k, const struct kw_m_sign *m)
+{
+    char sha[65];
+    kw_audit_sha256(m->target, strcspn(m->target, "?"), sha);
+    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key",
+                     m->key == KW_SIGN_CLIENT ? "client" : "session", "method",
+                     kw_audit_text(m->method), "host", kw_audit_text(m->host), "path_sha256", sha,
+                     "caller", kw_audit_text(k->cfg.caller));
+}
+
+int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
+                 struct kw_err *err)
+{
+    json_t *o = request(k, m);
+    if (json_object_set_new(o, "rule", kw_audit_text(rule)) != 0) {
+        json_decref(o);
+        o = NULL;
+    }
+    return kw_audit_write(&k->audit, "sign", o, false, err);
+}
+
+int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err)
+{
+    json_t *o = json_pack("{s:o,s:s,s:o}", "audience", kw_audit_text(audience), "jti", jti,
+                          "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "assert", o, false, err);
+}
+
+void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
+                     const struct kw_err *why)
+{
+    struct kw_err err;
+    json_t *o = m != NULL ? request(k, m) : json_object();
+    k->refusals++;
+    bool ok = json_object_set_new(o, "what", json_string(what)) == 0 &&
+              json_object_set_new(o, "reason", kw_audit_text(why->text)) == 0;
+    if (!ok) {
+        json_decref(o);
+        o = NULL;
+    }
+    if (kw_audit_write(&k->audit, "refusal", o, false, &err) != 0)
+        kw_log(KW_WARN, "a refusal was not logged: %s", err.text);
+}
+
+void kw_note_destroyed(struct kw_keeper *k, const char *id, const char *why,
+                       const struct kw_err *failed)
+{
+    struct kw_err err;
+    json_t *o = failed == NULL ? json_pack("{s:s,s:s}", "id", id, "why", why)
+                               : json_pack("{s:s,s:s,s:o}", "id", id, "why", why, "failed",
+                                           kw_audit_text(failed->text));
+    if (kw_audit_write(&k->audit, "destroyed", o, true, &err) != 0)
+        kw_log(KW_WARN, "the key's end was not logged: %s", err.text);
+}
+
+void kw_note_end(struct kw_keeper *k)
+{
+    struct kw_err err;
+    json_t *o = json_pack("{s:I,s:I}", "signatures", (json_int_t)k->signatures, "refusals",
+                          (json_int_t)k->refusals);
+    if (kw_audit_write(&k->audit, "end", o, true, &err) != 0)
+        kw_log(KW_WARN, "the end was not logged: %s", err.text);
+}
+
+/* --- the head ----------------------------------------------------------------- */
+
+struct head {
+    struct kw_keeper *k;
+    struct kw_signer *signer;
+};
+
+static int sign_head(void *arg, const void *data, size_t n, unsigned char *sig, size_t *ret_n,
+                     struct kw_err *err)
+{
+    const struct head *h = arg;
+    int r = kw_p11_sign(h->k->p11, &h->signer->key, data, n, sig, ret_n, err);
+    return r != 0 ? r : kw_p11_check(&h->signer->key, data, n, sig, *ret_n, err);
+}
+
+/* The audit key, else the session key once the token has shown that it keeps it. */
+static struct kw_signer *head_signer(struct kw_keeper *k)
+{
+    if (k->auditor.there)
+        return &k->auditor;
+    return k->session.there && k->verdict_in && !atomic_load(&k->session.broken) ? &k->session
+                                                                                 : NULL;
+}
+
+void kw_note_head(struct kw_keeper *k, bool now)
+{
+    struct head h = {k, head_signer(k)};
+    if (h.signer == NULL || k->audit.fd < 0 || (!now && k->audit.behind < KW_AUDIT_EVERY))
+        return;
+    struct kw_err err;
+    const struct kw_p11_key *key = &h.signer->key;
+    int r = 0;
+    if (k->audit_key[0] == '\0')
+        r = kw_audit_key(&k->audit, key->spki, key->spki_len,
+                         h.signer == &k->auditor ? "audit key" : "session key", k->audit_key, &err);
+    if (r == 0)
+        r = kw_audit_head(&k->audit, k->audit_key, sign_head, &h, &err);
+    if (r != 0)
+        kw_log(KW_WARN, "the audit log's head was not signed: %s", err.text);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From KM_START to KM_READY: fences, module, token, login, keys that are there already.
+ * The order matters: the coarse fence stands before the vendor's code is loaded, the
+ * PIN lives from here to here, and the last lock falls before a thread is started. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "b64.h"
+#include "keeper.h"
+#include "log.h"
+
+static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
+{
+    bool stores = cfg->token_object != 0 || cfg->purpose == KW_FOR_LIST;
+    return (cfg->best_effort != 0 ? (unsigned)KW_SB_BEST_EFFORT : 0U) |
+           (cfg->network != 0 ? (unsigned)KW_SB_NETWORK : 0U) |
+           (stores ? (unsigned)KW_SB_STORE : 0U);
+}
+
+static int check(const struct kw_m_keeper_start *cfg, struct kw_err *err)
+{
+    if (cfg->purpose > KW_FOR_PROBE || cfg->pin_source > KW_PIN_PROMPT)
+        return kw_fail(err, KW_FAILED, "KM_START: unknown purpose or PIN source");
+    if (cfg->sessions < 1 || cfg->sessions > 64)
+        return kw_fail(err, KW_USAGE, "[token] sessions must be 1 to 64, not %u", cfg->sessions);
+    return 0;
+}
+
+static int login(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_secret *pin = NULL;
+    int r = kw_pin_read(&k->cfg, &pin, err);
+    if (r == 0)
+        r = kw_p11_login(k->p11, pin, err);
+    kw_secret_free(&pin);
+    return r;
+}
+
+/* A long-lived key of the user: not ours, so only its use is ours to judge. */
+static int find_key(struct kw_keeper *k, const char *what, const char *label, const char *id_hex,
+                    struct kw_signer *s, struct kw_err *err)
+{
+    unsigned char id[32];
+    size_t n = 0;
+    if (label[0] == '\0' && id_hex[0] == '\0')
+        return 0;
+    if (id_hex[0] != '\0' && !kw_unhex(id, sizeof id, &n, id_hex))
+        return kw_fail(err, KW_USAGE, "%s: \"%s\" is no id of a key", what, id_hex);
+    int r = kw_p11_find(k->p11, label[0] != '\0' ? label : NULL, n > 0 ? id : NULL, n, false, 0,
+                        &s->key, err);
+    s->there = r == 0;
+    return r != 0 ? kw_err_wrap(err, "%s", what) : kw_note_key(k, what, &s->key, err);
+}
+
+static int open_token(struct kw_keeper *k, struct kw_err *err)
+{
+    int r = kw_p11_load(&k->cfg, &k->p11, err);
+    if (r == 0)
+        r = kw_p11_choose(k->p11, &k->ready, err);
+    if (r == 0)
+        r = login(k, err);
+    return r;
+}
+
+int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
+{
+    const struct kw_m_keeper_start *cfg = &k->cfg;
+    unsigned flags = sandbox_flags(cfg);
+    k->policy = (struct kw_sign_policy){.hosts = cfg->sign_host,
+                                        .methods = cfg->sign_method,
+                                        .paths = cfg->sign_path,
+                                        .per_minute = cfg->per_minute,
+                                        .max_count = cfg->max_count};
+    kw_log_init("keeper", (int)cfg->verbosity);
+    int r = kw_sandbox_begin(KW_ROLE_KEEPER, flags, &k->fences, err);
+    if (r == 0)
+        r = check(cfg, err);
+    if (r == 0)
+        r = kw_secret_init(cfg->best_effort != 0, err);
+    if (r == 0)
+        r = kw_audit_begin(&k->audit, audit_fd, err);
+    if (r == 0)
+        r = open_token(k, err);
+    if (r == 0)
+        r = kw_sandbox_lock(KW_ROLE_KEEPER, flags, &k->fences, err);
+    if (r != 0)
+        return r;
+    (void)snprintf(k->ready.fences, sizeof k->ready.fences, "%s", k->fences.stands);
+    (void)snprintf(k->ready.missing, sizeof k->ready.missing, "%s", k->fences.missing);
+    (void)snprintf(k->ready.secrets, sizeof k->ready.secrets, "%s", kw_secret_kind());
+    r = kw_note_login(k, err);
+    if (r == 0)
+        r = find_key(k, "client key", cfg->client_label, cfg->client_id_hex, &k->client, err);
+    if (r == 0)
+        r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
+    if (r == 0)
+        r = kw_workers_start(&k->workers, k->p11, cfg->sessions, k->wake, err);
+    return r;
+}
