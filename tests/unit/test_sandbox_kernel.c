@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kernels that lack something. A filter put up beforehand answers for the kernel (no
+ * switch of our own exists, least of all an environment variable): Landlock not there,
+ * Landlock switched off, an older Landlock, no seccomp.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "policy/landlock.h"
+#include "sandboxed.h"
+
+struct lack {
+    int nr, error; /* this call fails so */
+    enum kw_role role;
+    unsigned flags;
+};
+
+static bool answer_for_kernel(int nr, int error)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    bool ok = ctx != NULL && seccomp_rule_add(ctx, SCMP_ACT_ERRNO((uint32_t)error), nr, 0) == 0 &&
+              seccomp_load(ctx) == 0;
+    seccomp_release(ctx);
+    return ok;
+}
+
+static int sandbox_on(const void *arg)
+{
+    const struct lack *l = arg;
+    struct kw_fences f;
+    struct kw_err err = {0};
+    if (!answer_for_kernel(l->nr, l->error))
+        return 97;
+    (void)setenv("KEYWARD_SANDBOX_REQUIRE", "best-effort", 1); /* means nothing to a role */
+    int r = kw_sandbox_begin(l->role, l->flags, &f, &err);
+    if (r == 0)
+        r = kw_sandbox_lock(l->role, l->flags, &f, &err);
+    return say(r, 0, r != 0 ? err.text : f.stands, f.missing);
+}
+
+static void without_landlock(void **state)
+{
+    (void)state;
+    static const int errors[] = {ENOSYS, EOPNOTSUPP};
+    static const char *const cures[] = {"Linux 5.13", "lsm="};
+    for (unsigned role = KW_ROLE_KEEPER; role < KW_ROLES; role++)
+        for (int i = 0; i < 2; i++) {
+            struct lack l = {SCMP_SYS(landlock_create_ruleset), errors[i], (enum kw_role)role, 0};
+            struct ended x = run_child(i == 1, sandbox_on, &l);
+            assert_true(x.said);
+            assert_int_equal(x.tried.code, KW_SANDBOX);
+            assert_non_null(strstr(x.tried.text, "Landlock"));
+            assert_non_null(strstr(x.tried.text, cures[i]));
+            assert_non_null(strstr(x.tried.text, "best-effort"));
+            assert_int_equal(WEXITSTATUS(x.status), KW_SANDBOX);
+
+            l.flags = KW_SB_BEST_EFFORT;
+            x = run_child(i == 1, sandbox_on, &l);
+            assert_true(x.said);
+            assert_int_equal(x.tried.code, 0);
+            assert_non_null(strstr(x.tried.missing, "landlock"));
+            assert_null(strstr(x.tried.text, "landlock"));
+            assert_non_null(strstr(x.tried.text, "seccomp"));
+        }
+}
+
+/* Seccomp is never optional: the exchanger's connect() rests on it. */
+static void without_seccomp(void **state)
+{
+    (void)state;
+    for (unsigned role = KW_ROLE_KEEPER; role < KW_ROLES; role++)
+        for (unsigned flags = 0; flags <= KW_SB_BEST_EFFORT; flags += KW_SB_BEST_EFFORT) {
+            struct lack l = {SCMP_SYS(seccomp), EINVAL, (enum kw_role)role, flags};
+            struct ended x = run_child(flags != 0, sandbox_on, &l);
+            assert_true(x.said);
+            assert_int_equal(x.tried.code, KW_SANDBOX);
+            assert_non_null(strstr(x.tried.text, "CONFIG_SECCOMP_FILTER"));
+        }
+}
+
+static void without_close_range(void **state)
+{
+    (void)state;
+    struct lack l = {SCMP_SYS(close_range), ENOSYS, KW_ROLE_DIALER, 0};
+    struct ended x = run_child(false, sandbox_on, &l);
+    assert_true(x.said);
+    assert_int_equal(x.tried.code, KW_SANDBOX);
+    assert_non_null(strstr(x.tried.text, "close_range"));
+}
+
+/* An older ABI: what it doesn't know is masked away, what it knows holds. */
+static int clamped(const void *arg)
+{
+    const int *abi = arg;
+    struct kw_err err = {0};
+    static const struct kw_ll_path ok[] = {
+        {"/dev/null", KW_LL_READ}, {"/does/not/exist", KW_LL_READ}, {NULL, 0}};
+    struct kw_ll_layer l = {.fs = KW_LL_FS_ALL,
+                            .net = KW_LL_BIND_TCP | KW_LL_CONNECT_TCP,
+                            .scope = KW_LL_SIGNAL | KW_LL_ABSTRACT_UNIX,
+                            .except = ok};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return 97;
+    int r = kw_landlock_restrict(&l, *abi, &err);
+    int held = open("/dev/null", O_RDONLY) >= 0 && open("/etc/passwd", O_RDONLY) < 0 &&
+               open("/dev/null", O_WRONLY) < 0;
+    return say(r, held, err.text, "");
+}
+
+static void older_landlock(void **state)
+{
+    (void)state;
+    int top = kw_landlock_abi();
+    assert_in_range(top, 1, 1000);
+    for (int abi = 1; abi <= top; abi++) {
+        struct ended x = run_child(abi % 2 == 0, clamped, &abi);
+        assert_true(x.said);
+        assert_string_equal(x.tried.text, "");
+        assert_int_equal(x.tried.code, 0);
+        assert_int_equal(x.tried.error, 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_landlock),
+        cmocka_unit_test(without_seccomp),
+        cmocka_unit_test(without_close_range),
+        cmocka_unit_test(older_landlock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
