@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,14 +220,12 @@ static int run(struct kw_keeper *k, struct kw_err *err)
     /* Looked at before anything else can take these numbers. */
     int audit_fd = is_open(KW_FD_AUDIT) ? KW_FD_AUDIT : -1;
     int page_fd = is_open(KW_FD_PROGRESS) ? KW_FD_PROGRESS : -1;
+    k->main.open = true;
     k->exchanger.open = is_open(KW_FD_PEER);
     k->audit.fd = -1;
     kw_chan_init(&k->main.chan, KW_CHAN_KEEPER, KW_ROLE_KEEPER, KW_FD_CTL);
     kw_chan_init(&k->exchanger.chan, KW_CHAN_SIGN, KW_ROLE_KEEPER, KW_FD_PEER);
     (void)kw_progress_map(page_fd);
-    k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (k->wake < 0)
-        return kw_fail_errno(err, KW_FAILED, "eventfd");
     int r = take_start(k, err);
     if (r != 0 || k->close_asked)
         return r;

@@ -144,7 +144,7 @@ static long http(struct net *n, const char *url, const char *post, struct curl_s
     curl_easy_reset(n->curl);
     curl_easy_setopt(n->curl, CURLOPT_URL, url);
     curl_easy_setopt(n->curl, CURLOPT_CONNECT_TO, n->connect_to);
-    curl_easy_setopt(n->curl, CURLOPT_CAINFO, env("LAB_CA"));
+    curl_easy_setopt(n->curl, CURLOPT_CAINFO, env("LAB_CA_FILE"));
     curl_easy_setopt(n->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(n->curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(n->curl, CURLOPT_WRITEDATA, &n->answer);
