@@ -28,12 +28,14 @@ static bool next_word(const char **list, char *word, size_t size)
     }
 }
 
-/* The Host header without its port. */
+/* The Host header without its port; as it is where what follows a colon is no port. */
 static void bare_host(const char *host, char *out, size_t size)
 {
     const char *end = host[0] == '[' ? strchr(host, ']') : NULL;
     const char *colon = strchr(end != NULL ? end : host, ':');
-    size_t n = colon != NULL ? (size_t)(colon - host) : strlen(host);
+    size_t n = strlen(host);
+    if (colon != NULL && colon[1] != '\0' && colon[1 + strspn(colon + 1, "0123456789")] == '\0')
+        n = (size_t)(colon - host);
     (void)snprintf(out, size, "%.*s", (int)n, host);
 }
 

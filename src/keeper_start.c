@@ -5,6 +5,7 @@
  * PIN lives from here to here, and the last lock falls before a thread is started. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "b64.h"
@@ -75,8 +76,10 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
                                         .max_count = cfg->max_count};
     kw_log_init("keeper", (int)cfg->verbosity);
     int r = kw_sandbox_begin(KW_ROLE_KEEPER, flags, &k->fences, err);
-    if (r == 0)
-        r = check(cfg, err);
+    if (r == 0) { /* not before: the sandbox closes what isn't in roles.h */
+        k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = k->wake >= 0 ? check(cfg, err) : kw_fail_errno(err, KW_FAILED, "eventfd");
+    }
     if (r == 0)
         r = kw_secret_init(cfg->best_effort != 0, err);
     if (r == 0)
