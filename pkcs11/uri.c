@@ -185,8 +185,8 @@ static int attribute(struct reader *r, const char *s, size_t n, bool query)
     if (n == 0)
         return bad(r, "syntax", "an empty attribute (surplus ';', '&' or '?')");
     (void)snprintf(name, sizeof name, "%.*s", (int)(name_n < 32 ? name_n : 31), s);
-    if (eq == NULL)
-        return bad(r, name, "no '='");
+    if (eq == NULL) /* not repeated: it may be a mistyped pin-value */
+        return bad(r, "syntax", "an attribute without '='");
     for (size_t i = 0; i < FIELDS; i++) {
         if (strlen(fields[i].name) != name_n || memcmp(fields[i].name, s, name_n) != 0)
             continue;
