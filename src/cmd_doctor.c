@@ -81,7 +81,7 @@ static void run_steps(struct kw_session *s, struct report *rep)
     for (size_t i = 0; i + 2 < kw_session_n_steps; i++) {
         const struct kw_session_step *step = &kw_session_steps[i];
         struct kw_err err = {0};
-        char text[1024];
+        char text[2048]; /* all parts of a description at their longest */
         if ((step->needs & done) != step->needs) {
             tell(rep, step->name, -1, "not tried: an earlier step failed");
             continue;
