@@ -10,6 +10,8 @@
 
 #include "rules.h"
 
+#define HOST_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
+
 static char fold(char c, bool nocase)
 {
     return nocase && c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
@@ -50,7 +52,7 @@ static bool is_address(const char *host)
 static bool match(const char *pattern, size_t len, const char *host)
 {
     size_t n = strlen(host);
-    if (len == 0 || n == 0)
+    if (len == 0 || n == 0 || host[strspn(host, HOST_BYTES)] != '\0')
         return false;
     if (pattern[0] != '*')
         return len == n && strncasecmp(pattern, host, n) == 0;
