@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * keyward-lab on one page: what it plays, its state, one file per service.
+ *
+ *   main.c     start, files, end               options.c  the command line
+ *   ca.c       CA and certificates             server.c   listeners, connections
+ *   http.c     request parser                  wire.c     reading, sending, wire faults
+ *   routes.c   host -> service -> route        faults.c   what is to go wrong
+ *   jose.c     RSA keys, JWK, JWS              journal.c  GET /lab/log
+ *   issuer.c   GitHub-like OIDC issuer         idcs.c     OCI identity domain: tokens
+ *   trust.c    subject token, rules            client.c   client authentication
+ *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
+ *   objects.c  Object Storage                  cloud.c    compartments, VCNs
+ *   control.c  /lab/...                        files.c    what it writes into DIR
+ *   state.c    keys, options loaded, clock
+ *
+ * A further cloud is a further file with a route table, and a line in routes.c.
+ */
+#ifndef KW_LAB_H
+#define KW_LAB_H
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "faults.h"
+#include "http.h"
+#include "src/err.h"
+#include "src/jwt.h"
+
+enum {
+    LAB_RULES = 8,
+    LAB_AUDIENCES = 8,
+    LAB_KEYS = 8,
+    LAB_TRUSTS = LAB_KEYS + 1,
+    LAB_SITES = 16,
+    LAB_FAULT_ARGS = 16
+};
+
+/* options.c: what the command line says; strings point into argv or at literals. */
+struct lab_named_file {
+    char name[512];
+    const char *path;
+};
+struct lab_options {
+    const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
+    unsigned port;
+    int ready_fd; /* -1: none */
+    const char *audience[LAB_AUDIENCES];
+    const char *rule[LAB_RULES];
+    const char *fault[LAB_FAULT_ARGS];
+    struct lab_named_file api_key[LAB_KEYS], assertion_key[LAB_KEYS], trust[LAB_KEYS];
+    size_t n_audience, n_rule, n_fault, n_api_key, n_assertion_key, n_trust;
+    unsigned subject_life, session_life, trust_skew, max_conns;
+    uint64_t max_body;
+    json_t *claims; /* owned: overrides of the issuer's claims */
+    bool die_with_parent, verbose, help;
+};
+
+/* jose.c: a public key under a name (kid, keyId, certificate alias). */
+struct lab_key {
+    char id[512];
+    EVP_PKEY *pkey;
+};
+struct lab_keys {
+    struct lab_key key[LAB_KEYS];
+    size_t n;
+};
+
+/* trust.c */
+struct lab_rule { /* <claim> eq|co <value> => <user> */
+    char claim[64], value[512], user[64];
+    bool contains;
+};
+struct lab_trust { /* one IdentityPropagationTrust */
+    char issuer[512];
+    struct lab_keys jwks;
+};
+struct lab_user {
+    const char *name, *ocid;
+    bool service_user;
+};
+
+/* objects.c */
+struct lab_object {
+    char *name, *type;
+    void *p;
+    size_t n;
+    char etag[40], md5[32];
+    int64_t created;
+    struct lab_object *next;
+};
+struct lab_store {
+    pthread_mutex_t lock;
+    struct lab_object *first; /* sorted by name */
+    size_t n, bytes;
+};
+
+/* journal.c */
+struct lab_journal {
+    pthread_mutex_t lock;
+    json_t *entries;
+    uint64_t seen;
+};
+
+struct lab_site { /* one host name that the lab plays */
+    char host[256];
+    const struct lab_service *service;
+};
+
+/* The listeners: the good one first. */
+enum lab_door {
+    LAB_DOOR_GOOD,
+    LAB_DOOR_TLS11,
+    LAB_DOOR_EXPIRED,
+    LAB_DOOR_WRONG_HOST,
+    LAB_DOOR_UNKNOWN_CA,
+    LAB_DOORS
+};
+
+struct lab {
+    struct lab_options opt;
+    EVP_PKEY *issuer_key, *session_key, *stranger_key;
+    char issuer_kid[64], session_kid[64];
+    char client_secret[65], request_token[65], control_token[65];
+    char ns[64], bucket[64];
+    struct lab_keys api_keys, assertion_keys;
+    struct lab_trust trust[LAB_TRUSTS];
+    size_t n_trust;
+    struct lab_rule rule[LAB_RULES];
+    size_t n_rule;
+    char domain_url[300];
+    struct lab_site site[LAB_SITES];
+    size_t n_site;
+
+    pthread_mutex_t claims_lock;
+    json_t *claims; /* overrides now in force */
+    atomic_uint issued;
+    struct lab_fault_table faults;
+    struct lab_journal journal;
+    struct lab_store store;
+
+    SSL_CTX *ctx[LAB_DOORS];
+    int listener[LAB_DOORS];
+    unsigned port[LAB_DOORS];
+};
+
+int64_t lab_now(struct lab *l);                 /* the lab's clock, seconds */
+void lab_random_hex(char *out, size_t n_bytes); /* 2n+1 bytes */
+bool lab_same(const char *a, const char *b);    /* equal, in constant time per length */
+void lab_verdict(struct lab_request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* state.c: init cannot fail; born makes the lab's own keys and secrets; load reads what
+ * the options name. */
+void lab_state_init(struct lab *l);
+int lab_state_born(struct lab *l, struct kw_err *err);
+int lab_state_load(struct lab *l, struct kw_err *err);
+void lab_state_free(struct lab *l);
+
+/* files.c: lab.env, keyward.ini, control.curl and the secrets' files. */
+int lab_files_write(const struct lab *l, struct kw_err *err);
+
+/* options.c */
+int lab_options_parse(int argc, char **argv, struct lab_options *o, struct kw_err *err);
+void lab_options_help(void);
+
+/* ca.c: makes or reuses DIR/ca.pem and DIR/ca.key; the leaves live in memory. */
+int lab_tls_setup(struct lab *l, struct kw_err *err);
+
+/* server.c: opens the listeners; serves until SIGTERM or SIGINT. */
+int lab_server_open(struct lab *l, struct kw_err *err);
+int lab_server_run(struct lab *l, struct kw_err *err);
+
+/* jose.c */
+EVP_PKEY *lab_rsa_new(void);
+json_t *lab_jwk(EVP_PKEY *key, const char *kid); /* public RSA JWK */
+EVP_PKEY *lab_jwk_read(const json_t *jwk);       /* NULL if no good RSA key of >= 2048 bits */
+char *lab_jwt_sign(EVP_PKEY *key, const char *kid, const json_t *claims); /* malloc'ed */
+bool lab_rs256_good(EVP_PKEY *key, const void *p, size_t n, const void *sig, size_t sig_n);
+/* Is the token's own signature good under key? (alg must be RS256) */
+bool lab_jwt_good(const char *token, const struct kw_jwt *j, EVP_PKEY *key);
+EVP_PKEY *lab_key_find(const struct lab_keys *k, const char *id);
+int lab_key_load(struct lab_keys *k, const char *id, const char *pem_path, struct kw_err *err);
+int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err);
+void lab_keys_free(struct lab_keys *k);
+
+/* trust.c: is the subject token to be believed, and who is it at OCI? NULL and the
+ * user, or the error's description with *code its name and *status. */
+int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err);
+bool lab_rule_match(const struct lab_rule *rule, const struct kw_jwt *j);
+const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
+                            const struct lab_user **user, int *status, const char **code);
+
+/* client.c: who asks the token endpoint? False: refused, the answer is made. */
+bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
+                      struct lab_response *a);
+
+/* ocisig.c: verifies the request's signature from the bytes received. NULL if good,
+ * else the reason (for the log; the client gets the vendor's one sentence). */
+struct lab_authorization {
+    char *version, *key_id, *algorithm, *headers, *signature; /* NULL where absent */
+    char *store;                                              /* owned; the others point into it */
+};
+const char *lab_authorization_parse(const char *value, struct lab_authorization *z);
+const char *lab_signature_judge(struct lab *l, struct lab_request *r);
+
+/* ocisvc.c: what all OCI services share. */
+bool lab_oci_guard(struct lab *l, struct lab_request *r, struct lab_response *a);
+void lab_oci_error(struct lab_response *a, int status, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void lab_oci_status(struct lab *l, struct lab_response *a, int status);
+void lab_oci_finish(struct lab *l, struct lab_request *r, struct lab_response *a);
+/* Writes one page of an array (query limit, page) as the answer. Steals all. */
+void lab_oci_page(struct lab_request *r, struct lab_response *a, json_t *all);
+
+/* routes.c */
+typedef void lab_handler(struct lab *l, struct lab_request *r, struct lab_response *a);
+struct lab_route {
+    const char *method, *path; /* {} matches one segment, {*} the rest */
+    lab_handler *handle;
+};
+struct lab_service {
+    const char *name;
+    const struct lab_route *routes; /* ends with a NULL method */
+    bool (*guard)(struct lab *l, struct lab_request *r, struct lab_response *a); /* or NULL */
+    void (*status)(struct lab *l, struct lab_response *a, int status); /* the vendor's error */
+    lab_handler *finish;                                               /* or NULL */
+};
+extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
+    lab_control;
+int lab_sites(struct lab *l, struct kw_err *err);
+void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
+
+extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
+
+/* issuer.c, objects.c, journal.c: state. */
+void lab_issuer_claims(struct lab *l, const char *audience, json_t **claims);
+void lab_store_free(struct lab_store *s);
+void lab_journal_add(struct lab *l, const struct lab_request *r, const struct lab_response *a);
+json_t *lab_journal_copy(struct lab_journal *j);
+void lab_journal_clear(struct lab_journal *j);
+
+#endif

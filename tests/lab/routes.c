@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which host is which service, and what happens to every request: host and SNI check,
+ * faults, guard, route, finish.
+ */
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "lab.h"
+
+void lab_verdict(struct lab_request *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(r->verdict, sizeof r->verdict, fmt, ap);
+    va_end(ap);
+    kw_printable(r->verdict);
+}
+
+static int add(struct lab *l, const struct lab_service *service, struct kw_err *err,
+               const char *fmt, const char *arg)
+{
+    struct lab_site *s = &l->site[l->n_site];
+    if (l->n_site == LAB_SITES)
+        return kw_fail(err, KW_FAILED, "too many host names");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* all callers are just below */
+    int n = snprintf(s->host, sizeof s->host, fmt, arg);
+#pragma GCC diagnostic pop
+    size_t good = strspn(s->host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+    if (n < 1 || (size_t)n >= sizeof s->host || good != (size_t)n)
+        return kw_fail(err, KW_USAGE,
+                       "\"%s\" is not a lower-case host name; check --issuer, --domain-host, "
+                       "--region",
+                       s->host);
+    s->service = service;
+    l->n_site++;
+    return 0;
+}
+
+int lab_sites(struct lab *l, struct kw_err *err)
+{
+    const char *region = l->opt.region;
+    if (strncmp(l->opt.issuer, "https://", 8) != 0)
+        return kw_fail(err, KW_USAGE, "--issuer must be https://HOST");
+    int rc = add(l, &lab_issuer, err, "%s", l->opt.issuer + 8);
+    if (rc == 0)
+        rc = add(l, &lab_idcs, err, "%s", l->opt.domain_host);
+    if (rc == 0)
+        rc = add(l, &lab_objects, err, "objectstorage.%s.oraclecloud.com", region);
+    if (rc == 0)
+        rc = add(l, &lab_identity, err, "identity.%s.oci.oraclecloud.com", region);
+    if (rc == 0)
+        rc = add(l, &lab_identity, err, "identity.%s.oraclecloud.com", region);
+    if (rc == 0)
+        rc = add(l, &lab_core, err, "iaas.%s.oraclecloud.com", region);
+    if (rc == 0)
+        rc = add(l, &lab_control, err, "%s", "localhost");
+    if (rc == 0)
+        rc = add(l, &lab_control, err, "%s", "127.0.0.1");
+    return rc;
+}
+
+static const struct lab_service *find_service(const struct lab *l, const struct lab_request *r)
+{
+    if (r->host_port != 443 && r->host_port != r->port)
+        return NULL;
+    for (size_t i = 0; i < l->n_site; i++)
+        if (strcmp(l->site[i].host, r->host) == 0)
+            return l->site[i].service;
+    return NULL;
+}
+
+/* Is the name asked for in TLS the one asked for in HTTP? IP addresses have no SNI. */
+static bool sni_good(const struct lab_request *r)
+{
+    if (strcmp(r->host, "127.0.0.1") == 0)
+        return r->sni[0] == 0;
+    return strcasecmp(r->sni, r->host) == 0;
+}
+
+/* {} matches one non-empty segment, {*} all that is left. */
+static bool path_matches(const char *pattern, struct lab_request *r)
+{
+    const char *p = r->target, *end = r->target + r->path_len;
+    size_t n = 0;
+    while (*pattern != 0) {
+        if (strncmp(pattern, "{*}", 3) == 0) {
+            r->param[n++] = (struct kw_view){(const unsigned char *)p, (size_t)(end - p)};
+            return p < end;
+        }
+        if (strncmp(pattern, "{}", 2) == 0) {
+            size_t k = strcspn(p, "/?");
+            if (k == 0)
+                return false;
+            r->param[n++] = (struct kw_view){(const unsigned char *)p, k};
+            p += k;
+            pattern += 2;
+        } else if (p < end && *p == *pattern) {
+            p++;
+            pattern++;
+        } else {
+            return false;
+        }
+    }
+    return p == end;
+}
+
+static void route(struct lab *l, const struct lab_service *s, struct lab_request *r,
+                  struct lab_response *a)
+{
+    bool path_known = false;
+    if (s->guard != NULL && !s->guard(l, r, a))
+        return;
+    for (const struct lab_route *t = s->routes; t->method != NULL; t++) {
+        if (!path_matches(t->path, r))
+            continue;
+        path_known = true;
+        if (strcmp(t->method, r->method) == 0) {
+            t->handle(l, r, a);
+            return;
+        }
+    }
+    s->status(l, a, path_known ? 405 : 404);
+}
+
+/* Faults that answer in the service's stead. */
+static bool faulty_answer(struct lab *l, const struct lab_service *s, struct lab_request *r,
+                          struct lab_response *a)
+{
+    static const char page[] = "<!DOCTYPE html><html><head><title>Sign in</title></head>"
+                               "<body>Welcome to the guest network.</body></html>\n";
+    if (r->hit.on[LAB_STATUS])
+        s->status(l, a, (int)r->hit.value[LAB_STATUS]);
+    else if (r->hit.on[LAB_HTML])
+        lab_reply_bytes(a, 200, "text/html", page, sizeof page - 1);
+    else if (r->hit.on[LAB_NOT_JSON])
+        lab_reply_bytes(a, 200, "application/json", "{\"token\": this is not JSON", 26);
+    else if (r->hit.on[LAB_REDIRECT]) {
+        a->status = 302;
+        lab_reply_header(a, "location", "%s", r->hit.url);
+    } else
+        return false;
+    lab_verdict(r, "fault");
+    return true;
+}
+
+static void refuse(struct lab_request *r, struct lab_response *a, int status, const char *why)
+{
+    lab_verdict(r, "refused: %s", why);
+    lab_reply_bytes(a, status, "text/plain", why, strlen(why));
+    r->close = true;
+}
+
+void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    const struct lab_service *s = find_service(l, r);
+    char path[1024];
+    snprintf(path, sizeof path, "%.*s", (int)(r->path_len < 1023 ? r->path_len : 1023), r->target);
+    if (!sni_good(r)) {
+        refuse(r, a, 421, "TLS server name and Host header differ");
+        return;
+    }
+    if (s == NULL) {
+        refuse(r, a, 421, "no such host here");
+        return;
+    }
+    if (s != &lab_control)
+        lab_faults_take(&l->faults, r->method, r->host, path, &r->hit);
+    if (r->hit.on[LAB_LATENCY]) {
+        int64_t ms = r->hit.value[LAB_LATENCY];
+        struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
+        nanosleep(&t, NULL);
+    }
+    if (!faulty_answer(l, s, r, a))
+        route(l, s, r, a);
+    if (s->finish != NULL)
+        s->finish(l, r, a);
+    if (s != &lab_control)
+        lab_journal_add(l, r, a);
+}
