@@ -337,6 +337,8 @@ static CURLcode run(CURLM *multi, CURL *easy, int64_t deadline)
     for (const CURLMsg *m; (m = curl_multi_info_read(multi, &left)) != NULL;)
         if (m->msg == CURLMSG_DONE && m->easy_handle == easy)
             result = m->data.result;
+    /* A handle that leaves as "connect only" takes its connection with it. */
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 0L);
     (void)curl_multi_remove_handle(multi, easy);
     return result;
 }
