@@ -45,7 +45,12 @@ struct given {
 
 static int bad(struct kw_err *err, const char *what, const char *arg)
 {
-    return kw_fail(err, KW_USAGE, "%s %s; see keyward --help", what, arg);
+    /* of an option only its name: `--pin=1234` is unknown, and nobody else's business */
+    size_t n = strlen(arg);
+    if (arg[0] == '-' && arg[1] != '\0')
+        n = arg[1] == '-' ? strcspn(arg, "=") : 2;
+    return kw_fail(err, KW_USAGE, "%s %.*s; see keyward --help", what, (int)(n < 256 ? n : 256),
+                   arg);
 }
 
 static int read_option(int argc, char **argv, int *pos, const struct kw_option *own,
@@ -183,6 +188,8 @@ int kw_args_parse(int argc, char **argv, struct kw_cli *cli, const struct kw_com
                 asked = a != NOTHING ? a : asked;
             } else if (g.index < MAX_OPTIONS)
                 args->values[g.index] = g.value;
+            else /* a table that outgrew kw_args: never ignored */
+                return bad(err, "no room for the option", arg);
         } else if (asked == HELP && c == NULL) {
             topic = arg;
             c = find_command(arg);

@@ -61,6 +61,7 @@ static bool get(struct kw_buf *b, const char *text, size_t n, unsigned char c62,
 {
     if (n % 4 == 1)
         return false;
+    size_t was = b->len;
     uint32_t v = 0, bad = 0;
     size_t i;
     for (i = 0; i < n; i++) {
@@ -83,7 +84,12 @@ static bool get(struct kw_buf *b, const char *text, size_t n, unsigned char c62,
         bad |= v & 0x3u;
         kw_put(b, out, sizeof out);
     }
-    return bad == 0 && !b->bad;
+    if (bad == 0 && !b->bad)
+        return true;
+    if (b->len > was) /* nothing half decoded is left */
+        explicit_bzero(b->p + was, b->len - was);
+    b->len = was;
+    return false;
 }
 
 bool kw_b64_get(struct kw_buf *b, const char *text, size_t n)

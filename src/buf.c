@@ -8,7 +8,8 @@
 
 void kw_buf_init(struct kw_buf *b, size_t max)
 {
-    *b = (struct kw_buf){.max = max};
+    /* so that no sum with a length can wrap */
+    *b = (struct kw_buf){.max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4};
 }
 
 void kw_buf_free(struct kw_buf *b)
@@ -22,7 +23,7 @@ void kw_buf_free(struct kw_buf *b)
 void kw_buf_reset(struct kw_buf *b)
 {
     if (b->p != NULL)
-        explicit_bzero(b->p, b->len);
+        explicit_bzero(b->p, b->cap); /* kw_buf_room() lets bytes in beyond len */
     b->len = b->rd = 0;
     b->bad = false;
 }

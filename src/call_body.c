@@ -35,11 +35,14 @@ static int hash_body(struct kw_body *b, const char *what, struct kw_err *err)
         if (n <= 0)
             break;
         b->len += (uint64_t)n;
-        (void)EVP_DigestUpdate(md, chunk, (size_t)n);
+        if (EVP_DigestUpdate(md, chunk, (size_t)n) != 1)
+            r = kw_fail(err, KW_FAILED, "could not hash %s", what);
     }
     if (r == 0 && b->fd >= 0 && lseek(b->fd, 0, SEEK_SET) != 0)
         r = kw_fail_errno(err, KW_USAGE, "could not rewind %s", what);
-    if (r == 0 && EVP_DigestFinal_ex(md, hash, &n_hash) == 1) {
+    if (r == 0 && EVP_DigestFinal_ex(md, hash, &n_hash) != 1)
+        r = kw_fail(err, KW_FAILED, "could not finish a SHA-256"); /* never an unsigned body */
+    if (r == 0) {
         struct kw_buf text;
         kw_buf_init(&text, sizeof b->sha256 - 1);
         kw_b64_put(&text, hash, n_hash);
@@ -169,7 +172,17 @@ int kw_header_options(const struct kw_args *args, char *lines, size_t size, stru
             return kw_fail(err, KW_USAGE, "-H %.64s is not \"Name: value\"", h);
         memcpy(name, h, n);
         name[n] = '\0';
-        const char *value = h + n + 1 + strspn(h + n + 1, " \t");
+        const char *from = h + n + 1 + strspn(h + n + 1, " \t");
+        char value[KW_LINES];
+        size_t len = strlen(from);
+        /* HTTP drops white space around a value: what is signed must be what arrives. */
+        while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\t'))
+            len--;
+        if (len == 0 || len >= sizeof value)
+            return kw_fail(err, KW_USAGE, "-H %.64s: the value is %s", name,
+                           len == 0 ? "empty" : "too long");
+        memcpy(value, from, len);
+        value[len] = '\0';
         for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
             if (strcasecmp(name, ours[i]) == 0)
                 return kw_fail(err, KW_USAGE, "-H %s: this header is made by keyward", name);

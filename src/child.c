@@ -18,34 +18,38 @@
 
 enum { GRACE_MS = 2000 };
 
-/* Waits until the child has ended, at most ms, without consuming anything else. */
+/* Waits until the child has ended, at most ms, without consuming anything else. Without
+ * a pidfd (no descriptor left, or a filter around us) it looks every few milliseconds. */
 static bool reap(struct kw_child *ch, int ms, int *status)
 {
     int64_t deadline = kw_now_ms() + ms;
     int pidfd = (int)syscall(SYS_pidfd_open, ch->pid, 0);
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    while (pidfd >= 0 && poll(&p, 1, kw_left_ms(deadline)) < 0 && errno == EINTR)
-        ;
+    pid_t got;
+    for (;;) {
+        got = waitpid(ch->pid, status, WNOHANG);
+        int left = kw_left_ms(deadline);
+        if ((got < 0 && errno != EINTR) || got > 0 || (got == 0 && left == 0))
+            break;
+        (void)poll(&p, 1, pidfd >= 0 || left < 10 ? left : 10);
+    }
     if (pidfd >= 0)
         (void)close(pidfd);
-    pid_t got;
-    do
-        got = waitpid(ch->pid, status, WNOHANG);
-    while (got < 0 && errno == EINTR);
     if (got == 0)
         return false;
     ch->pid = 0;
     return true;
 }
 
+/* A process stuck in a driver can't even be killed at once: it isn't waited for longer
+ * than for one that is asked to end, so that main never hangs with it. */
 static void kill_child(struct kw_child *ch, int *status)
 {
     if (ch->pid == 0)
         return;
     (void)kill(ch->pid, SIGKILL);
-    while (waitpid(ch->pid, status, 0) < 0 && errno == EINTR)
-        ;
-    ch->pid = 0;
+    if (!reap(ch, GRACE_MS, status))
+        ch->pid = 0;
 }
 
 static const char *call_under_way(const struct kw_child *ch)
@@ -67,18 +71,33 @@ static int violation_error(const struct kw_child *ch, const struct kw_violation 
         (unsigned long long)v->args[1], (unsigned long long)v->args[2]);
 }
 
-/* How an ended child ended. status as from waitpid(). */
-static int death_error(const struct kw_child *ch, int status, struct kw_err *err)
+/* A broken sandbox, by the record or by the kernel's own signal; 0 if neither. (A crew
+ * that was never started is all zero: 0 is then no descriptor of ours.) */
+static int sandbox_error(const struct kw_child *ch, int status, struct kw_err *err)
 {
     struct kw_violation v;
-    if (ch->violation_fd >= 0 && kw_violation_read(ch->violation_fd, &v))
+    if (ch->violation_fd > 0 && kw_violation_read(ch->violation_fd, &v))
         return violation_error(ch, &v, err);
-    const char *call = call_under_way(ch);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         return kw_fail(err, KW_SANDBOX,
                        "sandbox: the %s was killed for a system call that it may never make; see "
                        "the kernel's log (audit type 1326) for its number and SECURITY.md",
                        kw_role_name(ch->role));
+    return 0;
+}
+
+/* How an ended child ended. status as from waitpid(). */
+static int death_error(const struct kw_child *ch, int status, struct kw_err *err)
+{
+    int broke = sandbox_error(ch, status, err);
+    if (broke != 0)
+        return broke;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == KW_SANDBOX) /* the record got lost */
+        return kw_fail(err, KW_SANDBOX,
+                       "sandbox: the %s ended itself for a system call that it may never make, "
+                       "and could not say which; see SECURITY.md",
+                       kw_role_name(ch->role));
+    const char *call = call_under_way(ch);
     if (ch->role == KW_ROLE_KEEPER && call[0] != '\0') {
         if (WIFSIGNALED(status))
             return kw_fail(err, KW_TOKEN,
@@ -141,6 +160,9 @@ static int wait_child(const struct kw_child *ch, int64_t deadline_ms, struct kw_
         int n = poll(p, 2, kw_left_ms(deadline_ms));
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0)
+            return kw_fail_errno(err, KW_FAILED, "could not wait for the %s",
+                                 kw_role_name(ch->role));
         if (p[1].revents != 0)
             kw_signal_take();
         if (kw_interrupted())
@@ -198,12 +220,18 @@ int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const in
     int r = kw_msg_send(&ch->ctl, type, m, fds, nfds, GRACE_MS, err);
     if (r == 0 || r == KW_USAGE)
         return r;
-    /* It may have said why before it went: prefer that to "has gone". */
-    struct kw_in in;
+    /* It may have said why before it went, behind messages that were under way already:
+     * prefer that to "has gone". */
+    int64_t deadline = kw_now_ms() + GRACE_MS;
     struct kw_err why = *err;
-    if (kw_child_recv(ch, &in, kw_now_ms() + GRACE_MS, &why) != 0)
+    struct kw_in in;
+    int last;
+    do {
+        last = kw_child_recv(ch, &in, deadline, &why);
+        kw_in_free(&in);
+    } while (last == 0 && kw_left_ms(deadline) > 0);
+    if (last != 0)
         *err = why;
-    kw_in_free(&in);
     return (int)err->code;
 }
 
@@ -212,15 +240,19 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
     if (ch->ctl.fd > 0)
         (void)close(ch->ctl.fd);
     ch->ctl.fd = -1;
-    int status = 0, r = 0;
+    int status = 0, r;
+    bool killed = false;
     if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
         kw_log(KW_WARN, "the %s did not end in time%s%s and was killed", kw_role_name(ch->role),
                call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));
         kill_child(ch, &status);
+        killed = true;
     }
-    struct kw_violation v;
-    if (ch->violation_fd > 0 && kw_violation_read(ch->violation_fd, &v))
-        r = violation_error(ch, &v, err);
+    r = sandbox_error(ch, status, err);
+    if (r == 0 && WIFSIGNALED(status) && !killed)
+        kw_log(KW_WARN, "the %s died while ending%s%s: %s", kw_role_name(ch->role),
+               call_under_way(ch)[0] != '\0' ? ", in " : "", call_under_way(ch),
+               strsignal(WTERMSIG(status)));
     if (ch->violation_fd > 0)
         (void)close(ch->violation_fd);
     ch->violation_fd = -1;
@@ -236,9 +268,10 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
 int kw_crew_end(struct kw_crew *crew, struct kw_err *err)
 {
     struct kw_child *const children[] = {&crew->exchanger, &crew->keeper, &crew->dialer};
+    struct kw_err ignored; /* the first one to break its fence is the one to tell of */
     int r = 0;
     for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
-        int one = end_child(children[i], err);
+        int one = end_child(children[i], r == 0 ? err : &ignored);
         r = r != 0 ? r : one;
     }
     return r;

@@ -3,24 +3,41 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Characters of three bytes that break or reorder lines, or that nobody sees: U+200B..F,
+ * U+2028..E, U+2060..F, U+FEFF, U+FFF9..B. */
+static bool is_hidden(const unsigned char *s)
+{
+    if (s[0] == 0xe2 && s[1] == 0x80)
+        return (s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae);
+    if (s[0] == 0xe2 && s[1] == 0x81)
+        return s[2] >= 0xa0 && s[2] <= 0xaf;
+    return s[0] == 0xef &&
+           ((s[1] == 0xbb && s[2] == 0xbf) || (s[1] == 0xbf && s[2] >= 0xb9 && s[2] <= 0xbb));
+}
+
+/* U+E0000..U+E0FFF: tags and selectors, invisible as well. */
+static bool is_tag(const unsigned char *s)
+{
+    return s[0] == 0xf3 && s[1] == 0xa0;
+}
+
 /* Length of the UTF-8 sequence at s if it is one we print, else 0. C1 controls
- * (U+0080..U+009F) drive some terminals, so they count as not printable. */
+ * (U+0080..U+009F) drive some terminals, so they count as not printable; so do over-long
+ * forms (a lenient terminal reads a C1 control in one) and surrogates. */
 static size_t utf8_len(const unsigned char *s)
 {
     if (s[0] >= 0xc2 && s[0] <= 0xdf && (s[1] & 0xc0) == 0x80)
-        return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : 2;
+        return (s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xd8 && s[1] == 0x9c) ? 0 : 2;
     if ((s[0] & 0xf0) == 0xe0 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80)
-        /* U+2028..U+202E and U+2066..U+2069 break or reorder lines */
-        return s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) ||
-                                (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9))
-                   ? 0
-                   : 3;
+        return is_hidden(s) || (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ? 0
+                                                                                              : 3;
     if (s[0] >= 0xf0 && s[0] <= 0xf4 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80 &&
         (s[3] & 0xc0) == 0x80)
-        return 4;
+        return (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f) || is_tag(s) ? 0 : 4;
     return 0;
 }
 
@@ -42,12 +59,18 @@ set(struct kw_err *err, enum kw_exit code, const char *tail, const char *fmt, va
 {
     if (err == NULL)
         return (int)code;
-    char text[KW_ERR_TEXT]; /* fmt's arguments may point into err->text */
-    int n = vsnprintf(text, sizeof text, fmt, ap);
-    if (n > 0 && tail != NULL && (size_t)n < sizeof text)
-        (void)snprintf(text + n, sizeof text - (size_t)n, ": %s", tail);
+    char text[KW_ERR_TEXT] = ""; /* fmt's arguments may point into err->text */
+    if (vsnprintf(text, sizeof text, fmt, ap) < 0)
+        (void)snprintf(text, sizeof text, "%s", fmt);
+    if (tail != NULL) {
+        /* What came back matters more than the end of an over-long context. */
+        size_t n = strlen(text), want = strlen(tail) + sizeof ": " - 1;
+        size_t keep = want < sizeof text / 2 ? sizeof text - 1 - want : sizeof text / 2;
+        n = n < keep ? n : keep;
+        (void)snprintf(text + n, sizeof text - n, ": %s", tail);
+    }
     kw_printable(text);
-    err->code = code;
+    err->code = code != KW_OK ? code : KW_FAILED;
     memcpy(err->text, text, sizeof text);
     return (int)code;
 }

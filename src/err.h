@@ -33,12 +33,12 @@ struct kw_err {
 };
 
 /* Sets *err (what was tried, on what, what came back, what to do) and returns
- * code. Over-long text is cut; control characters become '?', so that foreign
- * bytes can't drive a terminal. err may be NULL. */
+ * code (KW_FAILED where that is KW_OK). Over-long text is cut; control characters become
+ * '?', so that foreign bytes can't drive a terminal. err may be NULL. */
 int kw_fail(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with ": <strerror(errno)>" appended. */
+/* The same with ": <strerror(errno)>" appended, for which over-long text makes room. */
 int kw_fail_errno(struct kw_err *err, enum kw_exit code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -55,8 +55,8 @@ static inline int kw_nonzero(int code)
 #define kw_fail_errno(...) kw_nonzero(kw_fail_errno(__VA_ARGS__))
 #define kw_err_wrap(...)   kw_nonzero(kw_err_wrap(__VA_ARGS__))
 
-/* Replaces every byte that is not printable ASCII, nor a part of valid-looking
- * UTF-8 above U+009F, by '?', in place. */
+/* Replaces every byte that is not printable ASCII, nor a part of valid UTF-8 above
+ * U+009F, by '?', in place; so also characters that are invisible or reorder a line. */
 void kw_printable(char *text);
 
 #endif

@@ -16,7 +16,8 @@
  * Returns 1 for a line, 0 at the end, -1 for a malformed or over-long one. */
 int kw_hdr_next(const char **cursor, char *name, size_t name_size, char *value, size_t value_size);
 
-/* Copies the first value of name (case-insensitive) to value; false if absent. */
+/* Copies the first value of name (case-insensitive) to value; false if absent, too long
+ * for value, or behind a malformed line. */
 bool kw_hdr_find(const char *lines, const char *name, char *value, size_t size);
 
 /* How many lines have this name (case-insensitive); -1 if lines are malformed. */

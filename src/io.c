@@ -49,11 +49,24 @@ int kw_write_all(int fd, const void *bytes, size_t n)
         ssize_t w = write(fd, p, n);
         if (w < 0 && errno == EINTR)
             continue;
-        if (w < 0)
+        if (w == 0) /* a device that takes nothing: no reason to spin */
+            errno = EIO;
+        if (w <= 0)
             return -1;
         p += w;
         n -= (size_t)w;
     }
+    return 0;
+}
+
+int kw_std_open(struct kw_err *err)
+{
+    /* Opened for the wrong direction: using it stays the error that it was. */
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 &&
+            open("/dev/null", i == STDIN_FILENO ? O_WRONLY : O_RDONLY) != i)
+            return kw_fail(err, KW_FAILED, "descriptor %d is closed, and /dev/null did not open",
+                           i);
     return 0;
 }
 
@@ -74,15 +87,17 @@ int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw
     return 0;
 }
 
-/* A rename is only safe on disk once its directory is. */
+/* A rename is only safe on disk once its directory is. A directory that we may write but
+ * not read can't be opened for it, and some file systems have no fsync for directories:
+ * the file is whole and in place all the same. */
 static int sync_dir(const char *path)
 {
     char copy[4096];
     (void)snprintf(copy, sizeof copy, "%s", path);
     int dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
-        return -1;
-    int r = fsync(dir);
+        return errno == EACCES ? 0 : -1;
+    int r = fsync(dir) != 0 && errno != EINVAL && errno != ENOTSUP ? -1 : 0;
     (void)close(dir);
     return r;
 }

@@ -20,6 +20,11 @@ int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, st
 /* Writes all n bytes, retrying EINTR and short writes. -1 with errno on failure. */
 int kw_write_all(int fd, const void *bytes, size_t n);
 
+/* Puts /dev/null where descriptor 0, 1 or 2 is closed, so that no file or channel of ours
+ * can come to lie there and be taken for standard output; using it still fails. First
+ * thing in main(). */
+int kw_std_open(struct kw_err *err);
+
 /* A file that appears whole or not at all: kw_atomic_open() makes a temporary file
  * beside path with the mode, kw_atomic_commit() fsyncs and renames it,
  * kw_atomic_abort() removes it. */

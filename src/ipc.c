@@ -52,6 +52,10 @@ static enum kw_role peer_of(const struct kw_chan *c)
 static int wait_for(const struct kw_chan *c, short events, int64_t deadline)
 {
     struct pollfd p = {.fd = c->fd, .events = events};
+    if (c->fd < 0) { /* poll() would wait for ever */
+        errno = EBADF;
+        return -1;
+    }
     for (;;) {
         int n = poll(&p, 1, deadline < 0 ? -1 : kw_left_ms(deadline));
         if (n >= 0 || errno != EINTR)
@@ -112,6 +116,8 @@ int kw_chan_send(struct kw_chan *c, enum kw_msg type, const struct kw_buf *body,
             if (ready == 0)
                 r = kw_fail(err, KW_NET, "%s: %s takes no message", kw_channel_name(c->name),
                             kw_role_name(peer_of(c)));
+            else if (ready < 0)
+                r = kw_fail_errno(err, KW_FAILED, "%s: could not wait", kw_channel_name(c->name));
         } else if (w < 0 && (errno == EPIPE || errno == ECONNRESET))
             r = kw_fail(err, KW_FAILED, "%s: %s has gone", kw_channel_name(c->name),
                         kw_role_name(peer_of(c)));
@@ -213,9 +219,12 @@ int kw_chan_recv(struct kw_chan *c, struct kw_in *in, int timeout_ms, struct kw_
 {
     *in = (struct kw_in){.type = KW_MSG_NONE, .fds = {-1, -1}};
     kw_buf_init(&in->body, KW_IPC_MAX);
-    if (wait_for(c, POLLIN, timeout_ms < 0 ? -1 : kw_now_ms() + timeout_ms) == 0)
+    int ready = wait_for(c, POLLIN, timeout_ms < 0 ? -1 : kw_now_ms() + timeout_ms);
+    if (ready == 0)
         return kw_fail(err, KW_NET, "%s: no answer from %s in time", kw_channel_name(c->name),
                        kw_role_name(peer_of(c)));
+    if (ready < 0)
+        return kw_fail_errno(err, KW_FAILED, "%s: could not wait", kw_channel_name(c->name));
     struct kw_buf packet;
     kw_buf_init(&packet, HEADER + KW_IPC_MAX);
     bool truncated = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ void kw_log(enum kw_level level, const char *fmt, ...)
 {
     if ((int)level > verbosity)
         return;
+    int was = errno; /* a log line between a call and its kw_fail_errno() does no harm */
     /* One buffer, one write: lines of several processes don't mix, and stdio's
      * lazy set-up (fstat) can't happen behind a closed sandbox. */
     char line[KW_ERR_TEXT + 64];
@@ -40,4 +42,5 @@ void kw_log(enum kw_level level, const char *fmt, ...)
     size_t len = strlen(line);
     line[len] = '\n';
     (void)kw_write_all(STDERR_FILENO, line, len + 1);
+    errno = was;
 }

@@ -14,7 +14,7 @@ enum kw_level { KW_WARN, KW_INFO, KW_DEBUG };
 void kw_log_init(const char *role, int verbosity);
 int kw_log_verbosity(void);
 
-/* Prints one line; control characters are replaced as in kw_fail(). */
+/* Prints one line; control characters are replaced as in kw_fail(). Keeps errno. */
 void kw_log(enum kw_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "io.h"
 #include "log.h"
 #include "secret.h"
 
@@ -59,7 +60,9 @@ int main(int argc, char **argv)
     struct kw_args args;
     const struct kw_command *command = NULL;
     struct kw_err err = {0};
-    int r = kw_args_parse(argc, argv, &cli, &command, &args, &err);
+    int r = kw_std_open(&err);
+    if (r == 0)
+        r = kw_args_parse(argc, argv, &cli, &command, &args, &err);
     kw_log_init("", cli.verbosity);
     if (r == 0 && command != NULL) {
         r = harden(&err);

@@ -308,7 +308,8 @@ bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, u
 static bool text_ok(const char *s, size_t n, bool lines)
 {
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)s[i] < 0x20 && s[i] != '\t' && !(lines && s[i] == '\n'))
+        if (((unsigned char)s[i] < 0x20 && s[i] != '\t' && !(lines && s[i] == '\n')) ||
+            s[i] == 0x7f)
             return false;
     return true;
 }

@@ -2,7 +2,7 @@
  *
  * The bodies of the messages in roles.h, as structs with fixed bounds, and one
  * table-driven codec for all of them. Strings are NUL-terminated, at most size-1
- * bytes, without control characters except where a field says "lines". Binary
+ * bytes, without control characters but the tab, and "\n" where a field says "lines". Binary
  * fields are views into the received buffer. Secrets are struct kw_secret.
  */
 #ifndef KW_MESSAGES_H

@@ -81,8 +81,13 @@ int kw_secret_init(bool best_effort, struct kw_err *err)
             return r;
     }
     if (madvise(arena, KW_SECRET_ARENA, MADV_DONTDUMP) != 0 ||
-        madvise(arena, KW_SECRET_ARENA, MADV_DONTFORK) != 0)
-        return kw_fail_errno(err, KW_SANDBOX, "could not keep secrets out of dumps and children");
+        madvise(arena, KW_SECRET_ARENA, MADV_DONTFORK) != 0) {
+        int r = kw_fail_errno(err, KW_SANDBOX, "could not keep secrets out of dumps and children");
+        (void)munmap(arena, KW_SECRET_ARENA);
+        arena = NULL; /* a second attempt must not find an arena that is less than promised */
+        kind = "none";
+        return r;
+    }
     return 0;
 }
 
@@ -227,6 +232,8 @@ int kw_secret_read_file(const char *path, size_t max, enum kw_exit code, struct 
 {
     *ret = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ELOOP)
+        return kw_fail(err, code, "%s is a symbolic link; name the file itself", path);
     if (fd < 0)
         return kw_fail_errno(err, code, "could not open %s", path);
     struct stat st;

@@ -52,6 +52,8 @@ void kw_signal_take(void)
 static void watch_signals(void)
 {
     sigset_t set;
+    /* Inherited as ignored, it would have the kernel throw away how a role ended. */
+    (void)signal(SIGCHLD, SIG_DFL);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
@@ -260,7 +262,6 @@ static int start_role(struct kw_child *ch, enum kw_role role, struct plan *p, co
         ch->pid = 0;
         return kw_fail_errno(err, KW_FAILED, "could not start %s", path);
     }
-    ch->role = role;
     kw_chan_init(&ch->ctl, chans[role], KW_ROLE_MAIN, p->ctl[role][0]);
     ch->violation_fd = p->violation[role][0];
     p->ctl[role][0] = p->violation[role][0] = -1;
@@ -278,7 +279,11 @@ int kw_crew_start(struct kw_crew *crew, unsigned roles, int audit_fd, int pin_fd
     memset(&p, 0xff, sizeof p); /* every descriptor -1 */
     p.audit = audit_fd;
     p.pin = pin_fd;
-    *crew = (struct kw_crew){0};
+    static const struct kw_child none = {.ctl.fd = -1, .violation_fd = -1};
+    *crew = (struct kw_crew){.keeper = none, .exchanger = none, .dialer = none};
+    crew->keeper.role = KW_ROLE_KEEPER;
+    crew->exchanger.role = KW_ROLE_EXCHANGER;
+    crew->dialer.role = KW_ROLE_DIALER;
     struct kw_child *const children[KW_ROLES] = {NULL, &crew->keeper, &crew->exchanger,
                                                  &crew->dialer};
     watch_signals();

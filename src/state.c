@@ -21,6 +21,10 @@ int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_
     const char *xdg = secure_getenv("XDG_STATE_HOME");
     const char *home = secure_getenv("HOME");
     int n;
+    if (c->profile[0] == '\0' || c->profile[0] == '.' || strchr(c->profile, '/') != NULL)
+        return kw_fail(err, KW_USAGE,
+                       "the profile's name '%s' can't be a file's, so its session can't be stored",
+                       c->profile);
     if (systemd != NULL && systemd[0] == '/' && strchr(systemd, ':') == NULL)
         n = snprintf(path, size, "%s/%s.session", systemd, c->profile);
     else if (xdg != NULL && xdg[0] == '/')
@@ -38,15 +42,48 @@ int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_
 
 /* Which configuration a state belongs to: a session for another domain, client or token
  * must not be taken for this one. */
-static void fingerprint(const struct kw_config *c, char *hex)
+static int fingerprint(const struct kw_config *c, char *hex, struct kw_err *err)
 {
-    char uri[4096] = "", text[6144];
-    (void)kw_uri_print(&c->token_uri, uri, sizeof uri);
-    int n = snprintf(text, sizeof text, "%s\n%s\n%s\n%u\n%s", c->domain_url, c->client_id, uri,
-                     (unsigned)c->requested, c->res_type);
+    char uri[4096];
+    struct kw_buf text;
+    kw_buf_init(&text, sizeof *c);
+    if (!kw_uri_print(&c->token_uri, uri, sizeof uri))
+        text.bad = true;
+    kw_put_blob(&text, c->domain_url, strlen(c->domain_url));
+    kw_put_blob(&text, c->client_id, strlen(c->client_id));
+    kw_put_blob(&text, uri, text.bad ? 0 : strlen(uri));
+    kw_put_u32(&text, (uint32_t)c->requested);
+    kw_put_blob(&text, c->res_type, strlen(c->res_type));
+    int r = 0;
     unsigned char hash[SHA256_DIGEST_LENGTH];
-    (void)SHA256((const unsigned char *)text, n > 0 ? strlen(text) : 0, hash);
-    kw_hex(hex, hash, sizeof hash);
+    if (text.bad)
+        r = kw_fail(err, KW_USAGE, "[token] uri is too long for a stored session");
+    else {
+        (void)SHA256(text.p, text.len, hash);
+        kw_hex(hex, hash, sizeof hash);
+    }
+    kw_buf_free(&text);
+    return r;
+}
+
+/* jansson's copy of the token goes the way of all secrets. */
+static void forget(json_t *o)
+{
+    json_t *token = json_object_get(o, "token");
+    const char *text = json_string_value(token);
+    if (text != NULL) {
+        char *at;
+        memcpy(&at, &text, sizeof at);
+        explicit_bzero(at, json_string_length(token));
+    }
+    json_decref(o);
+}
+
+static bool is_hex_id(const char *id)
+{
+    unsigned char bytes[32];
+    size_t n = 0;
+    return kw_unhex(bytes, sizeof bytes, &n, id) && n > 0;
 }
 
 static int parse(const struct kw_config *c, const char *path, const struct kw_secret *text,
@@ -57,14 +94,17 @@ static int parse(const struct kw_config *c, const char *path, const struct kw_se
     const char *config = NULL, *key_id = NULL, *token = NULL;
     json_int_t version = 0, not_after = 0;
     char mine[65];
-    fingerprint(c, mine);
-    int r = 0;
-    if (o == NULL ||
-        json_unpack(o, "{s:I,s:s,s:s,s:I,s:s!}", "version", &version, "config", &config, "key",
-                    &key_id, "not_after", &not_after, "token", &token) != 0)
+    int r = fingerprint(c, mine, err);
+    if (r != 0)
+        ;
+    else if (o == NULL ||
+             json_unpack(o, "{s:I,s:s,s:s,s:I,s:s!}", "version", &version, "config", &config, "key",
+                         &key_id, "not_after", &not_after, "token", &token) != 0)
         r = kw_fail(err, KW_USAGE, "%s is not a state file of this version; remove it", path);
-    else if (version != 1 || strlen(key_id) >= sizeof s->key_id)
+    else if (version != 1)
         r = kw_fail(err, KW_USAGE, "%s is of another version; remove it", path);
+    else if (!is_hex_id(key_id))
+        r = kw_fail(err, KW_USAGE, "%s holds no key's id; remove it", path);
     else {
         (void)snprintf(s->key_id, sizeof s->key_id, "%s", key_id);
         s->not_after = not_after;
@@ -73,7 +113,7 @@ static int parse(const struct kw_config *c, const char *path, const struct kw_se
         if (*ret_found && s->token == NULL)
             r = kw_fail(err, KW_FAILED, "no room for the session token in %s", path);
     }
-    json_decref(o);
+    forget(o);
     return r;
 }
 
@@ -110,6 +150,13 @@ static int make_dirs(const char *path, struct kw_err *err)
     return 0;
 }
 
+/* A JWT's characters. Others could end the JSON string that holds it. */
+static bool needs_no_escape(const struct kw_secret *token)
+{
+    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
+    return kw_secret_len(token) > 0 && strspn(kw_secret_bytes(token), ok) == kw_secret_len(token);
+}
+
 int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct kw_err *err)
 {
     char path[4096], config[65];
@@ -118,8 +165,12 @@ int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct k
         r = make_dirs(path, err);
     if (r != 0)
         return r;
-    fingerprint(c, config);
-    struct kw_buf text; /* wiped when freed; a JWT's characters need no JSON escapes */
+    r = fingerprint(c, config, err);
+    if (r == 0 && (!is_hex_id(s->key_id) || !needs_no_escape(s->token)))
+        r = kw_fail(err, KW_FAILED, "the session can't be stored: no JWT or no key id");
+    if (r != 0)
+        return r;
+    struct kw_buf text; /* wiped when freed */
     kw_buf_init(&text, KW_TOKEN_MAX + 1024);
     kw_put_fmt(&text,
                "{\"version\":1,\"config\":\"%s\",\"key\":\"%s\",\"not_after\":%lld,\"token\":\"",
