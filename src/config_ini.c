@@ -130,10 +130,10 @@ static int vet_key(struct reader *rd, const char *line)
 /* line: NUL-terminated, without its end. */
 static int vet(struct reader *rd, const char *line)
 {
-    if (!printable(line))
-        return bad(rd, "holds control characters or is no UTF-8");
     if (rd->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
         line += 3; /* inih skips it as well */
+    if (!printable(line))
+        return bad(rd, "holds control characters or is no UTF-8");
     size_t blank = strspn(line, " \t");
     if (line[blank] == '\0' || line[blank] == ';' || line[blank] == '#')
         return 0;

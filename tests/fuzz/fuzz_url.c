@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * URLs: what is taken can be put together again and is taken as the same. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/rules.h"
+#include "src/url.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+    static char text[2 * KW_TARGET], again[2 * KW_TARGET];
+    struct kw_url u, v;
+    struct kw_err err = {0};
+    if (size >= sizeof text)
+        return 0;
+    memcpy(text, data, size);
+    text[size] = '\0';
+    if (kw_url_parse(text, "it", KW_USAGE, &u, &err) != 0) {
+        must(err.code == KW_USAGE && u.host[0] == '\0' && u.target[0] == '\0');
+        return 0;
+    }
+    must(u.port != 0 && u.host[0] != '\0' && u.target[0] == '/');
+    must(u.host[strspn(u.host, "abcdefghijklmnopqrstuvwxyz0123456789-_.:")] == '\0');
+    must(strpbrk(u.target, " \t\r\n#\\\"<>") == NULL && strstr(u.target, "/../") == NULL);
+    must(kw_host_in(u.host, u.host));
+    (void)snprintf(again, sizeof again, "https://%s%s", u.authority, u.target);
+    must(kw_url_parse(again, "it", KW_USAGE, &v, &err) == 0);
+    must(strcmp(u.host, v.host) == 0 && strcmp(u.authority, v.authority) == 0 && u.port == v.port &&
+         strcmp(u.target, v.target) == 0);
+    return 0;
+}

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Configuration: what is read, and that everything doubtful is refused with file,
+ * line, name and cure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "src/config_keys.h"
+
+static struct kw_config config;
+static struct kw_err err;
+static char dir[256], path[512];
+
+/* Reads text with the profile and environment (NULL: none). */
+static int build_n(const char *text, size_t n, const char *profile, char *const *env)
+{
+    static struct kw_ini ini;
+    memset(&err, 0, sizeof err);
+    int r = kw_ini_parse(text, n, "/t/k.ini", &ini, &err);
+    if (r == 0)
+        r = kw_config_build(&config, &ini, profile, env, &err);
+    kw_ini_free(&ini);
+    return r;
+}
+
+static int build(const char *text, const char *profile)
+{
+    return build_n(text, strlen(text), profile, NULL);
+}
+
+static void good(const char *text)
+{
+    if (build(text, NULL) != 0)
+        fail_msg("refused: %s\n%s", err.text, text);
+}
+
+/* Refused with all of the words in the error. */
+static void bad(const char *text, const char *word1, const char *word2)
+{
+    if (build(text, NULL) != KW_USAGE)
+        fail_msg("taken: %s", text);
+    if (strstr(err.text, word1) == NULL || strstr(err.text, word2) == NULL)
+        fail_msg("'%s' lacks '%s' or '%s'", err.text, word1, word2);
+}
+
+#define URI "uri = pkcs11:token=a;serial=b?module-path=/usr/lib/m.so&pin-source=file:/run/pin\n"
+
+static void test_example(void **state)
+{
+    (void)state;
+    good("[token]\n" URI "sessions = 8\n"
+         "[source]\n"
+         "type = auto            ; keys by type\n"
+         "; a comment\n"
+         "# another\n"
+         "\n"
+         "[oci prod] ; the only one\n"
+         "domain_url = https://IDCS-0123.identity.oraclecloud.com/\n"
+         "client_id = 0123\r\n"
+         "client_secret_source = file:/run/secret   ; or client_auth = assertion\n"
+         "region = eu-frankfurt-1\n"
+         "tenancy = ocid1.tenancy.oc1..x\n"
+         "[policy prod]\n"
+         "issuer = https://token.actions.githubusercontent.com\n"
+         "claim.repository_id = 592302719\n"
+         "claim.ref = refs/heads/main refs/tags/v*\n"
+         "sign.host = *.oraclecloud.com\n"
+         "sign.method = GET POST\n"
+         "sign.per_minute = 600\n"
+         "[key]\n"
+         "bits = 3072\n"
+         "storage = token\n"
+         "accept = extractable not-local\n"
+         "[sandbox]\n"
+         "require = best-effort\n");
+    assert_string_equal(config.path, "/t/k.ini");
+    assert_string_equal(config.token_uri.token, "a");
+    assert_string_equal(config.token_uri.serial, "b"); /* ';' inside the URI */
+    assert_string_equal(config.token_uri.module_path, "/usr/lib/m.so");
+    assert_int_equal(config.token_sessions, 8);
+    assert_string_equal(config.source_type, "auto");
+    assert_string_equal(config.profile, "prod");
+    assert_string_equal(config.domain_url, "https://idcs-0123.identity.oraclecloud.com");
+    assert_string_equal(config.client_id, "0123");
+    assert_string_equal(config.client_secret_source, "file:/run/secret");
+    assert_true(config.oci_set && config.policy_set && config.token_set);
+    assert_int_equal(config.n_rules, 2);
+    assert_string_equal(config.rules[1].claim, "ref");
+    assert_string_equal(config.rules[1].values, "refs/heads/main refs/tags/v*");
+    assert_int_equal(config.rules[1].line, 18);
+    assert_int_equal(config.sign_per_minute, 600);
+    assert_int_equal(config.key_bits, 3072);
+    assert_true(config.key_stored && config.best_effort);
+    assert_int_equal(config.key_accept, KW_ACCEPT_EXTRACTABLE | KW_ACCEPT_NOT_LOCAL);
+    assert_int_equal(kw_config_check_oci(&config, &err), 0);
+    assert_string_equal(config.dial,
+                        "idcs-0123.identity.oraclecloud.com:443 *.oraclecloud.com:443");
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(kw_config_build(&config, NULL, NULL, NULL, &err), 0);
+    assert_string_equal(config.source_type, "auto");
+    assert_string_equal(config.sign_host, "*.oraclecloud.com");
+    assert_string_equal(config.sign_method, "GET HEAD POST PUT PATCH DELETE");
+    assert_int_equal(config.timeout_s, 30);
+    assert_int_equal(config.token_sessions, 4);
+    assert_int_equal(config.key_bits, 2048);
+    assert_int_equal(config.client_auth, KW_AUTH_BASIC);
+    assert_false(config.best_effort || config.key_stored || config.token_network);
+    assert_false(config.oci_set || config.policy_set || config.token_set);
+    assert_int_equal(kw_config_check_oci(&config, &err), KW_USAGE);
+    assert_non_null(strstr(err.text, "KEYWARD_TOKEN_URI"));
+}
+
+static void test_structure(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *word1, *word2;
+    } cases[] = {
+        {"[bogus]\n", ":1:", "no section [bogus]"},
+        {"\n[oci]\n", ":2:", "[oci default]"},
+        {"[token x]\n", ":1:", "takes no name"},
+        {"[OCI prod]\n", ":1:", "no section [OCI]"},
+        {"[token]\nurl = x\n", ":2:", "no key url"},
+        {"[token]\nURI = x\n", ":2:", "no key URI"},
+        {"[key]\nbits = 2048\nbits = 2048\n", ":3:", "line 2"},
+        {"[key]\n[token]\n[key]\n", ":3:", "line 1"},
+        {"[key]\nbits\n", ":2:", "neither"},
+        {"[key]\nbits: 2048\n", ":2:", "name = value"},
+        {"[key]\nbits : x = 2048\n", ":2:", "name = value"},
+        {"[key]\n= 2048\n", ":2:", "no name"},
+        {"[key]\nbits =\n", ":2:", "bits has no value"},
+        {"[key]\nbits = ; 2048\n", ":2:", "bits has no value"},
+        {"[key]\nbits =;2048\n", ":2:", "bits has no value"},
+        {"[key]\nbits = \"2048\"\n", ":2:", "quotes"},
+        {"[key]\n bits = 2048\n", ":2:", "indented"},
+        {"[key]\nbits = 2048\n\t4096\n", ":3:", "indented"},
+        {" [key]\n", ":1:", "indented"},
+        {"bits = 2048\n", ":1:", "before any"},
+        {"[key\n", ":1:", "bracket"},
+        {"[key] bits = 2048\n", ":1:", "follows"},
+        {"[]\n", ":1:", "name"},
+        {"[ key ]\n", ":1:", "name"},
+        {"[oci  prod]\n", ":1:", "name"},
+        {"[oci a b]\n", ":1:", "one word"},
+        {"[oci a/b]\n", ":1:", "letters"},
+        {"[oci aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", ":1:", "40"},
+        {"[oci aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n",
+         ":1:", "49"},
+        {"[key]\nbits = 2048\x01\n", ":2:", "control"},
+        {"[key]\nbits = 2048\x7f\n", ":2:", "control"},
+        {"[key]\n; \x1b[2J\n", ":2:", "control"},
+        {"[key]\n; \xff\n", ":2:", "UTF-8"},
+        {"[key]\n; \xe2\x80\xae\n", ":2:", "control"},
+        {"[key]\rbits = 2048\n", ":1:", "control"},
+        {"[key]\nb;ts = 2048\n", ":2:", "byte"},
+        {"[key]\nbi ts = 2048\n", ":2:", "byte"},
+        {"[token]\nuri = pkcs11:token=a ;serial=b?module-path=/m.so\n", ":2:", "' ;'"},
+        {"[source]\ncommand = a ; b\n", ":2:", "cut the command"},
+        {"[oci a]\n[policy b]\n", ":2:", "[oci b]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        bad(cases[i].text, cases[i].word1, cases[i].word2);
+    assert_int_equal(build_n("[key]\nbits = 2048\0\n", 19, NULL, NULL), KW_USAGE);
+    assert_non_null(strstr(err.text, "NUL"));
+    good("");
+    good("\xef\xbb\xbf[key]\nbits = 4096");
+    assert_int_equal(config.key_bits, 4096);
+    good("[source]\ncommand = a; b \"c d\" # e\n");
+    assert_string_equal(config.source_command, "a; b \"c d\" # e");
+}
+
+/* Lines far over libinih's 200 bytes are read whole; over 4096 refused, never cut. */
+static void test_long_lines(void **state)
+{
+    (void)state;
+    static char text[16384];
+    for (size_t n = 150; n < 4200; n += n < 300 || n > 4000 ? 1 : 97) {
+        size_t at = (size_t)snprintf(text, sizeof text, "[policy p]\nsign.path = ");
+        size_t start = at;
+        while (at - start < n) {
+            text[at] = (at - start) % 64 == 0 ? '/' : (at - start) % 64 == 63 ? ' ' : 'a';
+            at++;
+        }
+        if (text[at - 1] == ' ')
+            text[at - 1] = 'b';
+        (void)strcpy(text + at, "\n[key]\nbits = 4096\n");
+        int r = build(text, NULL);
+        bool line_fits = n + 12 <= KW_INI_LINE, value_fits = n < sizeof config.sign_path;
+        if (r != (line_fits && value_fits ? 0 : KW_USAGE))
+            fail_msg("%zu: %d %s", n, r, err.text);
+        if (r != 0)
+            continue;
+        assert_int_equal(strlen(config.sign_path), n);
+        assert_memory_equal(config.sign_path, text + start, n);
+        assert_int_equal(config.key_bits, 4096);
+    }
+    memset(text, ';', 5000);
+    text[5000] = '\0';
+    bad(text, ":1:", "4096");
+    memset(text, '\n', sizeof text - 1);
+    static char huge[KW_INI_BYTES + 1];
+    memset(huge, '\n', sizeof huge);
+    assert_int_equal(build_n(huge, sizeof huge, NULL, NULL), KW_USAGE);
+    assert_int_equal(build_n(huge, sizeof huge - 1, NULL, NULL), 0);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "[token]\nuri = pkcs11:token=a\n", /* no module */
+        "[token]\nuri = pkcs11:token=a?module-path=/m&pin-value=1234\n",
+        "[token]\nuri = file:/x\n",
+        "[token]\nsessions = 0\n",
+        "[token]\nsessions = 65\n",
+        "[token]\nsessions = 04\n",
+        "[token]\nsessions = +4\n",
+        "[token]\nsessions = 4.0\n",
+        "[token]\nsessions = 0x4\n",
+        "[token]\nsessions = 99999999999\n",
+        "[token]\nsessions = 4 # four\n",
+        "[token]\nnetwork = yes\n",
+        "[token]\nenv = LD_PRELOAD\n",
+        "[token]\nenv = A-B\n",
+        "[token]\npin_source = 1234\n",
+        "[token]\npin_source = file:pin\n",
+        "[token]\npin_source = fd:\n",
+        "[token]\npin_source = fd:-1\n",
+        "[token]\npin_source = fd:3x\n",
+        "[token]\npin_source = credential:../x\n",
+        "[token]\npin_source = credential:\n",
+        "[token]\npin_source = env:PIN\n",
+        "[source]\ntype = guess\n",
+        "[source]\ntype = File\n",
+        "[source]\ntype = file\n",
+        "[source]\ntype = env\n",
+        "[source]\ntype = command\n",
+        "[source]\ntype = stdin\npath = /x\n",
+        "[source]\npath = token.jwt\n",
+        "[source]\npath = /x\nname = Y\n",
+        "[source]\nname = A B\n",
+        "[source]\nname = 1A\n",
+        "[oci a]\ndomain_url = http://x.example\n",
+        "[oci a]\ndomain_url = https://x.example/path\n",
+        "[oci a]\ndomain_url = https://u@x.example\n",
+        "[oci a]\ndomain_url = idcs-1\n",
+        "[oci a]\nclient_id = a b\n",
+        "[oci a]\nclient_id = a:b\n",
+        "[oci a]\nclient_secret_source = hunter2\n",
+        "[oci a]\nclient_secret_source = prompt\n",
+        "[oci a]\nclient_auth = none\n",
+        "[oci a]\nclient_auth = signature\nclient_secret_source = file:/x\n",
+        "[oci a]\nclient_key = pkcs11:object=k\n",
+        "[oci a]\nclient_key = pkcs11:token=t\nclient_auth = signature\n",
+        "[oci a]\nres_type = x\n",
+        "[oci a]\nrequested = rpst\nrpst_exp = 43201\n",
+        "[policy a]\nclaim. = x\n",
+        "[policy a]\nclaim.ref = main # only main\n",
+        "[policy a]\nclaim.ref = a \"b\"\n",
+        "[policy a]\nissuer = a b\n",
+        "[policy a]\nsign.host = *\n",
+        "[policy a]\nsign.host = a*.example\n",
+        "[policy a]\nsign.host = *.*.example\n",
+        "[policy a]\nsign.host = https://x.example\n",
+        "[policy a]\nsign.host = x.example:443\n",
+        "[policy a]\nsign.host = x.example/y\n",
+        "[policy a]\nsign.host = a.example, b.example\n",
+        "[policy a]\nsign.host = *.1.2.3\n",
+        "[policy a]\nsign.host = *.\n",
+        "[policy a]\nsign.method = get\n",
+        "[policy a]\nsign.method = *\n",
+        "[policy a]\nsign.path = n/x\n",
+        "[policy a]\nsign.per_minute = 0\n",
+        "[policy a]\ndial = *.example\n",
+        "[policy a]\ndial = *:443\n",
+        "[policy a]\ndial = x.example:0\n",
+        "[policy a]\ndial = x.example:70000\n",
+        "[policy a]\ndial = ::1:443\n",
+        "[tls]\nca_file = ca.pem\n",
+        "[dial]\nresolve = a.example:443:127.0.0.1\n",
+        "[dial]\nresolve = a.example:443:127.0.0.1:x\n",
+        "[dial]\nresolve = *.example:443:127.0.0.1:1\n",
+        "[dial]\nresolve = a.example:443::1:443\n",
+        "[dial]\nproxy = https://p.example:1\n",
+        "[dial]\nproxy = http://u:p@p.example:1\n",
+        "[dial]\nproxy = http://p.example\n",
+        "[dial]\nproxy = http://p.example:1/x\n",
+        "[dial]\nproxy = http://*.example:1\n",
+        "[dial]\ntimeout = 601\n",
+        "[audit]\nfile = audit.log\n",
+        "[key]\nbits = 1024\n",
+        "[key]\nstorage = disk\n",
+        "[key]\naccept = everything\n",
+        "[sandbox]\nrequire = none\n",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (build(wrong[i], NULL) != KW_USAGE)
+            fail_msg("taken: %s", wrong[i]);
+        assert_null(strstr(err.text, "hunter2")); /* a misplaced secret isn't repeated */
+        assert_null(strstr(err.text, "1234"));
+    }
+    static const char *const right[] = {
+        "[token]\npin_source = fd:0\n",
+        "[token]\npin_source = credential:pin\n",
+        "[token]\npin_source = protected\n",
+        "[token]\nenv = A B_1 c\n",
+        "[source]\ntype = env\nname = TOKEN\n",
+        "[source]\ntype = stdin\n",
+        "[oci a]\nclient_auth = signature\nclient_key = pkcs11:object=k;id=%01\n",
+        "[oci a]\nrequested = rpst\nres_type = x\nrpst_exp = 3600\n",
+        "[policy a]\nsign.host = a.example *.b.example 127.0.0.1 ::1\n",
+        "[policy a]\nsign.path = /n/* *\n",
+        "[policy a]\ndial = *.example:443 [::1]:8443 127.0.0.1:1\n",
+        "[dial]\nresolve = a.example:443:127.0.0.1:8443 b.example:1:[::1]:2\n",
+        "[dial]\nproxy = http://127.0.0.1:3128\n",
+        "[dial]\nproxy = http://[::1]:3128/\n",
+    };
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+        good(right[i]);
+}
+
+static void test_secrets_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *cure;
+    } cases[] = {
+        {"[oci a]\nclient_secret = hunter2\n", "client_secret_source = file:"},
+        {"[oci a]\nsecret = hunter2\n", "client_secret_source = file:"},
+        {"[token]\npin = hunter2\n", "pin_source = file:"},
+        {"[token]\npin-value = hunter2\n", "pin_source = file:"},
+        {"[source]\ntoken = hunter2\n", "path = /path"},
+        {"[oci a]\nkey_file = /x\n", "no key files"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bad(cases[i].text, ":2:", cases[i].cure);
+        assert_null(strstr(err.text, "hunter2"));
+    }
+}
+
+static void test_profiles(void **state)
+{
+    (void)state;
+    const char *two = "[oci a]\nregion = ra\n[policy a]\nclaim.x = 1\n[oci b]\nregion = rb\n";
+    assert_int_equal(build(two, "a"), 0);
+    assert_string_equal(config.region, "ra");
+    assert_int_equal(config.n_rules, 1);
+    assert_int_equal(build(two, "b"), 0);
+    assert_string_equal(config.region, "rb");
+    assert_int_equal(config.n_rules, 0);
+    assert_false(config.policy_set);
+    assert_int_equal(build(two, "c"), KW_USAGE);
+    assert_non_null(strstr(err.text, "a, b"));
+    assert_int_equal(build(two, ""), KW_USAGE);
+    assert_int_equal(build(two, NULL), 0); /* commands without a profile still work */
+    assert_string_equal(config.profile, "");
+    assert_int_equal(kw_config_check_profile(&config, &err), KW_USAGE);
+    assert_int_equal(kw_config_check_oci(&config, &err), KW_USAGE);
+    assert_non_null(strstr(err.text, "a, b"));
+    good("[oci a]\nregion = ra\n[oci default]\nregion = rd\n");
+    assert_string_equal(config.region, "rd");
+    good("[policy p]\nclaim.x = 1\n");
+    assert_string_equal(config.profile, "p");
+    assert_true(config.policy_set);
+    /* profiles that aren't chosen are checked too */
+    bad("[oci default]\n[oci b]\nregoin = x\n", ":3:", "regoin");
+    bad("[oci default]\n[oci b]\nclient_auth = x\n", ":3:", "client_auth");
+}
+
+static void test_environment(void **state)
+{
+    (void)state;
+    char region[] = "KEYWARD_OCI_REGION=env", bits[] = "KEYWARD_KEY_BITS=4096",
+         host[] = "KEYWARD_POLICY_SIGN_HOST=x.example", other[] = "KEYWARD_LAB_DIR=/x",
+         config_var[] = "KEYWARD_CONFIG=/x", plain[] = "HOME=/x";
+    char *const env[] = {region, bits, host, other, config_var, plain, NULL};
+    const char *text = "[oci a]\nregion = ra\n[key]\nbits = 2048\n";
+    assert_int_equal(build_n(text, strlen(text), NULL, env), 0);
+    assert_string_equal(config.region, "env");
+    assert_int_equal(config.key_bits, 4096);
+    assert_string_equal(config.sign_host, "x.example");
+    assert_true(config.policy_set);
+    /* no file: the environment makes the default profile */
+    assert_int_equal(kw_config_build(&config, NULL, NULL, env, &err), 0);
+    assert_string_equal(config.profile, "default");
+    assert_true(config.oci_set);
+    /* which profile would it be? */
+    const char *two = "[oci a]\n[oci b]\n";
+    assert_int_equal(build_n(two, strlen(two), NULL, env), KW_USAGE);
+    assert_non_null(strstr(err.text, "--profile"));
+    static char wrong[][64] = {"KEYWARD_OCI_REGOIN=x",       "KEYWARD_KEY_BITS=",
+                               "KEYWARD_KEY_BITS=1024",      "KEYWARD_OCI_CLIENT_SECRET=hunter2",
+                               "KEYWARD_TOKEN_PIN=hunter2",  "KEYWARD_POLICY_CLAIM_REF=main",
+                               "KEYWARD_POLICY_CLAIM_=main", "KEYWARD_OCI_=x",
+                               "KEYWARD_OCI_REGION=a b"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char *const one[] = {wrong[i], NULL};
+        if (kw_config_build(&config, NULL, NULL, one, &err) != KW_USAGE)
+            fail_msg("taken: %s", wrong[i]);
+        char name[64];
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(wrong[i], "="), wrong[i]);
+        assert_non_null(strstr(err.text, name));
+        assert_null(strstr(err.text, "hunter2"));
+    }
+}
+
+static void test_dial_default(void **state)
+{
+    (void)state;
+    char url[] = "ACTIONS_ID_TOKEN_REQUEST_URL=https://pipelines.example/x?y=1";
+    char *const env[] = {url, NULL};
+    const char *text = "[oci a]\ndomain_url = https://d.example:8443\n";
+    assert_int_equal(build_n(text, strlen(text), NULL, env), 0);
+    assert_string_equal(config.dial, "d.example:8443 *.oraclecloud.com:443 pipelines.example:443");
+    text = "[oci a]\ndomain_url = https://d.example:8443\n[policy a]\ndial = d.example:8443\n";
+    assert_int_equal(build_n(text, strlen(text), NULL, env), 0);
+    assert_string_equal(config.dial, "d.example:8443"); /* what was given, is given */
+}
+
+static void test_check_oci(void **state)
+{
+    (void)state;
+    static const char base[] = "[token]\n" URI "[oci a]\ndomain_url = https://d.example\n";
+    static const struct {
+        const char *more, *missing;
+    } cases[] = {
+        {"", "client_id"},
+        {"client_id = x\n", "client_secret_source"},
+        {"client_id = x\nclient_secret_source = fd:5\n", NULL},
+        {"client_auth = signature\n", "client_key"},
+        {"client_auth = signature\nclient_key = pkcs11:object=k\n", "client_key_id"},
+        {"client_auth = signature\nclient_key = pkcs11:object=k\nclient_key_id = t/u/f\n", NULL},
+        {"client_auth = assertion\nclient_key = pkcs11:object=k\n", "client_id"},
+        {"client_auth = assertion\nclient_id = x\nclient_key = pkcs11:object=k\n",
+         "client_key_kid"},
+        {"client_auth = assertion\nclient_id = x\nclient_key = pkcs11:object=k\n"
+         "client_key_kid = c\n",
+         NULL},
+        {"client_id = x\nclient_secret_source = fd:5\nrequested = rpst\n", "res_type"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, "%s%s", base, cases[i].more);
+        good(text);
+        int r = kw_config_check_oci(&config, &err);
+        assert_int_equal(r, cases[i].missing == NULL ? 0 : KW_USAGE);
+        if (r != 0 && (strstr(err.text, cases[i].missing) == NULL ||
+                       strstr(err.text, "KEYWARD_OCI_") == NULL))
+            fail_msg("case %zu: %s", i, err.text);
+    }
+}
+
+static void write_file(const char *text, mode_t mode)
+{
+    (void)unlink(path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    (void)fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    static const char text[] = "[key]\nbits = 4096\n";
+    write_file(text, 0644);
+    assert_int_equal(kw_config_load(&config, path, NULL, &err), 0);
+    assert_int_equal(config.key_bits, 4096);
+    const mode_t modes[] = {0664, 0646, 0666, 0602};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        write_file(text, modes[i]);
+        assert_int_equal(kw_config_load(&config, path, NULL, &err), KW_USAGE);
+        assert_non_null(strstr(err.text, "chmod go-w"));
+    }
+    if (geteuid() == 0) {
+        write_file(text, 0644);
+        assert_int_equal(chown(path, 12345, 12345), 0);
+        assert_int_equal(kw_config_load(&config, path, NULL, &err), KW_USAGE);
+        assert_non_null(strstr(err.text, "uid 12345"));
+    }
+    assert_int_equal(kw_config_load(&config, dir, NULL, &err), KW_USAGE);
+    assert_int_equal(kw_config_load(&config, "/dev/null", NULL, &err), KW_USAGE);
+    (void)unlink(path);
+    assert_int_equal(kw_config_load(&config, path, NULL, &err), KW_USAGE);
+    assert_int_equal(mkfifo(path, 0600), 0); /* must not hang */
+    assert_int_equal(kw_config_load(&config, path, NULL, &err), KW_USAGE);
+    (void)unlink(path);
+}
+
+static void test_search(void **state)
+{
+    (void)state;
+    char old[256] = "", place[512];
+    const char *home = getenv("HOME");
+    (void)snprintf(old, sizeof old, "%s", home != NULL ? home : "");
+    (void)snprintf(place, sizeof place, "%s/.config", dir);
+    assert_int_equal(mkdir(place, 0700), 0);
+    (void)snprintf(place, sizeof place, "%s/.config/keyward", dir);
+    assert_int_equal(mkdir(place, 0700), 0);
+    assert_int_equal(setenv("HOME", dir, 1), 0);
+    (void)snprintf(path, sizeof path, "%s/.config/keyward/keyward.ini", dir);
+    write_file("[key]\nbits = 3072\n", 0600);
+    assert_int_equal(kw_config_load(&config, NULL, NULL, &err), 0);
+    assert_string_equal(config.path, path);
+    assert_int_equal(config.key_bits, 3072);
+    /* KEYWARD_CONFIG goes before, and must be there */
+    assert_int_equal(setenv("KEYWARD_CONFIG", "/nonexistent.ini", 1), 0);
+    assert_int_equal(kw_config_load(&config, NULL, NULL, &err), KW_USAGE);
+    assert_int_equal(kw_config_load(&config, path, NULL, &err), 0); /* --config before both */
+    assert_int_equal(unsetenv("KEYWARD_CONFIG"), 0);
+    /* the working directory is never searched */
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/keyward.ini", dir);
+    write_file("[key]\nbits = 4096\n", 0600);
+    char cwd[512];
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(kw_config_load(&config, NULL, NULL, &err), 0);
+    assert_int_equal(config.key_bits, 2048);
+    assert_int_equal(chdir(cwd), 0);
+    assert_int_equal(setenv("HOME", old, 1), 0);
+    (void)unlink(path);
+    (void)rmdir(place);
+    (void)snprintf(place, sizeof place, "%s/.config", dir);
+    (void)rmdir(place);
+}
+
+static void test_from(void **state)
+{
+    (void)state;
+    static const char text[] = "[IdentityDomain]\n"
+                               "iam_guid = https://d.example/\n"
+                               "[WIFConfig]\n"
+                               "OAuthClientID = cid\n"
+                               "oauthclientsecret: s%%cret\n"
+                               "subjecttoken = aaa.bbb.ccc\n";
+    write_file(text, 0600);
+    good("[oci p]\nregion = r\nclient_auth = signature\nclient_key = pkcs11:object=k\n"
+         "[policy p]\nclaim.x = 1\n");
+    assert_int_equal(kw_config_from(&config, path, &err), 0);
+    assert_string_equal(config.domain_url, "https://d.example");
+    assert_string_equal(config.client_id, "cid");
+    assert_string_equal(kw_secret_bytes(config.client_secret), "s%cret");
+    assert_string_equal(kw_secret_bytes(config.subject), "aaa.bbb.ccc");
+    assert_int_equal(config.client_auth, KW_AUTH_BASIC);
+    assert_int_equal(config.n_rules, 1); /* the profile's policy stays */
+    assert_non_null(strstr(config.dial, "d.example:443"));
+    kw_config_free(&config);
+    assert_null(config.client_secret);
+}
+
+static void test_from_bad(void **state)
+{
+    (void)state;
+#define DOMAIN "[IdentityDomain]\niam_guid = https://d.example\n"
+#define WIF    "[WIFConfig]\noauthclientid = c\noauthclientsecret = hunter2\n"
+    static const struct {
+        const char *text, *word;
+    } cases[] = {
+        {"", "iam_guid"},
+        {DOMAIN, "oauthclientid"},
+        {WIF, "iam_guid"},
+        {DOMAIN "[WIFConfig]\noauthclientid = c\n", "oauthclientsecret"},
+        {DOMAIN "[WIFConfig]\noauthclientid = c\noauthclientsecret =\n", "oauthclientsecret"},
+        {"[IdentityDomain]\niam_guid = https://d.example ; URL\n" WIF, ":2:"},
+        {"[IdentityDomain]\niam_guid = idcs-123\n" WIF, "https://"},
+        {"[IdentityDomain]\niam_guid = https://d.example/oauth2\n" WIF, "path"},
+        {"[IdentityDomain]\niam_guid =\n" WIF, "empty"},
+        {DOMAIN WIF "subjecttoken = hunter2 ; jwt\n", ":6:"},
+        {DOMAIN WIF "subjecttoken = hunter2%x\n", "'%'"},
+        {DOMAIN WIF "subjecttoken = hunter2%\n", "'%'"},
+        {DOMAIN WIF "subjecttoken = a\n hunter2\n", "indented"},
+        {DOMAIN WIF "OAUTHCLIENTID = d\n", "twice"},
+        {DOMAIN WIF "OAuthClientSecret = hunter2\n", "twice"},
+        {"iam_guid = https://d.example\n", "before any"},
+        {"[IdentityDomain\niam_guid = https://d.example\n", "section"},
+        {DOMAIN WIF "hunter2\n", "neither"},
+        {"[identitydomain]\niam_guid = https://d.example\n" WIF, "lacks"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        write_file(cases[i].text, 0600);
+        good("");
+        if (kw_config_from(&config, path, &err) != KW_USAGE)
+            fail_msg("taken: %s", cases[i].text);
+        if (strstr(err.text, cases[i].word) == NULL || strstr(err.text, "hunter2") != NULL)
+            fail_msg("case %zu: %s", i, err.text);
+        assert_null(config.client_secret);
+        assert_null(config.subject);
+    }
+    write_file(DOMAIN WIF, 0666);
+    assert_int_equal(kw_config_from(&config, path, &err), KW_USAGE);
+}
+
+/* Every key is in the help, and its variable is told. */
+static void test_help(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    assert_non_null(f);
+    kw_config_print_help(f);
+    assert_int_equal(fclose(f), 0);
+    for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
+        char name[128];
+        (void)snprintf(name, sizeof name, "\n  %s", k->name);
+        assert_non_null(strstr(text, name));
+        assert_true(kw_key_variable(k->section, k->name, name, sizeof name));
+        assert_true((strstr(text, name) != NULL) == k->env);
+        assert_ptr_equal(kw_key_find(k->section, k->kind == KW_K_CLAIM ? "claim.x" : k->name), k);
+    }
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        assert_true(line[0] != '.' && line[0] != '\''); /* it is part of the man page */
+        assert_true(strcspn(line, "\n") <= 80);
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    free(text);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(dir, sizeof dir, "%s/keyward-test-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    (void)snprintf(path, sizeof path, "%s/keyward.ini", dir);
+    return kw_secret_init(true, NULL);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)unlink(path);
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_example),      cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_structure),    cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_secrets_are_refused_by_name),
+        cmocka_unit_test(test_profiles),     cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_dial_default), cmocka_unit_test(test_check_oci),
+        cmocka_unit_test(test_files),        cmocka_unit_test(test_from),
+        cmocka_unit_test(test_from_bad),     cmocka_unit_test(test_help),
+        cmocka_unit_test(test_search),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
