@@ -249,6 +249,7 @@ int main(int argc, char **argv)
     struct sigaction sa = {.sa_handler = orphaned, .sa_flags = SA_RESTART};
     (void)sigaction(SIGUSR1, &sa, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit that the audit log meets is an error, not the end */
     int r = run(&keeper, &err);
     if (r != 0)
         kw_msg_send_error(&keeper.main.chan, &err);

@@ -23,7 +23,7 @@ static int find_stored(struct kw_keeper *k, struct kw_err *err)
     size_t n = 0;
     if (!kw_unhex(id, sizeof id, &n, k->cfg.stored_id) || n == 0)
         return kw_fail(err, KW_TOKEN, "the stored session names no key; make a new one");
-    return kw_p11_find(k->p11, NULL, id, n, true, k->cfg.accept, &k->session.key, err);
+    return kw_p11_find(k->p11, "keyward session", id, n, true, k->cfg.accept, &k->session.key, err);
 }
 
 static void *make(void *arg)

@@ -82,8 +82,8 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     }
     if (r == 0)
         r = kw_secret_init(cfg->best_effort != 0, err);
-    if (r == 0)
-        r = kw_audit_begin(&k->audit, audit_fd, err);
+    if (r == 0 && (r = kw_audit_begin(&k->audit, audit_fd, err)) != 0)
+        k->audit.fd = -1; /* what follows from this error can't be logged either */
     if (r == 0)
         r = open_token(k, err);
     if (r == 0)
