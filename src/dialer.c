@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dialer_connect.h"
@@ -23,10 +24,9 @@ static int start(struct kw_chan *ctl, struct kw_m_dialer_start *c, struct kw_err
     /* How strict the fences are to be comes in the first message; until it is there,
      * nothing else is touched. */
     int r = kw_msg_expect(ctl, KW_DM_START, c, &in, -1, err);
-    bool gone = in.type == KW_MSG_NONE;
     kw_in_free(&in);
     if (r != 0)
-        return gone ? -1 : r;
+        return recv(ctl->fd, host, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? -1 : r; /* has main gone? */
     unsigned flags = c->best_effort ? KW_SB_BEST_EFFORT : 0;
     kw_log_init("dialer", (int)c->verbosity);
     r = kw_sandbox_begin(KW_ROLE_DIALER, flags, &f, err);

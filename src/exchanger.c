@@ -7,6 +7,7 @@
 #include "exchanger.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -20,6 +21,13 @@ static uint32_t budget(uint32_t timeout_ms)
     return timeout_ms - margin;
 }
 
+/* Whether main has gone, after its channel gave no message. */
+static bool main_gone(const struct kw_exchanger *x)
+{
+    char c;
+    return recv(x->ctl.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static int start(struct kw_exchanger *x, struct kw_err *err)
 {
     struct kw_fences f;
@@ -31,10 +39,9 @@ static int start(struct kw_exchanger *x, struct kw_err *err)
     if (r != 0)
         return r;
     r = kw_msg_expect(&x->ctl, KW_XM_START, &m, &in, -1, err);
-    bool gone = in.type == KW_MSG_NONE;
     kw_in_free(&in);
     if (r != 0)
-        return gone ? -1 : r;
+        return main_gone(x) ? -1 : r;
     kw_log_init("exchanger", (int)m.verbosity);
     x->budget_ms = budget(m.timeout_ms);
     r = kw_secret_init(m.best_effort != 0, err);
@@ -87,7 +94,7 @@ static int serve(struct kw_exchanger *x, struct kw_err *err)
     struct kw_in in;
     int more = 1;
     if (kw_chan_recv(&x->ctl, &in, -1, err) != 0)
-        more = in.type == KW_MSG_NONE ? 0 : -1;
+        more = main_gone(x) ? 0 : -1;
     else if (in.type == KW_XM_CLOSE)
         more = 0;
     else if (!kw_msg_get(&in.body, in.type, &m)) {

@@ -19,7 +19,6 @@ struct transfer {
     const struct kw_http_call *call;
     bool warm;      /* only connect */
     bool failed;    /* a callback of ours put the reason into *err */
-    bool alert;     /* TLS ended with a fatal alert */
     bool head_done; /* on_head was called: what follows are trailers */
     unsigned sends; /* times a request was about to be sent */
     uint64_t body_read;
@@ -52,9 +51,8 @@ static int on_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
 
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
-    struct transfer *t = arg;
     (void)easy;
-    return kw_tls_prepare(ctx, t->h->roots, &t->alert) == 0 ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+    return kw_tls_prepare(ctx, arg) == 0 ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 static bool repeatable(const struct kw_http_call *c)
@@ -283,8 +281,8 @@ static CURLcode set_transport(CURL *e, struct transfer *t)
     SET(CURLOPT_CAINFO, NULL);
     SET(CURLOPT_CAPATH, NULL);
     SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-    SET(CURLOPT_SSL_CTX_DATA, t);
-    SET(CURLOPT_PROXY, ""); /* none, whatever the environment says */
+    SET(CURLOPT_SSL_CTX_DATA, t->h); /* the same for all: else none is reused */
+    SET(CURLOPT_PROXY, "");          /* none, whatever the environment says */
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_IPRESOLVE, (long)CURL_IPRESOLVE_V4); /* of the made-up address */
     SET(CURLOPT_RESOLVE, t->resolve);
@@ -343,21 +341,18 @@ static CURLcode run(CURLM *multi, CURL *easy, int64_t deadline)
     return result;
 }
 
-static int explain(struct transfer *t, CURL *easy, CURLcode result)
+static int explain(struct transfer *t, CURLcode result)
 {
     const char *host = t->call->url->authority;
     const char *why = t->detail[0] != '\0' ? t->detail : curl_easy_strerror(result);
-    long verify = 0;
     if (t->failed)
         return (int)t->err->code;
-    (void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify);
     switch (result) {
     case CURLE_OK:
         return t->head_done || t->warm ? 0 : kw_fail(t->err, KW_NET, "%s sent no answer", host);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:
-        return kw_tls_explain(host, result == CURLE_PEER_FAILED_VERIFICATION, t->alert, verify, why,
-                              t->err);
+        return kw_tls_explain(t->h, host, result == CURLE_PEER_FAILED_VERIFICATION, why, t->err);
     case CURLE_OPERATION_TIMEDOUT:
         return kw_fail(t->err, KW_NET, "%s did not answer in time ([dial] timeout)", host);
     case CURLE_GOT_NOTHING:
@@ -389,6 +384,8 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
     struct transfer t = {.h = h, .call = call, .warm = warm, .err = err};
     char any[64];
     int r;
+    h->alert = false;
+    h->verify = X509_V_OK;
     if (kw_left_ms(call->deadline_ms) == 0)
         return kw_fail(err, KW_NET, "%s was not called: no time is left ([dial] timeout)",
                        call->url->authority);
@@ -401,7 +398,7 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
         set_transport(easy, &t) != CURLE_OK || set_request(easy, &t, &head) != CURLE_OK)
         r = kw_fail(err, KW_FAILED, "libcurl did not take the request to %s", call->url->authority);
     else
-        r = explain(&t, easy, run(h->multi, easy, call->deadline_ms));
+        r = explain(&t, run(h->multi, easy, call->deadline_ms));
     curl_easy_cleanup(easy);
     wipe_list(t.headers);
     curl_slist_free_all(t.resolve);

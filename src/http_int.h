@@ -12,6 +12,8 @@
 struct kw_http {
     CURLM *multi; /* owns the kept-alive connections */
     X509_STORE *roots;
+    bool alert;  /* TLS ended with a fatal alert, sent or received */
+    long verify; /* X509_V_ERR_* at that moment */
     kw_http_dial *dial;
     void *dial_arg;
 };
@@ -20,13 +22,13 @@ struct kw_http {
  * file at first use. */
 int kw_tls_roots(const char *ca_file, X509_STORE **ret, struct kw_err *err);
 
-/* Gives a new SSL_CTX of libcurl our roots, and lets it note in *alert whether a fatal
- * alert was sent or received: what tells a TLS failure from a lost connection. */
-int kw_tls_prepare(SSL_CTX *ctx, X509_STORE *roots, bool *alert);
+/* Gives a new SSL_CTX of libcurl our roots, and lets it note fatal alerts in h: what
+ * tells a TLS failure from a lost connection, and why a certificate was refused. */
+int kw_tls_prepare(SSL_CTX *ctx, struct kw_http *h);
 
-/* What a failed handshake with `host` means. detail is libcurl's error text, verify the
- * X509_V_ERR_* code. */
-int kw_tls_explain(const char *host, bool certificate, bool alert, long verify, const char *detail,
+/* What a failed handshake with `host` means: wrong_name if all but the certificate's
+ * name was good; detail is libcurl's error text. */
+int kw_tls_explain(const struct kw_http *h, const char *host, bool wrong_name, const char *detail,
                    struct kw_err *err);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "http_int.h"
 
-static int alert_index = -1; /* ex_data of our SSL_CTXs: where to note alerts */
+static int http_index = -1; /* ex_data of our SSL_CTXs: the struct kw_http */
 
 /* Every certificate file of the directory, by its hashed name ("1f2e3d4c.0"), so that
  * none is loaded twice. */
@@ -52,11 +52,11 @@ static bool load_system(X509_STORE *store)
 static bool touch_openssl(void)
 {
     unsigned char byte;
-    if (alert_index < 0)
-        alert_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    if (http_index < 0)
+        http_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
-    bool ok = ssl != NULL && alert_index >= 0 && RAND_bytes(&byte, 1) == 1 &&
+    bool ok = ssl != NULL && http_index >= 0 && RAND_bytes(&byte, 1) == 1 &&
               RAND_priv_bytes(&byte, 1) == 1;
     SSL_free(ssl);
     SSL_CTX_free(ctx);
@@ -97,16 +97,18 @@ static void on_info(const SSL *ssl, int where, int ret)
     enum { FATAL = 2 }; /* the level, in the upper byte (RFC 8446, section 6) */
     if ((where & SSL_CB_ALERT) == 0 || ret >> 8 != FATAL)
         return;
-    bool *alert = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), alert_index);
-    if (alert != NULL)
-        *alert = true;
+    struct kw_http *h = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), http_index);
+    if (h != NULL) {
+        h->alert = true;
+        h->verify = SSL_get_verify_result(ssl);
+    }
 }
 
-int kw_tls_prepare(SSL_CTX *ctx, X509_STORE *roots, bool *alert)
+int kw_tls_prepare(SSL_CTX *ctx, struct kw_http *h)
 {
-    SSL_CTX_set1_cert_store(ctx, roots);
+    SSL_CTX_set1_cert_store(ctx, h->roots);
     SSL_CTX_set_info_callback(ctx, on_info);
-    return SSL_CTX_set_ex_data(ctx, alert_index, alert) == 1 &&
+    return SSL_CTX_set_ex_data(ctx, http_index, h) == 1 &&
                    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1
                ? 0
                : -1;
@@ -123,6 +125,7 @@ static const char *cure_of(long verify)
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         return "if this server has a private CA, name its root in [tls] ca_file; else somebody is "
                "in between";
     default:
@@ -130,18 +133,18 @@ static const char *cure_of(long verify)
     }
 }
 
-int kw_tls_explain(const char *host, bool certificate, bool alert, long verify, const char *detail,
+int kw_tls_explain(const struct kw_http *h, const char *host, bool wrong_name, const char *detail,
                    struct kw_err *err)
 {
-    if (certificate && verify != X509_V_OK)
+    if (h->alert && h->verify != X509_V_OK)
         return kw_fail(err, KW_CLOUD, "TLS with %s: its certificate can't be trusted: %s; %s", host,
-                       X509_verify_cert_error_string(verify), cure_of(verify));
-    if (certificate)
+                       X509_verify_cert_error_string(h->verify), cure_of(h->verify));
+    if (wrong_name)
         return kw_fail(err, KW_CLOUD,
                        "TLS with %s: its certificate is for another name (%.200s); check the URL "
                        "and [dial] resolve",
                        host, detail);
-    if (alert)
+    if (h->alert)
         return kw_fail(
             err, KW_CLOUD,
             "TLS with %s could not be agreed on (%.200s); it must speak TLS 1.2 or later", host,
