@@ -17,25 +17,33 @@
 
 struct kw_fences {
     char stands[256];  /* what was put up, in words */
-    char missing[256]; /* what the kernel could not give, "" if nothing */
+    char missing[256]; /* what the kernel could not give, "" if nothing; also a tracer */
 };
 
+/* Required are seccomp (always) and Landlock of any ABI (Linux 5.13), or KW_SANDBOX with
+ * the cure; with KW_SB_BEST_EFFORT Landlock may be missing. What later ABIs add is named
+ * in `missing` and never fatal: keeper and exchanger are off the network by seccomp. */
 enum kw_sandbox_flag {
     KW_SB_BEST_EFFORT = 1, /* a missing kernel feature is reported, not fatal */
     KW_SB_NETWORK = 2,     /* keeper: the vendor module may use TCP ([token] network) */
     KW_SB_STORE = 4,       /* keeper: the module must go on writing (storage = token) */
 };
 
-/* First thing in a role's main(): closes every descriptor the role does not own
- * (roles.h), dumpable 0, no core, no_new_privs, rlimits, SIGPIPE ignored, SIGSYS
- * handler that writes one record to KW_FD_VIOLATION and exits. For the keeper and
- * the dialer also the coarse seccomp filter and the first Landlock layer, so that
- * a vendor module and a resolver never run without them. KW_SANDBOX on error. */
+/* First thing in a role's main() that needs no word from main: closes every descriptor
+ * the role does not own (roles.h), dumpable 0, no core, no_new_privs, NOFILE, SIGPIPE
+ * ignored, SIGSYS handler that writes one record to KW_FD_VIOLATION and exits with
+ * KW_SANDBOX. For the keeper and the dialer also the coarse seccomp filter and the first
+ * Landlock layer, so that a vendor module and a resolver never run without them; a root
+ * keeper is left with file capabilities only. *f is set anew. KW_SANDBOX on error. For
+ * KW_ROLE_MAIN: dumpable 0, nothing else. */
 int kw_sandbox_begin(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err);
 
-/* After set-up: the exchanger's strict filter with an empty Landlock domain; for
- * the keeper a read-only Landlock layer (unless KW_SB_STORE); for the dialer
- * connect only. All threads (TSYNC). Adds to *f. KW_SANDBOX on error. */
+/* After set-up: the exchanger's strict filter with an empty Landlock domain; for the
+ * keeper a read-only Landlock layer (unless KW_SB_STORE); exchanger and dialer also lose
+ * all capabilities, further processes and threads (NPROC 0; as root the filter says so)
+ * and writing to files (FSIZE 0, unless their messages go to one). seccomp binds all
+ * threads (TSYNC); Landlock and capabilities bind the caller and what it starts from
+ * then on, so call it before starting threads. Adds to *f. KW_SANDBOX on error. */
 int kw_sandbox_lock(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err);
 
 /* What main hears about a violation. */

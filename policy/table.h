@@ -80,11 +80,12 @@ struct kw_rule {
         .op = KW_OP_BITS, .arg = (n), .mask = (m), .value = (v),                                   \
         .text = "a" #n " & (" #m ") == " #v                                                        \
     }
-#define INT(n, v)                                                                                  \
+#define INT_NAMED(n, v, name)                                                                      \
     {                                                                                              \
         .op = KW_OP_BITS, .arg = (n), .mask = 0xffffffffu, .value = (uint32_t)(v),                 \
-        .text = "(int)a" #n " == " #v                                                              \
+        .text = "(int)a" #n " == " name                                                            \
     }
+#define INT(n, v) INT_NAMED(n, v, #v)
 #define SELF(n)                                                                                    \
     {                                                                                              \
         .op = KW_OP_SELF, .arg = (n), .text = "a" #n " == own pid"                                 \

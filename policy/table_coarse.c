@@ -30,7 +30,11 @@
 #define THREAD_IN(flag)                                                                            \
     {                                                                                              \
         ON(clone), .answer = KW_VIOLATE,                                                           \
-                   .limits = {BITS(0, CLONE_THREAD | flag, CLONE_THREAD | flag)},                  \
+                   .limits = {{.op = KW_OP_BITS,                                                   \
+                               .arg = 0,                                                           \
+                               .mask = CLONE_THREAD | (flag),                                      \
+                               .value = CLONE_THREAD | (flag),                                     \
+                               .text = "a0 has CLONE_THREAD and " #flag}},                         \
                    .why = "a thread in another namespace"                                          \
     }
 

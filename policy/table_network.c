@@ -17,12 +17,12 @@
     }
 #define NO_RAW(af, type)                                                                           \
     {                                                                                              \
-        ON(socket), .answer = KW_VIOLATE, .limits = {INT(0, af), BITS(1, 0xfu, type)},             \
+        ON(socket), .answer = KW_VIOLATE, .limits = {INT_NAMED(0, af, #af), BITS(1, 0xfu, type)},  \
                     .why = "packets of one's own making"                                           \
     }
 #define NO_PROTOCOL(af)                                                                            \
     {                                                                                              \
-        ON(socket), .answer = KW_VIOLATE, .limits = {INT(0, af), GT(2, IPPROTO_UDP)},              \
+        ON(socket), .answer = KW_VIOLATE, .limits = {INT_NAMED(0, af, #af), GT(2, IPPROTO_UDP)},   \
                     .why = "TCP and UDP only: MPTCP isn't bound by Landlock"                       \
     }
 

@@ -135,6 +135,10 @@ static int report(struct tally *t, int abi, struct kw_err *err)
     } else
         (void)printf("%u held, %u failed, %u without a fence in this kernel (Landlock abi %d)\n",
                      t->held, t->failed, t->unpromised, abi);
+    if (abi == 0)
+        return kw_fail(err, KW_SANDBOX,
+                       "selftest: this kernel has no Landlock; roles start only with [sandbox] "
+                       "require = best-effort");
     if (t->failed > 0)
         return kw_fail(err, KW_SANDBOX,
                        "selftest: %u of %u fences did not hold on this machine; see SECURITY.md "
