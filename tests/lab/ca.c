@@ -100,7 +100,7 @@ static int save(const struct lab *l, const struct authority *ca, struct kw_err *
     struct kw_atomic a;
     FILE *f = open_file(l->opt.dir, "ca.key", &a, 0600, err);
     if (f == NULL)
-        return err->code;
+        return (int)err->code;
     bool ok = PEM_write_PrivateKey(f, ca->key, NULL, NULL, 0, NULL, NULL) == 1;
     if (fclose(f) != 0 || !ok) {
         kw_atomic_abort(&a);
@@ -108,7 +108,7 @@ static int save(const struct lab *l, const struct authority *ca, struct kw_err *
     }
     if (kw_atomic_commit(&a, err) != 0 ||
         (f = open_file(l->opt.dir, "ca.pem", &a, 0644, err)) == NULL)
-        return err->code;
+        return (int)err->code;
     ok = PEM_write_X509(f, ca->cert) == 1;
     if (fclose(f) != 0 || !ok) {
         kw_atomic_abort(&a);

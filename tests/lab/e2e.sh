@@ -10,7 +10,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lab-e2e.XXXXXX")
 pid=
 trap 'if [ -n "$pid" ]; then kill "$pid" 2>/dev/null; wait "$pid"; fi; rm -rf "$work"' EXIT
 unset HTTPS_PROXY https_proxy ALL_PROXY all_proxy
-tests=0 failed=0
+tests=0 failed=0 jobs=()
 
 ok() { # NAME CONDITION...
     local name=$1
@@ -40,7 +40,7 @@ start() { # OPTION...
 }
 control() { # METHOD PATH [BODY]
     status=$(curl -K "$LAB_CONTROL_CURL" -o "$work/out" -w '%{http_code}' -X "$1" \
-        ${3+--data-binary "$3"} "$LAB_CONTROL_URL/$2")
+        ${3+--data-binary "$3"} "$LAB_CONTROL_URL/$2" 2>"$work/curl.err")
 }
 # curl to the hosts that the lab plays; sets $status and $rc.
 web() {

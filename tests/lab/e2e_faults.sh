@@ -115,6 +115,16 @@ raw 'POST /lab/faults HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999
 ok 'huge body' has 'HTTP/1.1 413 '
 raw "GET /$(head -c 9000 /dev/zero | tr '\0' a) HTTP/1.1\\r\\nhost: localhost\\r\\n\\r\\n"
 ok 'long target' has 'HTTP/1.1 414 '
+n=$(curl -s --cacert "$LAB_CA_FILE" --connect-to "$LAB_CONNECT_TO" -o "$work/out" -o "$work/out2" \
+    -w '%{num_connects} ' "$LAB_ISSUER/.well-known/jwks" "$LAB_ISSUER/.well-known/jwks")
+ok 'kept alive' is "$n" '1 0 '
+for _ in $(seq 40); do
+    curl -s --cacert "$LAB_CA_FILE" --connect-to "$LAB_CONNECT_TO" \
+        "$LAB_ISSUER/.well-known/jwks" >>"$work/many" &
+    jobs+=($!)
+done
+wait "${jobs[@]}"
+ok 'forty at once' is "$(grep -o '"keys"' "$work/many" | wc -l)" 40
 fresh PUT "$objects" "$o/chunked" 'in chunks' && names='date (request-target) host' && seal &&
     extra='transfer-encoding: chunked' && send
 good 'chunked upload' 200
@@ -131,7 +141,7 @@ cp "$LAB_CA_FILE" "$work/first-ca"
 kill "$pid"
 wait "$pid"
 ok 'first end' is $? 0
-start --rule 'sub eq repo:keyward/demo:* => human' --claim ref=refs/heads/other --fault status=429,count=1
+start --max-connections 3 --rule 'sub eq repo:keyward/demo:* => human' --claim ref=refs/heads/other --fault status=429,count=1
 ok 'the CA is reused' cmp -s "$work/first-ca" "$LAB_CA_FILE"
 basic=$LAB_CLIENT_ID:$(cat "$LAB_CLIENT_SECRET_FILE")
 subject

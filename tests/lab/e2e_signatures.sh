@@ -55,6 +55,22 @@ ok 'other bucket' has '"code":"BucketNotFound"'
 fresh GET "$objects" /n/ && extra='opc-request-id: mine/yours' && seal && send
 ok 'request id is kept' file_has "$work/head" 'opc-request-id: mine/yours/'
 
+# The exchange with an API key's signature instead of a client secret.
+form="grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=$jwt"
+form+="&requested_token_type=urn%3Aoci%3Atoken-type%3Aoci-upst&subject_token_type=jwt"
+form+="&public_key=$(printf %s "$spki" | sed 's/+/%2B/g; s|/|%2F|g; s/=/%3D/g')"
+signed_exchange() {
+    fresh POST "${LAB_DOMAIN_URL#https://}" /oauth2/v1/token "$form"
+    ctype=application/x-www-form-urlencoded keyid=$api_id key=$work/api.pem
+}
+signed_exchange && seal && send
+good 'exchange signed by an API key' 200
+ok 'exchange signed by an API key: token' has '"token":"ey'
+signed_exchange && key=$work/other.pem && seal && send
+oauth 'exchange signed by another key' 401 invalid_client
+signed_exchange && seal && b=$b%20 && send
+oauth 'exchange changed after signing' 401 invalid_client
+
 # Tampered with, one thing at a time.
 t1() { fresh GET "$identity" "/20160918/compartments?compartmentId=$LAB_TENANCY"; }
 p1() { fresh POST "$core" /20160918/vcns '{"a":1}'; }

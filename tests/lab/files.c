@@ -23,7 +23,7 @@ static int write_file(const struct lab *l, const char *name, mode_t mode, const 
     if (kw_write_all(a.fd, text, strlen(text)) != 0) {
         kw_fail_errno(err, KW_FAILED, "writing %s", path);
         kw_atomic_abort(&a);
-        return err->code;
+        return (int)err->code;
     }
     return kw_atomic_commit(&a, err);
 }
@@ -89,7 +89,8 @@ static void put_ini(struct kw_buf *b, const struct lab *l)
     kw_put_fmt(b, "[oci lab]\ndomain_url = %s\nclient_id = %s\n", l->domain_url, l->opt.client_id);
     kw_put_fmt(b, "client_secret_source = file:%s/client-secret\n", l->opt.dir);
     kw_put_fmt(b, "region = %s\ntenancy = %s\n\n", l->opt.region, l->opt.tenancy);
-    kw_put_fmt(b, "[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n\n", l->opt.issuer);
+    kw_put_fmt(b, "[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n", l->opt.issuer);
+    kw_put_fmt(b, "dial = %s:443 *.oraclecloud.com:443\n\n", l->site[0].host);
     kw_put_fmt(b, "[tls]\nca_file = %s/ca.pem\n\n[dial]\nresolve = ", l->opt.dir);
     put_resolve(b, l);
     kw_put_str(b, "\n");

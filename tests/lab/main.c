@@ -25,14 +25,14 @@ static int report_ready(const struct lab *l, struct kw_err *err)
     if (l->opt.ready_file != NULL) {
         struct kw_atomic a;
         if (kw_atomic_open(&a, l->opt.ready_file, 0644, err) != 0)
-            return err->code;
+            return (int)err->code;
         if (kw_write_all(a.fd, line, strlen(line)) != 0) {
             kw_fail_errno(err, KW_FAILED, "writing %s", l->opt.ready_file);
             kw_atomic_abort(&a);
-            return err->code;
+            return (int)err->code;
         }
         if (kw_atomic_commit(&a, err) != 0)
-            return err->code;
+            return (int)err->code;
     }
     if (l->opt.ready_fd >= 0) {
         if (kw_write_all(l->opt.ready_fd, line, strlen(line)) != 0)

@@ -203,7 +203,7 @@ int lab_server_open(struct lab *l, struct kw_err *err)
         unsigned port = door == LAB_DOOR_GOOD ? l->opt.port : 0;
         l->listener[door] = listen_on(port, &l->port[door], err);
         if (l->listener[door] < 0)
-            return err->code;
+            return (int)err->code;
     }
     live.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return live.wake < 0 ? kw_fail_errno(err, KW_FAILED, "making an eventfd") : 0;
