@@ -17,7 +17,7 @@
 #include "log.h"
 #include "pkcs11/progress.h"
 
-enum { SEND_MS = 2000, ORPHAN_S = 20 };
+enum { SEND_MS = 2000, ORPHAN_S = 10 };
 
 int kw_tell_main(struct kw_keeper *k, enum kw_msg type, const void *m, struct kw_err *err)
 {

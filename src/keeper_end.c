@@ -106,7 +106,9 @@ static void drop_jobs(struct kw_keeper *k, struct kw_peer *p)
 void kw_keeper_end(struct kw_keeper *k, const char *why)
 {
     struct kw_err err;
-    (void)alarm(END_S);
+    unsigned left = alarm(END_S); /* set already where main has died */
+    if (left > 0 && left < END_S)
+        (void)alarm(left);
     kw_birth_join(k);
     kw_workers_stop(&k->workers); /* signatures under way are finished */
     drop_jobs(k, &k->main);

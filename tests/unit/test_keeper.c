@@ -727,13 +727,164 @@ static void probe(void **state)
     audit_has(words, never);
 }
 
+/* --- modules that misbehave ----------------------------------------------------- */
+
+static void spy(enum kw_purpose purpose, const char *todo)
+{
+    if (purpose == KW_FOR_SESSION)
+        client_config();
+    rig.cfg.purpose = purpose;
+    (void)snprintf(rig.cfg.module, sizeof rig.cfg.module, "%s", KW_SPY);
+    (void)setenv("KW_SPY_MODULE", rig_module, 1);
+    (void)setenv("KW_SPY_DO", todo, 1);
+}
+
+/* The first signature of each key is checked; after a wrong one there is no second. */
+static void wrong_signatures(void **state)
+{
+    (void)state;
+    spy(KW_FOR_SESSION, "badsig C_GenerateKeyPair@*=sleep3000");
+    start(false);
+    struct kw_m_sign m =
+        request(KW_SIGN_CLIENT, "POST", rig.cfg.client_host, rig.cfg.client_target, 0);
+    assert_int_equal(ask(&rig.sign, m, NULL, 0), KW_TOKEN);
+    assert_int_equal(ask(&rig.sign, m, NULL, 0), KW_TOKEN);
+    assert_non_null(strstr(err.text, "signs wrongly"));
+    close_rig(1);
+}
+
+/* A token that gives keys out: no session, the key destroyed, unless that was accepted. */
+static void leaking(void **state)
+{
+    (void)state;
+    (void)unlink(rig_log);
+    spy(KW_FOR_SESSION, "wrap");
+    start(true);
+    for (;;) { /* KM_KEY may or may not have been sent before the verdict */
+        assert_int_equal(kw_chan_recv(&rig.main, &in, RIG_MS, &err), 0);
+        if (in.type == KW_MSG_ERROR)
+            break;
+        assert_int_equal(in.type, KW_KM_KEY);
+        kw_in_free(&in);
+    }
+    struct kw_m_error e;
+    assert_true(kw_msg_get(&in.body, KW_MSG_ERROR, &e));
+    kw_in_free(&in);
+    assert_int_equal(e.code, KW_TOKEN);
+    assert_non_null(strstr(e.text, "gives keys out"));
+    assert_int_equal(rig_end(&rig), KW_TOKEN);
+    static const char *const words[] = {"\"weaknesses\":1", "\"event\":\"destroyed\"", NULL};
+    static const char *const never[] = {"\"event\":\"sign\"", NULL};
+    audit_has(words, never);
+
+    spy(KW_FOR_SESSION, "wrap");
+    rig.cfg.accept = KW_ACCEPT_EXTRACTABLE;
+    start(false);
+    struct kw_m_verdict v;
+    hear(KW_KM_KEY, &key);
+    memcpy(spki, key.spki.p, key.spki.len);
+    kw_in_free(&in);
+    key.spki.p = spki;
+    hear(KW_KM_VERDICT, &v);
+    kw_in_free(&in);
+    assert_int_equal(v.weaknesses, KW_ACCEPT_EXTRACTABLE);
+    session(600);
+    assert_int_equal(ask_session(&rig.sign, "GET", API, "/", 0), 0);
+    close_rig(1);
+}
+
+/* A module that fails when the key is to be destroyed: said, not hidden. */
+static void not_destroyed(void **state)
+{
+    (void)state;
+    (void)unlink(rig_log);
+    spy(KW_FOR_SESSION, "C_DestroyObject@*=0x6");
+    rig.cfg.token_object = 1; /* a session object would go with its session */
+    assert_true(rig_spawn(&rig, true));
+    tell(KW_KM_START, &rig.cfg);
+    struct kw_m_keeper_ready ready;
+    hear(KW_KM_READY, &ready);
+    kw_in_free(&in);
+    int code = 0;
+    while (code == 0) {
+        struct kw_m_error e;
+        assert_int_equal(kw_chan_recv(&rig.main, &in, RIG_MS, &err), 0);
+        if (in.type == KW_KM_VERDICT)
+            tell(KW_KM_CLOSE, &(struct kw_m_empty){0});
+        else if (in.type == KW_MSG_ERROR && kw_msg_get(&in.body, KW_MSG_ERROR, &e))
+            code = (int)e.code;
+        else
+            assert_int_equal(in.type, KW_KM_KEY);
+        kw_in_free(&in);
+    }
+    assert_int_equal(code, KW_TOKEN);
+    assert_true(rig_end(&rig) < 1000);
+    static const char *const words[] = {"\"failed\":", NULL}, *const never[] = {NULL};
+    audit_has(words, never);
+}
+
+/* main has died and the module hangs: nobody watches, and still no keeper is left. */
+static void orphan(void **state)
+{
+    (void)state;
+    spy(KW_FOR_SESSION, "C_GenerateKeyPair@*=hang");
+    start(false);
+    int64_t from = kw_now_ms();
+    assert_int_equal(kill(rig.pid, SIGUSR1), 0);
+    (void)close(rig.main.fd);
+    rig.main.fd = -1;
+    int status = 0;
+    assert_int_equal(waitpid(rig.pid, &status, 0), rig.pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+    assert_true(kw_now_ms() - from < 20000);
+    (void)close(rig.violation);
+    (void)close(rig.sign.fd);
+}
+
+/* An exchanger that only asks for what it may not have is cut off before it has filled
+ * the audit log. */
+static void hammering(void **state)
+{
+    (void)state;
+    rig_config(&rig, KW_FOR_SESSION);
+    start(false);
+    hear_key();
+    session(600);
+    struct kw_m_sign m = request(KW_SIGN_SESSION, "DELETE", API, "/", 0);
+    int n = 0;
+    while (n < 2000 && kw_msg_send(&rig.sign, KW_S_SIGN, &m, NULL, 0, RIG_MS, &err) == 0) {
+        struct kw_m_empty none;
+        int r = kw_msg_expect(&rig.sign, KW_S_SIGNED, &none, &in, RIG_MS, &err);
+        kw_in_free(&in);
+        if (r != KW_POLICY)
+            break;
+        n++;
+    }
+    assert_int_equal(n, 1000);
+    assert_int_equal(ask_session(&rig.main, "GET", API, "/", 0), 0);
+    close_rig(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_session), cmocka_unit_test(expiry),     cmocka_unit_test(hasty),
-        cmocka_unit_test(budgets),   cmocka_unit_test(client_key), cmocka_unit_test(bad_exchanger),
-        cmocka_unit_test(bad_main),  cmocka_unit_test(bad_starts), cmocka_unit_test(full_disk),
-        cmocka_unit_test(stored),    cmocka_unit_test(probe),      cmocka_unit_test(wrong_pin),
+        cmocka_unit_test(a_session),
+        cmocka_unit_test(expiry),
+        cmocka_unit_test(hasty),
+        cmocka_unit_test(budgets),
+        cmocka_unit_test(client_key),
+        cmocka_unit_test(bad_exchanger),
+        cmocka_unit_test(bad_main),
+        cmocka_unit_test(bad_starts),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(stored),
+        cmocka_unit_test(probe),
+        cmocka_unit_test(wrong_pin),
+        cmocka_unit_test(wrong_signatures),
+        cmocka_unit_test(leaking),
+        cmocka_unit_test(not_destroyed),
+        cmocka_unit_test(orphan),
+        cmocka_unit_test(hammering),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }
