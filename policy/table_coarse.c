@@ -15,10 +15,6 @@
 
 #include "table.h"
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
-
 #define VIOLATION(call, reason)                                                                    \
     {                                                                                              \
         ON(call), .answer = KW_VIOLATE, .why = (reason)                                            \

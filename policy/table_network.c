@@ -13,7 +13,7 @@
 
 #define NO_FAMILY(af)                                                                              \
     {                                                                                              \
-        ON(socket), .answer = KW_VIOLATE, .limits = {INT(0, af)}, .why = "exotic"                  \
+        ON(socket), .answer = KW_VIOLATE, .limits = {INT_NAMED(0, af, #af)}, .why = "exotic"       \
     }
 #define NO_RAW(af, type)                                                                           \
     {                                                                                              \

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -182,6 +184,49 @@ static void exchanger_can_work(void **state)
     }
 }
 
+/* Resolves by the system's own means and connects, behind the dialer's fences. */
+static int dialer_works(const void *arg)
+{
+    const struct sockaddr_in *to = arg;
+    struct kw_fences f;
+    struct kw_err err;
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    if (kw_sandbox_begin(KW_ROLE_DIALER, 0, &f, &err) != 0 ||
+        kw_sandbox_lock(KW_ROLE_DIALER, 0, &f, &err) != 0)
+        return say(KW_SANDBOX, 0, err.text, "");
+    int rc = getaddrinfo("localhost", NULL, &hints, &found);
+    if (rc != 0)
+        return say(0, 1, gai_strerror(rc), "");
+    struct sockaddr_in at;
+    memcpy(&at, found->ai_addr, sizeof at);
+    freeaddrinfo(found);
+    at.sin_port = to->sin_port;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at) != 0)
+        return say(0, errno, "connect", "");
+    return say(0, 0, f.stands, f.missing);
+}
+
+static void dialer_can_work(void **state)
+{
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    for (int i = 0; i < 2; i++) {
+        struct ended x = run_child(i == 1, dialer_works, &at);
+        assert_true(x.said);
+        if (x.tried.error != 0)
+            fail_msg("%s: %s", x.tried.text, strerror(x.tried.error));
+        assert_int_equal(x.tried.code, 0);
+    }
+    (void)close(fd);
+}
+
 /* abort() in the exchanger is told as what it is. */
 static int aborts(const void *arg)
 {
@@ -290,6 +335,7 @@ int main(void)
         cmocka_unit_test(keeper_flags),
         cmocka_unit_test(only_own_descriptors),
         cmocka_unit_test(exchanger_can_work),
+        cmocka_unit_test(dialer_can_work),
         cmocka_unit_test(abort_is_no_violation),
         cmocka_unit_test(violation_can_not_be_hidden),
         cmocka_unit_test(record_is_exact),
