@@ -177,7 +177,7 @@ static int judge(const struct attack *a, unsigned accept, struct kw_err *err)
     if (v->weaknesses == 0)
         (void)snprintf(v->text, sizeof v->text,
                        "nothing came out: %u reads of private attributes, %u wraps by %u "
-                       "mechanisms (keys:%s%s%s%s), %u copies, %u changes refused",
+                       "mechanisms (keys:%s%s%s%s), %u copies, %u changes",
                        a->reads, a->wrap.tried, a->wrap.n_mechs, a->wrap.had[0] ? " AES" : "",
                        a->wrap.had[1] ? " RSA" : "", a->wrap.had[2] ? " 3DES" : "",
                        a->wrap.had[0] || a->wrap.had[1] || a->wrap.had[2] ? "" : " none", a->copies,

@@ -187,7 +187,7 @@ int kw_p11_each(struct kw_p11 *p,
 /* Nothing with the key's random id may be left. */
 static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_err *err)
 {
-    CK_OBJECT_HANDLE found[1];
+    CK_OBJECT_HANDLE found[2]; /* both halves */
     size_t n = 0;
     unsigned index = 0;
     CK_SESSION_HANDLE s = 0;
@@ -195,7 +195,7 @@ static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_er
     int r = k->id_len > 0 ? kw_pool_take(p, &index, &s, err) : 0;
     if (r != 0 || k->id_len == 0)
         return r;
-    r = kw_find(p, s, t, 1, found, 1, &n, NULL);
+    r = kw_find(p, s, t, 1, found, 2, &n, NULL);
     kw_pool_give(p, index);
     if (r != 0 || n > 0)
         return kw_fail(err, KW_TOKEN, "the key in token %s was destroyed but %s", p->token,

@@ -12,6 +12,7 @@
  *     pad                  CKF_PROTECTED_AUTHENTICATION_PATH
  *     stdout               print on standard output when loaded and at C_Initialize
  *     badsig               turn one bit of each signature
+ *     undead               C_DestroyObject says OK and does nothing
  *     wrap                 C_WrapKey succeeds, with bytes of its own
  *     copy                 C_CopyObject of a private key succeeds, into an AES key that
  *                          anybody can read and copy
@@ -178,7 +179,6 @@ FORWARD(C_GetSessionInfo, (S h, CK_SESSION_INFO *i), (h, i))
 FORWARD(C_Login, (S h, CK_USER_TYPE u, B p, U n), (h, u, p, n))
 FORWARD(C_Logout, (S h), (h))
 FORWARD(C_CreateObject, (S h, CK_ATTRIBUTE *t, U n, O *o), (h, t, n, o))
-FORWARD(C_DestroyObject, (S h, O o), (h, o))
 FORWARD(C_FindObjectsInit, (S h, CK_ATTRIBUTE *t, U n), (h, t, n))
 FORWARD(C_FindObjects, (S h, O *o, U max, U *n), (h, o, max, n))
 FORWARD(C_FindObjectsFinal, (S h), (h))
@@ -226,6 +226,12 @@ static CK_RV spy_C_Sign(S h, B data, U n, B sig, U *sig_n)
     if (rv == CKR_OK && sig != NULL && told("badsig"))
         sig[*sig_n / 2] ^= 1;
     return rv;
+}
+
+static CK_RV spy_C_DestroyObject(S h, O o)
+{
+    CK_RV rv = hook("C_DestroyObject");
+    return rv != CKR_OK || told("undead") ? rv : real->C_DestroyObject(h, o);
 }
 
 static CK_RV spy_C_WrapKey(S h, CK_MECHANISM *m, O wrapping, O key, B out, U *n)

@@ -194,6 +194,16 @@ static void tells_what_it_could_not_destroy(void **state)
     assert_non_null(strstr(err.text, "CKR_DEVICE_ERROR"));
     assert_int_equal(kw_p11_destroy(p, &k, &err), 0);
     done();
+    p = ready("undead"); /* says OK and keeps the key */
+    made(p, 1024, true, &k);
+    struct kw_p11_key copy = k;
+    assert_int_equal(kw_p11_destroy(p, &k, &err), KW_TOKEN);
+    assert_non_null(strstr(err.text, "still there"));
+    done();
+    p = ready("");
+    assert_int_equal(kw_p11_find(p, NULL, copy.id, copy.id_len, true, 0, &k, &err), 0);
+    assert_int_equal(kw_p11_destroy(p, &k, &err), 0);
+    done();
 }
 
 struct seen {

@@ -259,8 +259,16 @@ static int all(int fd)
     return r;
 }
 
+static void *enter_and_leave(void *arg)
+{
+    (void)arg;
+    kw_progress_leave(kw_progress_enter(KW_P11_WrapKey));
+    return NULL;
+}
+
 static void counts_threads_apart(void **state)
 {
+    pthread_t t;
     struct kw_progress *page = kw_progress_map(-1);
     (void)state;
     uint32_t a = kw_progress_enter(KW_P11_LIBP11);
@@ -269,6 +277,13 @@ static void counts_threads_apart(void **state)
     assert_string_equal(kw_progress_name(page->call), "C_GetTokenInfo");
     kw_progress_leave(b);
     assert_int_equal(page->call, KW_P11_LIBP11);
+    kw_progress_leave(a);
+    assert_int_equal(page->call, KW_P11_NONE);
+    /* another thread's call that is over does not hide ours */
+    a = kw_progress_enter(KW_P11_Sign);
+    assert_int_equal(pthread_create(&t, NULL, enter_and_leave, NULL), 0);
+    assert_int_equal(pthread_join(t, NULL), 0);
+    assert_int_equal(page->call, KW_P11_Sign);
     kw_progress_leave(a);
     assert_int_equal(page->call, KW_P11_NONE);
     assert_string_equal(kw_progress_name(KW_P11_NONE), "");
