@@ -94,7 +94,7 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
     if (r == NULL)
         return false;
     kw_buf_init(&a.headers, 32768);
-    kw_buf_init(&a.body, (size_t)l->opt.max_body + (4u << 20));
+    kw_buf_init(&a.body, (size_t)l->opt.max_body + (64u << 20));
     r->sni = sni == NULL ? "" : sni;
     r->tls = SSL_get_version(c->ssl);
     r->port = c->port;
