@@ -105,6 +105,7 @@ static void test_hosts(void **state)
         {"*.oraclecloud.com", "IAAS.OracleCloud.com", true},
         {"*.oraclecloud.com", "oraclecloud.com", false},
         {"*.oraclecloud.com", ".oraclecloud.com", false},
+        {"*.oraclecloud.com", ".x.oraclecloud.com", false},
         {"*.oraclecloud.com", "evil-oraclecloud.com", false},
         {"*.oraclecloud.com", "iaas.oraclecloud.com.evil.example", false},
         {"*.oraclecloud.com", "iaas.oraclecloud.com.", false},
