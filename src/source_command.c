@@ -15,7 +15,7 @@
 
 #include "ipc.h"
 #include "source.h"
-#include "spawn.h"
+#include "src/spawn.h" /* ours, not the C library's */
 
 enum { CHUNK = 1024 };
 
