@@ -29,7 +29,8 @@ not() { ! "$@"; }
 start() { # OPTION...
     rm -f "$work/ready"
     "$lab" --dir "$work/lab" --ready-file "$work/ready" --api-key "$api_id=$work/api.pub" \
-        --assertion-key "lab-alias=$work/api.pub" "$@" 2>"$work/lab.err" &
+        --assertion-key "lab-alias=$work/api.pub" \
+        --trust "https://second.test/x=$work/second.jwks" "$@" 2>"$work/lab.err" &
     pid=$!
     for _ in $(seq 200); do
         [ -f "$work/ready" ] && break
@@ -118,7 +119,6 @@ claims_of() { # JWT
     while [ $((${#p} % 4)) -ne 0 ]; do p="$p="; done
     printf %s "$p" | base64 -d
 }
-b64url() { base64 -w0 | tr '/+' '_-' | tr -d =; }
 exchange() { # [FIELD=VALUE ...] replaces defaults; FIELD= drops one
     declare -A f=([grant_type]=urn:ietf:params:oauth:grant-type:token-exchange
         [requested_token_type]=urn:oci:token-type:oci-upst [subject_token]=$jwt

@@ -108,6 +108,20 @@ control POST faults jwt-wrong-key,count=1
 subject
 exchange
 oauth 'subject token of an unknown key' 400 invalid_grant
+second() { # ISSUER KEY: a token of the issuer that --trust named
+    local now s
+    now=$(date +%s)
+    s="$(printf '{"alg":"RS256","kid":"second"}' | b64url).$(printf \
+        '{"iss":"%s","aud":["x","%s"],"sub":"repo:keyward/demo:z","iat":%d,"exp":%d}' \
+        "$1" "$LAB_AUDIENCE" "$now" "$((now + 60))" | b64url)"
+    exchange "subject_token=$s.$(printf %s "$s" | openssl dgst -sha256 -sign "$2" | b64url)"
+}
+second https://second.test/x "$work/api.pem"
+ok 'second issuer: 200' is "$status" 200
+second https://second.test/x "$work/other.pem"
+oauth 'second issuer, other key' 400 invalid_grant
+second "$LAB_ISSUER" "$work/api.pem"
+oauth 'the key of one issuer under the name of another' 400 invalid_grant
 subject
 exchange
 ok 'all well again' is "$status" 200

@@ -152,6 +152,14 @@ ok '--claim counts' has '"ref":"refs/heads/other"'
 exchange
 oauth 'no service user' 401 unauthorized_client
 ok 'no service user: words' has 'User requesting is not a service user.'
+"$lab" --dir "$work/fd" --ready-fd 9 9>"$work/out" &
+kid=$!
+for _ in $(seq 200); do [ -s "$work/out" ] && break; sleep 0.05; done
+. "$work/fd/lab.env"
+ok '--ready-fd' is "$(cat "$work/out")" "READY $LAB_PORT"
+kill $kid
+wait $kid
+. "$work/lab/lab.env"
 (
     "$lab" --dir "$work/orphan" --ready-file "$work/orphan-ready" --die-with-parent &
     echo $! >"$work/orphan-pid"
