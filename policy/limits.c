@@ -34,9 +34,13 @@ int kw_limits_descriptors(enum kw_role role, struct kw_err *err)
     if (close_range(first, ~0U, 0) != 0)
         return kw_fail_errno(err, KW_SANDBOX,
                              "could not close inherited descriptors (close_range, Linux 5.9)");
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        int null = open("/dev/null", O_RDWR); /* takes the lowest free number: this one */
+        if (null != fd)
             return kw_fail_errno(err, KW_SANDBOX, "could not open /dev/null as descriptor %d", fd);
+    }
     return 0;
 }
 

@@ -20,8 +20,9 @@
 #elif defined(__aarch64__)
 #define ARCH_NATIVE AUDIT_ARCH_AARCH64
 #else
-#error "the system call tables have been judged for x86-64 and arm64 only"
+#define ARCH_NATIVE 0
 #endif
+_Static_assert(ARCH_NATIVE != 0, "the tables have been judged for x86-64 and arm64 only");
 
 #define OFF(field)  ((uint32_t)offsetof(struct seccomp_data, field))
 #define RET(action) BPF_STMT(BPF_RET | BPF_K, (action))

@@ -40,15 +40,12 @@
     {                                                                                              \
         .outcome = KW_O_WORKS                                                                      \
     }
-#define NOT_TRIED                                                                                  \
-    {                                                                                              \
-        .outcome = KW_O_NONE                                                                       \
-    }
 
 #define BAD               ((unsigned long)-1) /* no descriptor, no address, no process */
 #define IPPROTO_MULTIPATH 262
 
-/* A violation in all three, or in the exchanger and otherwise as said. */
+/* A violation in all three, in the exchanger alone, or as the row says; a role that is
+ * not named does not try it. */
 #define ALL(n, text, call, ...)                                                                    \
     {                                                                                              \
         .name = (n), .what = (text), .nr = SYS_##call, .args = {__VA_ARGS__},                      \
@@ -59,15 +56,9 @@
         .name = (n), .what = (text), .nr = SYS_##call, .args = {__VA_ARGS__},                      \
         .exchanger = VIOLATES(#call)                                                               \
     }
-#define EACH(n, text, call, k, x, d, ...)                                                          \
-    {                                                                                              \
-        .name = (n), .what = (text), .nr = SYS_##call, .args = {__VA_ARGS__}, .keeper = k,         \
-        .exchanger = x, .dialer = d                                                                \
-    }
-#define RUN(n, text, function, k, x, d)                                                            \
-    {                                                                                              \
-        .name = (n), .what = (text), .run = (function), .keeper = k, .exchanger = x, .dialer = d   \
-    }
+#define CALL(n, text, call, ...)                                                                   \
+    .name = (n), .what = (text), .nr = SYS_##call, .args = {__VA_ARGS__}
+#define DO(n, text, function) .name = (n), .what = (text), .run = (function)
 
 static long open_read(void)
 {
@@ -131,12 +122,12 @@ static long x32_entry(void)
 
 const struct kw_attempt kw_attempts[] = {
     /* files */
-    RUN("open-read", "open a file for reading", open_read, WORKS, REFUSES(EACCES),
-        REFUSES_FROM(EACCES, 1)),
-    RUN("open-write", "open a file for writing", open_write, REFUSES_FROM(EACCES, 1),
-        VIOLATES("openat"), WORKS),
-    RUN("open-device", "open a device", open_device, REFUSES_FROM(EACCES, 1), VIOLATES("openat"),
-        REFUSES_FROM(EACCES, 1)),
+    {DO("open-read", "open a file for reading", open_read), .keeper = WORKS,
+     .exchanger = REFUSES(EACCES), .dialer = REFUSES_FROM(EACCES, 1)},
+    {DO("open-write", "open a file for writing", open_write), .keeper = REFUSES_FROM(EACCES, 1),
+     .exchanger = VIOLATES("openat"), .dialer = WORKS},
+    {DO("open-device", "open a device", open_device), .keeper = REFUSES_FROM(EACCES, 1),
+     .exchanger = VIOLATES("openat"), .dialer = REFUSES_FROM(EACCES, 1)},
 #ifdef SYS_open
     EXCHANGER("open", "the older open()", open, 0, O_RDONLY),
 #endif
@@ -151,16 +142,16 @@ const struct kw_attempt kw_attempts[] = {
     ALL("chroot", "change the root", chroot, 0),
 
     /* network */
-    EACH("socket-tcp", "make a TCP socket", socket, VIOLATES("socket"), VIOLATES("socket"), WORKS,
-         AF_INET, SOCK_STREAM, 0),
-    EACH("socket-tcp6", "make a TCP socket (IPv6)", socket, VIOLATES("socket"), VIOLATES("socket"),
-         NOT_TRIED, AF_INET6, SOCK_STREAM, 0),
-    EACH("socket-udp", "make a UDP socket", socket, VIOLATES("socket"), VIOLATES("socket"), WORKS,
-         AF_INET, SOCK_DGRAM, 0),
-    EACH("socket-unix", "make a UNIX socket", socket, WORKS, VIOLATES("socket"),
-         REFUSES(EAFNOSUPPORT), AF_UNIX, SOCK_STREAM, 0),
-    EACH("socket-netlink", "make a netlink socket", socket, VIOLATES("socket"), VIOLATES("socket"),
-         WORKS, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+    {CALL("socket-tcp", "make a TCP socket", socket, AF_INET, SOCK_STREAM, 0),
+     .keeper = VIOLATES("socket"), .exchanger = VIOLATES("socket"), .dialer = WORKS},
+    {CALL("socket-tcp6", "make a TCP socket (IPv6)", socket, AF_INET6, SOCK_STREAM, 0),
+     .keeper = VIOLATES("socket"), .exchanger = VIOLATES("socket")},
+    {CALL("socket-udp", "make a UDP socket", socket, AF_INET, SOCK_DGRAM, 0),
+     .keeper = VIOLATES("socket"), .exchanger = VIOLATES("socket"), .dialer = WORKS},
+    {CALL("socket-unix", "make a UNIX socket", socket, AF_UNIX, SOCK_STREAM, 0), .keeper = WORKS,
+     .exchanger = VIOLATES("socket"), .dialer = REFUSES(EAFNOSUPPORT)},
+    {CALL("socket-netlink", "make a netlink socket", socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+     .keeper = VIOLATES("socket"), .exchanger = VIOLATES("socket"), .dialer = WORKS},
     ALL("socket-audit", "make a netlink socket to the audit", socket, AF_NETLINK, SOCK_RAW,
         NETLINK_AUDIT),
     ALL("socket-mptcp", "make a multipath TCP socket", socket, AF_INET, SOCK_STREAM,
@@ -174,28 +165,31 @@ const struct kw_attempt kw_attempts[] = {
      .nr = SYS_connect,
      .args = {BAD, 0, 0},
      .exchanger = WORKS},
-    EACH("sendto", "send without an address", sendto, NOT_TRIED, REFUSES(EBADF), REFUSES(EBADF),
-         BAD, 0, 0, 0, 0, 0),
+    {CALL("sendto", "send without an address", sendto, BAD, 0, 0, 0, 0, 0),
+     .exchanger = REFUSES(EBADF), .dialer = REFUSES(EBADF)},
     EXCHANGER("sendto-address", "send to an address", sendto, BAD, 0, 0, 0, BAD, 16),
-    EACH("sendto-fastopen", "connect by TCP fast open", sendto, NOT_TRIED, VIOLATES("sendto"),
-         VIOLATES("sendto"), BAD, 0, 0, MSG_FASTOPEN, BAD, 16),
-    EACH("sendmsg-fastopen", "connect by TCP fast open (sendmsg)", sendmsg, NOT_TRIED,
-         VIOLATES("sendmsg"), VIOLATES("sendmsg"), BAD, 0, MSG_FASTOPEN),
-    RUN("bind", "bind a TCP port", bind_tcp, VIOLATES("socket"), VIOLATES("socket"),
-        REFUSES_FROM(EACCES, 4)),
-    EACH("listen", "listen", listen, NOT_TRIED, VIOLATES("listen"), VIOLATES("listen"), BAD, 1),
-    EACH("accept", "accept", accept4, NOT_TRIED, VIOLATES("accept4"), VIOLATES("accept4"), BAD, 0,
-         0, 0),
+    {CALL("sendto-fastopen", "connect by TCP fast open", sendto, BAD, 0, 0, MSG_FASTOPEN, BAD, 16),
+     .exchanger = VIOLATES("sendto"), .dialer = VIOLATES("sendto")},
+    {CALL("sendmsg-fastopen", "connect by TCP fast open (sendmsg)", sendmsg, BAD, 0, MSG_FASTOPEN),
+     .exchanger = VIOLATES("sendmsg"), .dialer = VIOLATES("sendmsg")},
+    {DO("bind", "bind a TCP port", bind_tcp), .keeper = VIOLATES("socket"),
+     .exchanger = VIOLATES("socket"), .dialer = REFUSES_FROM(EACCES, 4)},
+    {CALL("listen", "listen", listen, BAD, 1), .exchanger = VIOLATES("listen"),
+     .dialer = VIOLATES("listen")},
+    {CALL("accept", "accept", accept4, BAD, 0, 0, 0), .exchanger = VIOLATES("accept4"),
+     .dialer = VIOLATES("accept4")},
 
     /* programs and processes */
     ALL("execve", "start a program", execve, 0, 0, 0),
     ALL("execveat", "start a program from a descriptor", execveat, BAD, 0, 0, 0, 0),
-    RUN("fork", "fork", fork_once, REFUSES(EPERM), VIOLATES("clone"), REFUSES(EPERM)),
-    EACH("clone3", "the newer clone", clone3, REFUSES(ENOSYS), VIOLATES("clone3"), REFUSES(ENOSYS),
-         0, 0),
-    EACH("clone-namespace", "a thread in a namespace of its own", clone, VIOLATES("clone"),
-         VIOLATES("clone"), VIOLATES("clone"), CLONE_THREAD | CLONE_NEWNET),
-    RUN("thread", "start a thread", thread_once, WORKS, NOT_TRIED, NOT_TRIED),
+    {DO("fork", "fork", fork_once), .keeper = REFUSES(EPERM), .exchanger = VIOLATES("clone"),
+     .dialer = REFUSES(EPERM)},
+    {CALL("clone3", "the newer clone", clone3, 0, 0), .keeper = REFUSES(ENOSYS),
+     .exchanger = VIOLATES("clone3"), .dialer = REFUSES(ENOSYS)},
+    {CALL("clone-namespace", "a thread in a namespace of its own", clone,
+          CLONE_THREAD | CLONE_NEWNET),
+     .keeper = VIOLATES("clone"), .exchanger = VIOLATES("clone"), .dialer = VIOLATES("clone")},
+    {DO("thread", "start a thread", thread_once), .keeper = WORKS},
     ALL("unshare", "make namespaces", unshare, BAD),
     ALL("setns", "enter a namespace", setns, BAD, 0),
     ALL("ptrace", "trace a process", ptrace, BAD, BAD, 0, 0),
@@ -203,10 +197,10 @@ const struct kw_attempt kw_attempts[] = {
     ALL("process_vm_writev", "write another process's memory", process_vm_writev, BAD, 0, 0, 0, 0,
         0),
     ALL("pidfd_getfd", "take another process's descriptor", pidfd_getfd, BAD, 0, 0),
-    EACH("kill", "signal other processes", kill, REFUSES(EPERM), VIOLATES("kill"), REFUSES(EPERM),
-         BAD, 0),
-    EACH("setrlimit", "lift the limits of main", prlimit64, REFUSES(EPERM), VIOLATES("prlimit64"),
-         REFUSES(EPERM), 1, 0, 0, 0),
+    {CALL("kill", "signal other processes", kill, BAD, 0), .keeper = REFUSES(EPERM),
+     .exchanger = VIOLATES("kill"), .dialer = REFUSES(EPERM)},
+    {CALL("setrlimit", "lift the limits of main", prlimit64, 1, 0, 0, 0), .keeper = REFUSES(EPERM),
+     .exchanger = VIOLATES("prlimit64"), .dialer = REFUSES(EPERM)},
     EXCHANGER("setuid", "change the user", setuid, BAD),
 
     /* memory */
@@ -233,14 +227,14 @@ const struct kw_attempt kw_attempts[] = {
     EXCHANGER("fcntl-dup", "duplicate a descriptor by fcntl", fcntl, BAD, F_DUPFD, 0),
     EXCHANGER("fcntl-async", "ask for signals about a descriptor", fcntl, BAD, F_SETFL, O_ASYNC),
     EXCHANGER("fcntl-owner", "send signals by a descriptor", fcntl, BAD, F_SETOWN, 1),
-    EACH("ioctl-terminal", "ask whether it is a terminal", ioctl, NOT_TRIED, REFUSES(ENOTTY),
-         NOT_TRIED, BAD, TCGETS, 0),
-    EACH("ioctl-type", "type into the user's terminal", ioctl, REFUSES(EPERM), VIOLATES("ioctl"),
-         REFUSES(EPERM), BAD, TIOCSTI, 0),
-    EACH("dumpable", "open oneself to tracers", prctl, REFUSES(EPERM), VIOLATES("prctl"),
-         REFUSES(EPERM), PR_SET_DUMPABLE, 0),
-    EACH("sigsys", "replace the handler that reports violations", rt_sigaction, REFUSES(EPERM),
-         NOT_TRIED, REFUSES(EPERM), SIGSYS, BAD, 0, 8),
+    {CALL("ioctl-terminal", "ask whether it is a terminal", ioctl, BAD, TCGETS, 0),
+     .exchanger = REFUSES(ENOTTY)},
+    {CALL("ioctl-type", "type into the user's terminal", ioctl, BAD, TIOCSTI, 0),
+     .keeper = REFUSES(EPERM), .exchanger = VIOLATES("ioctl"), .dialer = REFUSES(EPERM)},
+    {CALL("dumpable", "open oneself to tracers", prctl, PR_SET_DUMPABLE, 0),
+     .keeper = REFUSES(EPERM), .exchanger = VIOLATES("prctl"), .dialer = REFUSES(EPERM)},
+    {CALL("sigsys", "replace the handler that reports violations", rt_sigaction, SIGSYS, BAD, 0, 8),
+     .keeper = REFUSES(EPERM), .dialer = REFUSES(EPERM)},
     {.name = "new-call",
      .what = "a call newer than our list",
      .nr = KW_NR_KNOWN + 1,
@@ -248,8 +242,10 @@ const struct kw_attempt kw_attempts[] = {
      .exchanger = REFUSES(ENOSYS),
      .dialer = REFUSES(ENOSYS)},
 #ifdef __x86_64__
-    RUN("i386", "a call by the 32-bit entry", i386_entry, KILLS, KILLS, KILLS),
-    RUN("x32", "a call by the x32 entry", x32_entry, KILLS, KILLS, KILLS),
+    {DO("i386", "a call by the 32-bit entry", i386_entry), .keeper = KILLS, .exchanger = KILLS,
+     .dialer = KILLS},
+    {DO("x32", "a call by the x32 entry", x32_entry), .keeper = KILLS, .exchanger = KILLS,
+     .dialer = KILLS},
 #endif
     {.name = NULL},
 };

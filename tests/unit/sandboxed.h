@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Runs a function in a child that has the descriptors of a role, as root or as an
- * ordinary user, and tells how it ended. Needs cmocka.h before it.
+ * ordinary user, and tells how it ended.
  */
 #ifndef SANDBOXED_H
 #define SANDBOXED_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -85,8 +85,9 @@ static int keeper_with(const void *arg)
         kw_sandbox_lock(KW_ROLE_KEEPER, *flags, &f, &err) != 0)
         return say(KW_SANDBOX, 0, err.text, "");
     int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    int wrote = fd >= 0;
-    int made = (*flags & KW_SB_NETWORK) != 0 && socket(AF_INET, SOCK_STREAM, 0) >= 0;
+    int wrote = fd >= 0 && close(fd) == 0;
+    fd = (*flags & KW_SB_NETWORK) != 0 ? socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    int made = fd >= 0 && close(fd) == 0;
     return say(0, wrote | made << 1, f.stands, f.missing);
 }
 

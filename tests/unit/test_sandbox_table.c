@@ -3,7 +3,7 @@
  * The system call tables as data: an interpreter runs the compiled filters and must
  * get, for every number and for arguments on both sides of every limit, what the table
  * says, and for every known call what the golden file says. After a deliberate change
- * of a table: test_sandbox_table --golden > tests/unit/golden_sandbox.h, and review
+ * of a table: test_sandbox_table --golden > tests/unit/golden_sandbox.inc, and review
  * the difference.
  */
 #include <setjmp.h>
@@ -54,7 +54,7 @@ struct golden {
 /* With all arguments 0 and with all bits set, for the first four variants. */
 static const struct golden golden[] = {
 #ifdef __x86_64__
-#include "golden_sandbox.h"
+#include "golden_sandbox.inc"
 #endif
     {-1, NULL, NULL},
 };
