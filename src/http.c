@@ -116,6 +116,7 @@ void kw_http_free(struct kw_http *h)
 {
     if (h == NULL)
         return;
+    (void)kw_http_cool(h);
     if (h->multi != NULL)
         (void)curl_multi_cleanup(h->multi);
     X509_STORE_free(h->roots);

@@ -78,8 +78,8 @@ static int on_request(void *arg, char *ip, char *local_ip, int port, int local_p
 
 /* The same for a transfer that shall only connect. Made "connect only" now rather than
  * from its start, the connection goes back to the pool instead of being reserved for
- * its maker. (If a libcurl did not honour that, the HEAD that was prepared would be
- * sent: harmless, as it carries nothing.) */
+ * its maker (read in libcurl 7.88 and 8.14, and tested with both). (If a libcurl did not honour
+ * that, the HEAD that was prepared would be sent: harmless, as it carries nothing.) */
 static int on_connected(void *easy, char *ip, char *local_ip, int port, int local_port)
 {
     (void)ip, (void)local_ip, (void)port, (void)local_port;
@@ -319,6 +319,7 @@ static CURLcode set_request(CURL *e, struct transfer *t, struct head_arg *head)
 
 /* --- the run -------------------------------------------------------------------- */
 
+/* The transfer stays in the multi handle. */
 static CURLcode run(CURLM *multi, CURL *easy, int64_t deadline)
 {
     int running = 0, left = 0;
@@ -335,10 +336,34 @@ static CURLcode run(CURLM *multi, CURL *easy, int64_t deadline)
     for (const CURLMsg *m; (m = curl_multi_info_read(multi, &left)) != NULL;)
         if (m->msg == CURLMSG_DONE && m->easy_handle == easy)
             result = m->data.result;
-    /* A handle that leaves as "connect only" takes its connection with it. */
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 0L);
-    (void)curl_multi_remove_handle(multi, easy);
     return result;
+}
+
+/* A server's TLS 1.3 session tickets lie unread in the warmed connection, and libcurl 8
+ * takes a connection with unread bytes for dead: so what is there is read, through TLS,
+ * by the transfer that made the connection. Data of HTTP can't be there yet. */
+bool kw_http_cool(struct kw_http *h)
+{
+    char byte;
+    size_t n = 0;
+    if (h->warm == NULL)
+        return true;
+    bool clean = curl_easy_recv(h->warm, &byte, 1, &n) == CURLE_AGAIN;
+    /* No longer "connect only", or libcurl 8 would close the connection now. */
+    (void)curl_easy_setopt(h->warm, CURLOPT_CONNECT_ONLY, 0L);
+    (void)curl_multi_remove_handle(h->multi, h->warm);
+    curl_easy_cleanup(h->warm);
+    h->warm = NULL;
+    return clean;
+}
+
+/* Keeps the transfer that made a connection, without what belongs to our caller. */
+static void keep_warm(struct kw_http *h, CURL *easy)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    (void)curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
+    h->warm = easy;
 }
 
 static int explain(struct transfer *t, CURLcode result)
@@ -357,7 +382,11 @@ static int explain(struct transfer *t, CURLcode result)
         return kw_fail(t->err, KW_NET, "%s did not answer in time ([dial] timeout)", host);
     case CURLE_GOT_NOTHING:
         return kw_fail(t->err, KW_NET, "%s closed the connection without an answer", host);
+    case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
+        if (!t->head_done)
+            return kw_fail(t->err, KW_NET,
+                           "the connection to %s was lost before an answer (%.200s)", host, why);
         return kw_fail(t->err, KW_NET, "the answer of %s was cut short (%.200s)", host, why);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -384,6 +413,7 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
     struct transfer t = {.h = h, .call = call, .warm = warm, .err = err};
     char any[64];
     int r;
+    bool clean = kw_http_cool(h);
     h->alert = false;
     h->verify = X509_V_OK;
     if (kw_left_ms(call->deadline_ms) == 0)
@@ -395,11 +425,17 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
     CURL *easy = curl_easy_init();
     struct head_arg head = {&t, easy};
     if (easy == NULL || t.resolve == NULL || !set_headers(&t) ||
-        set_transport(easy, &t) != CURLE_OK || set_request(easy, &t, &head) != CURLE_OK)
+        set_transport(easy, &t) != CURLE_OK || set_request(easy, &t, &head) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, clean ? 0L : 1L) != CURLE_OK)
         r = kw_fail(err, KW_FAILED, "libcurl did not take the request to %s", call->url->authority);
     else
         r = explain(&t, run(h->multi, easy, call->deadline_ms));
-    curl_easy_cleanup(easy);
+    if (warm && r == 0)
+        keep_warm(h, easy);
+    else {
+        (void)curl_multi_remove_handle(h->multi, easy);
+        curl_easy_cleanup(easy);
+    }
     wipe_list(t.headers);
     curl_slist_free_all(t.resolve);
     explicit_bzero(t.lines, sizeof t.lines);

@@ -12,6 +12,7 @@
 struct kw_http {
     CURLM *multi; /* owns the kept-alive connections */
     X509_STORE *roots;
+    CURL *warm;  /* the transfer that made the connection for the next one, or NULL */
     bool alert;  /* TLS ended with a fatal alert, sent or received */
     long verify; /* X509_V_ERR_* at that moment */
     kw_http_dial *dial;
@@ -21,6 +22,10 @@ struct kw_http {
 /* Loads the system's roots and ca_file, and touches whatever of OpenSSL would open a
  * file at first use. */
 int kw_tls_roots(const char *ca_file, X509_STORE **ret, struct kw_err *err);
+
+/* Lets the next transfer have the connection that was warmed, if there is one. True if
+ * it may be used: nothing came over it that should not. */
+bool kw_http_cool(struct kw_http *h);
 
 /* Gives a new SSL_CTX of libcurl our roots, and lets it note fatal alerts in h: what
  * tells a TLS failure from a lost connection, and why a certificate was refused. */

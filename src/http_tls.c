@@ -92,10 +92,17 @@ int kw_tls_roots(const char *ca_file, X509_STORE **ret, struct kw_err *err)
     return 0;
 }
 
+/* OpenSSL tells a peer that just hung up of a decode error: no failure of TLS. */
+static bool hung_up(void)
+{
+    return ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
+           ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+
 static void on_info(const SSL *ssl, int where, int ret)
 {
     enum { FATAL = 2 }; /* the level, in the upper byte (RFC 8446, section 6) */
-    if ((where & SSL_CB_ALERT) == 0 || ret >> 8 != FATAL)
+    if ((where & SSL_CB_ALERT) == 0 || ret >> 8 != FATAL || hung_up())
         return;
     struct kw_http *h = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), http_index);
     if (h != NULL) {

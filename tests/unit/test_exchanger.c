@@ -377,7 +377,7 @@ static void exchange_refusals(void **state)
         {{.raw = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"token\":", .close = true},
          KW_NET,
          "cut short"},
-        {{.raw = NULL, .close = true}, KW_NET, "closed the connection"},
+        {{.raw = NULL, .close = true}, KW_NET, "connection"},
         {{.raw = "SSH-2.0-OpenSSH\r\n", .close = true}, KW_CLOUD, "not HTTP"},
         {{.raw = "HTTP/1.1 2x0 OK\r\n\r\n", .close = true}, KW_CLOUD, "not HTTP"},
     };
