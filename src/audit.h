@@ -13,8 +13,9 @@
  *
  * Events and their fields:
  *   login      token, serial, module, mechanism, profile, caller, fences, missing
- *   key        id, rung, bits, attributes, spki (base64)       a key was born or found
- *   verdict    weaknesses (bit set), text                      extraction self-test
+ *   key        what ("born", "found", "client key", "audit key"), id, rung, bits, stored,
+ *              attributes (as read back), spki (base64)
+ *   verdict    weaknesses, accepted (bit sets, enum kw_accept), text
  *   session    principal, claims, not_after
  *   sign       key ("session" or "client"), method, host, path_sha256, caller, rule
  *   assert     audience, jti                                   client assertion

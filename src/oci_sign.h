@@ -31,7 +31,9 @@ bool kw_oci_signs_body(const char *method, const char *host, const char *target)
 
 /* Writes two sets of lines: `sign`, the lines to be signed in the vendor SDKs' order
  * (date|x-date (request-target) host [content-length content-type x-content-sha256];
- * x-date wins where the caller gave one), in the form of kw_m_sign.headers; and
+ * x-date wins where the caller gave one, and then content-type comes before
+ * content-length, as in the TypeScript SDK; opc-obo-token, x-cross-tenancy-request and
+ * x-subscription follow where the caller gave them), in the form of kw_m_sign.headers; and
  * `send`, the headers to put on the wire besides Host and Authorization: those of
  * them that the caller did not give. KW_USAGE if the caller's headers contradict
  * (duplicates of signed ones, x-content-sha256 that is not the body's). */
