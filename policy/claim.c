@@ -181,7 +181,7 @@ static void decide(char *decided, size_t size, const char *name, const json_t *v
     for (const char *p = text; *p != '\0'; p++) {
         bool plain = *p > ' ' && *p < 0x7f && *p != '%' && *p != '=';
         if (size - out < 8) { /* room for one more and "..." */
-            out += (size_t)snprintf(decided + out, size - out, "...");
+            (void)snprintf(decided + out, size - out, "...");
             break;
         }
         out += (size_t)snprintf(decided + out, size - out, plain ? "%c" : "%%%02X",

@@ -47,14 +47,13 @@ struct kw_sign_policy {
     uint32_t per_minute, max_count;      /* 0 = none */
     /* state, zeroed at first */
     uint32_t count;
-    double tokens;      /* token bucket, refilled by the monotonic clock */
+    double tokens; /* token bucket, refilled by the monotonic clock */
     int64_t refilled_ms;
 };
 /* Judges one request and, if allowed, takes it from the budgets. now_ms is
  * monotonic. `rule` receives which rule allowed it ("sign.host=*.oraclecloud.com"). */
 int kw_sign_judge(struct kw_sign_policy *p, const char *method, const char *host,
-                  const char *target, int64_t now_ms, char *rule, size_t size,
-                  struct kw_err *err);
+                  const char *target, int64_t now_ms, char *rule, size_t size, struct kw_err *err);
 
 /* Finds malformed entries in the two lists below, before anything is dialled:
  * KW_USAGE naming the entry. */

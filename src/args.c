@@ -64,7 +64,7 @@ static int read_option(int argc, char **argv, int *pos, const struct kw_option *
     if (name[n] != '\0')
         value = is_long ? name + n + 1 : name + n;
     g->table = own;
-    g->index = index_of(own, name, n, letter);
+    g->index = own != NULL ? index_of(own, name, n, letter) : -1;
     if (g->index < 0) {
         g->table = kw_global_options;
         g->index = index_of(kw_global_options, name, n, letter);

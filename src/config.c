@@ -342,5 +342,5 @@ void kw_config_free(struct kw_config *c)
 {
     kw_secret_free(&c->client_secret);
     kw_secret_free(&c->subject);
-    memset(c, 0, sizeof *c);
+    explicit_bzero(c, sizeof *c);
 }

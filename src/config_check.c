@@ -116,7 +116,8 @@ static const char *check_host(const char *s)
 static bool port_good(const char *s)
 {
     size_t n = strlen(s);
-    return n > 0 && n < 6 && s[0] != '0' && s[strspn(s, DIGITS)] == '\0' && atoi(s) <= 65535;
+    return n > 0 && n < 6 && s[0] != '0' && s[strspn(s, DIGITS)] == '\0' &&
+           strtoul(s, NULL, 10) <= 65535;
 }
 
 /* "host:port" with an IPv6 address in brackets; cuts s in two. */

@@ -54,7 +54,7 @@ static int start(struct kw_exchanger *x, struct kw_err *err)
     struct kw_m_ready ready = {.fences = ""};
     memcpy(ready.fences, f.stands, sizeof ready.fences);
     memcpy(ready.missing, f.missing, sizeof ready.missing);
-    (void)strncpy(ready.secrets, kw_secret_kind(), sizeof ready.secrets - 1);
+    (void)snprintf(ready.secrets, sizeof ready.secrets, "%s", kw_secret_kind());
     return kw_msg_send(&x->ctl, KW_XM_READY, &ready, NULL, 0, 1000, err);
 }
 

@@ -177,7 +177,7 @@ int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct k
                config, s->key_id, (long long)s->not_after);
     kw_put(&text, kw_secret_bytes(s->token), kw_secret_len(s->token));
     kw_put_str(&text, "\"}\n");
-    struct kw_atomic file;
+    struct kw_atomic file = {.fd = -1};
     if (text.bad)
         r = kw_fail(err, KW_FAILED, "the session token is too long for a state file");
     else

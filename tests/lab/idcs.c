@@ -72,9 +72,9 @@ static const char *read_rpst(struct lab *l, const struct lab_form *f, struct wis
     if (life == NULL)
         return NULL;
     if (strspn(life, "0123456789") != strlen(life) || strlen(life) < 1 || strlen(life) > 6 ||
-        atoi(life) < 1 || atoi(life) > RPST_MAX)
+        strtol(life, NULL, 10) < 1 || strtol(life, NULL, 10) > RPST_MAX)
         return "rpst_exp is not a number of seconds from 1 to 43200.";
-    w->life = atoi(life);
+    w->life = (int)strtol(life, NULL, 10);
     return NULL;
 }
 

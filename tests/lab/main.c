@@ -61,7 +61,7 @@ static int make_dir(struct lab *l, struct kw_err *err)
                        "backslash, a semicolon or a line end",
                        l->opt.dir);
     }
-    strcpy(absolute, real);
+    snprintf(absolute, sizeof absolute, "%s", real);
     free(real);
     l->opt.dir = absolute;
     return 0;

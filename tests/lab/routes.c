@@ -18,16 +18,14 @@ void lab_verdict(struct lab_request *r, const char *fmt, ...)
     kw_printable(r->verdict);
 }
 
+/* before, name and after make the host name */
 static int add(struct lab *l, const struct lab_service *service, struct kw_err *err,
-               const char *fmt, const char *arg)
+               const char *before, const char *name, const char *after)
 {
     struct lab_site *s = &l->site[l->n_site];
     if (l->n_site == LAB_SITES)
         return kw_fail(err, KW_FAILED, "too many host names");
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* all callers are just below */
-    int n = snprintf(s->host, sizeof s->host, fmt, arg);
-#pragma GCC diagnostic pop
+    int n = snprintf(s->host, sizeof s->host, "%s%s%s", before, name, after);
     size_t good = strspn(s->host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
     if (n < 1 || (size_t)n >= sizeof s->host || good != (size_t)n)
         return kw_fail(err, KW_USAGE,
@@ -44,21 +42,21 @@ int lab_sites(struct lab *l, struct kw_err *err)
     const char *region = l->opt.region;
     if (strncmp(l->opt.issuer, "https://", 8) != 0)
         return kw_fail(err, KW_USAGE, "--issuer must be https://HOST");
-    int rc = add(l, &lab_issuer, err, "%s", l->opt.issuer + 8);
+    int rc = add(l, &lab_issuer, err, "", l->opt.issuer + 8, "");
     if (rc == 0)
-        rc = add(l, &lab_idcs, err, "%s", l->opt.domain_host);
+        rc = add(l, &lab_idcs, err, "", l->opt.domain_host, "");
     if (rc == 0)
-        rc = add(l, &lab_objects, err, "objectstorage.%s.oraclecloud.com", region);
+        rc = add(l, &lab_objects, err, "objectstorage.", region, ".oraclecloud.com");
     if (rc == 0)
-        rc = add(l, &lab_identity, err, "identity.%s.oci.oraclecloud.com", region);
+        rc = add(l, &lab_identity, err, "identity.", region, ".oci.oraclecloud.com");
     if (rc == 0)
-        rc = add(l, &lab_identity, err, "identity.%s.oraclecloud.com", region);
+        rc = add(l, &lab_identity, err, "identity.", region, ".oraclecloud.com");
     if (rc == 0)
-        rc = add(l, &lab_core, err, "iaas.%s.oraclecloud.com", region);
+        rc = add(l, &lab_core, err, "iaas.", region, ".oraclecloud.com");
     if (rc == 0)
-        rc = add(l, &lab_control, err, "%s", "localhost");
+        rc = add(l, &lab_control, err, "", "localhost", "");
     if (rc == 0)
-        rc = add(l, &lab_control, err, "%s", "127.0.0.1");
+        rc = add(l, &lab_control, err, "", "127.0.0.1", "");
     return rc;
 }
 

@@ -65,8 +65,8 @@ int lab_state_born(struct lab *l, struct kw_err *err)
     snprintf(l->issuer_kid, sizeof l->issuer_kid, "lab-issuer-%s", random);
     snprintf(l->session_kid, sizeof l->session_kid, "asw_lab_%s_%s", day, random);
     snprintf(l->domain_url, sizeof l->domain_url, "https://%s", o->domain_host);
-    strcpy(l->ns, "labnamespace");
-    strcpy(l->bucket, "lab-bucket");
+    snprintf(l->ns, sizeof l->ns, "labnamespace");
+    snprintf(l->bucket, sizeof l->bucket, "lab-bucket");
     lab_random_hex(l->client_secret, 32);
     lab_random_hex(l->request_token, 32);
     lab_random_hex(l->control_token, 32);
@@ -83,7 +83,7 @@ int lab_state_born(struct lab *l, struct kw_err *err)
         return kw_fail(err, KW_FAILED, "generating RSA keys failed");
     struct lab_trust *t = &l->trust[l->n_trust++]; /* the lab's own issuer */
     snprintf(t->issuer, sizeof t->issuer, "%s", o->issuer);
-    strcpy(t->jwks.key[0].id, l->issuer_kid);
+    snprintf(t->jwks.key[0].id, sizeof t->jwks.key[0].id, "%s", l->issuer_kid);
     EVP_PKEY_up_ref(l->issuer_key);
     t->jwks.key[0].pkey = l->issuer_key;
     t->jwks.n = 1;

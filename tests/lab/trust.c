@@ -23,7 +23,7 @@ static const struct lab_user *find_user(const char *name)
 int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err)
 {
     memset(rule, 0, sizeof *rule);
-    strcpy(rule->user, "ci-deployer");
+    snprintf(rule->user, sizeof rule->user, "ci-deployer");
     const char *end = text + strlen(text), *arrow = strstr(text, " => ");
     const char *sp1 = strchr(text, ' '), *sp2 = sp1 == NULL ? NULL : strchr(sp1 + 1, ' ');
     if (arrow != NULL) {

@@ -39,6 +39,16 @@ static int listen_loopback(unsigned *ret_port)
     return fd;
 }
 
+/* Copies text with the port in place of its %u, if it has one. */
+static void with_port(char *out, size_t size, const char *text, unsigned port)
+{
+    const char *at = strstr(text, "%u");
+    if (at == NULL)
+        (void)snprintf(out, size, "%s", text);
+    else
+        (void)snprintf(out, size, "%.*s%u%s", (int)(at - text), text, port, at + 2);
+}
+
 /* Starts a dialer; resolve and proxy may have one %u for our listener's port. */
 static void rig_start(struct rig *r, const char *dial, const char *resolve, const char *proxy)
 {
@@ -47,12 +57,9 @@ static void rig_start(struct rig *r, const char *dial, const char *resolve, cons
     struct kw_m_ready ready;
     struct kw_m_dialer_start start = {.timeout_ms = 3000};
     r->listener = listen_loopback(&r->port);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(start.dial, sizeof start.dial, dial, r->port);
-    (void)snprintf(start.resolve, sizeof start.resolve, resolve, r->port);
-    (void)snprintf(start.proxy, sizeof start.proxy, proxy, r->port);
-#pragma GCC diagnostic pop
+    with_port(start.dial, sizeof start.dial, dial, r->port);
+    with_port(start.resolve, sizeof start.resolve, resolve, r->port);
+    with_port(start.proxy, sizeof start.proxy, proxy, r->port);
     assert_int_equal(role_start(&r->role, "dialer", 1u << KW_FD_CTL | 1u << KW_FD_PEER, run_as), 0);
     kw_chan_init(&r->ctl, KW_CHAN_DIALER, KW_ROLE_MAIN, r->role.ends[KW_FD_CTL]);
     kw_chan_init(&r->dial, KW_CHAN_DIAL, KW_ROLE_EXCHANGER, r->role.ends[KW_FD_PEER]);
