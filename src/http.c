@@ -82,10 +82,16 @@ static int start_curl(struct kw_http *h, struct kw_err *err)
                        v->version, v->ssl_version != NULL ? v->ssl_version : "no TLS");
     h->multi = curl_multi_init(); /* makes descriptors: not possible later */
     CURL *once = curl_easy_init();
-    bool ok = h->multi != NULL && once != NULL;
-    curl_easy_cleanup(once);
     /* Few and young connections: libcurl 7.88 gives up after five dead ones. */
-    if (!ok || curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L) != CURLM_OK)
+    bool ok = h->multi != NULL && once != NULL &&
+              curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L) == CURLM_OK;
+    /* The multi handle takes NOSIGNAL over from what was last added to it; without that
+     * it would change signal handlers when it is freed. */
+    ok = ok && curl_easy_setopt(once, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+         curl_multi_add_handle(h->multi, once) == CURLM_OK &&
+         curl_multi_remove_handle(h->multi, once) == CURLM_OK;
+    curl_easy_cleanup(once);
+    if (!ok)
         return kw_fail(err, KW_FAILED, "libcurl could not be initialised");
     return 0;
 }
