@@ -15,6 +15,7 @@
 #include "pkcs11/progress.h"
 #include "policy/sandbox.h"
 #include "spawn.h"
+#include "tty.h"
 
 enum { GRACE_MS = 2000 };
 
@@ -237,9 +238,6 @@ int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const in
 
 static int end_child(struct kw_child *ch, struct kw_err *err)
 {
-    if (ch->ctl.fd > 0)
-        (void)close(ch->ctl.fd);
-    ch->ctl.fd = -1;
     int status = 0, r;
     bool killed = false;
     if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
@@ -270,9 +268,16 @@ int kw_crew_end(struct kw_crew *crew, struct kw_err *err)
     struct kw_child *const children[] = {&crew->exchanger, &crew->keeper, &crew->dialer};
     struct kw_err ignored; /* the first one to break its fence is the one to tell of */
     int r = 0;
+    /* All hear of it first, so that they end side by side. */
+    for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
+        if (children[i]->ctl.fd > 0)
+            (void)close(children[i]->ctl.fd);
+        children[i]->ctl.fd = -1;
+    }
     for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
         int one = end_child(children[i], r == 0 ? err : &ignored);
         r = r != 0 ? r : one;
     }
+    kw_tty_restore();
     return r;
 }

@@ -10,6 +10,7 @@
 #include "cmd.h"
 #include "session.h"
 #include "state.h"
+#include "tty.h"
 
 static const struct kw_option options[] = {
     {"prune", '\0', NULL,
@@ -32,6 +33,8 @@ static int start(const struct kw_config *c, struct kw_crew *crew, struct kw_err 
     int r = kw_keeper_config(c, KW_FOR_LIST, "keys", &m, &pin_fd, err);
     if (r == 0)
         r = kw_audit_open(c, &audit_fd, err);
+    if (r == 0 && m.pin_source == KW_PIN_PROMPT)
+        kw_tty_save();
     if (r == 0)
         r = kw_crew_start(crew, 1u << KW_ROLE_KEEPER, audit_fd, pin_fd, c->token_env, err);
     if (audit_fd >= 0)

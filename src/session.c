@@ -12,6 +12,7 @@
 #include "session_token.h"
 #include "source.h"
 #include "state.h"
+#include "tty.h"
 
 enum { PROMPT_S = 300 };
 
@@ -37,6 +38,8 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
     (void)snprintf(ds.dial, sizeof ds.dial, "%s", c->dial);
     (void)snprintf(ds.resolve, sizeof ds.resolve, "%s", c->resolve);
     (void)snprintf(ds.proxy, sizeof ds.proxy, "%s", c->proxy);
+    if (ks.pin_source == KW_PIN_PROMPT)
+        kw_tty_save();
     r = kw_crew_start(&s->crew,
                       1u << KW_ROLE_KEEPER | 1u << KW_ROLE_EXCHANGER | 1u << KW_ROLE_DIALER,
                       audit_fd, pin_fd, c->token_env, err);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper switches echo off while a PIN is typed. If it dies just then (a ^C, a
+ * hanging module), main gives the terminal back as it was.
+ */
+#ifndef KW_TTY_H
+#define KW_TTY_H
+
+/* Remembers the controlling terminal's settings; without a terminal both do nothing. */
+void kw_tty_save(void);
+/* Puts them back if they have changed since. Idempotent. */
+void kw_tty_restore(void);
+
+#endif
