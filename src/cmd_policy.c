@@ -88,6 +88,7 @@ static const struct kw_option options[] = {
 
 const struct kw_command kw_cmd_policy = {
     .name = "policy",
+    .operands = "",
     .summary = "print the effective policy, or the sandbox table",
     .text = "Prints which subject tokens are sent, which requests are signed and which "
             "connections are made with the chosen profile. With --sandbox: which system calls "

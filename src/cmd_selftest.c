@@ -163,6 +163,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
 
 const struct kw_command kw_cmd_selftest = {
     .name = "selftest",
+    .operands = "",
     .summary = "prove the sandbox on this machine",
     .text = "Starts keeper, exchanger and dialer behind their fences, once for each thing that "
             "they must not be able to do, and has them try it with arguments that do no harm. "
