@@ -152,7 +152,7 @@ static char *read_line(char *out, int num, void *stream)
     const char *nl = memchr(rd->at, '\n', (size_t)(rd->end - rd->at));
     size_t n = (size_t)((nl != NULL ? nl : rd->end) - rd->at);
     size_t text = n > 0 && rd->at[n - 1] == '\r' ? n - 1 : n;
-    char line[KW_INI_LINE + 1];
+    char line[KW_INI_LINE + 1] = {0};
     rd->line++;
     if (text > KW_INI_LINE || num < 0 || text + 2 > (size_t)num) {
         (void)bad(rd, "is longer than 4096 bytes");

@@ -33,7 +33,11 @@ static void *work(void *arg)
     bool bare = kw_limits_capabilities(0, &err) == 0;
     (void)pthread_mutex_lock(&lock);
     ready = bare;
-    while (bare) {
+    if (!bare) {
+        (void)pthread_mutex_unlock(&lock);
+        return NULL;
+    }
+    for (;;) {
         while (state != ASKED)
             (void)pthread_cond_wait(&changed, &lock);
         const struct addrinfo hints = {
@@ -55,8 +59,6 @@ static void *work(void *arg)
         abandoned = false;
         (void)pthread_cond_broadcast(&changed);
     }
-    (void)pthread_mutex_unlock(&lock);
-    return NULL;
 }
 
 int kw_resolver_start(struct kw_err *err)

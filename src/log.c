@@ -11,22 +11,22 @@
 #include "io.h"
 
 static char role_name[16];
-static int verbosity;
+static int level_wanted;
 
-void kw_log_init(const char *role, int level)
+void kw_log_init(const char *role, int verbosity)
 {
     (void)snprintf(role_name, sizeof role_name, "%s", role);
-    verbosity = level;
+    level_wanted = verbosity;
 }
 
 int kw_log_verbosity(void)
 {
-    return verbosity;
+    return level_wanted;
 }
 
 void kw_log(enum kw_level level, const char *fmt, ...)
 {
-    if ((int)level > verbosity)
+    if ((int)level > level_wanted)
         return;
     int was = errno; /* a log line between a call and its kw_fail_errno() does no harm */
     /* One buffer, one write: lines of several processes don't mix, and stdio's

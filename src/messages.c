@@ -41,7 +41,7 @@ struct field {
     {                                                                                              \
         K_SECRET, offsetof(struct s, f), m                                                         \
     }
-#define FIELDS(name) name, sizeof name / sizeof name[0]
+#define FIELDS(name) (name), sizeof(name) / sizeof((name)[0])
 
 static const struct field f_error[] = {U32(kw_m_error, code), STR(kw_m_error, text)};
 static const struct field f_keeper_start[] = {

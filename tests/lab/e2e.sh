@@ -37,6 +37,7 @@ start() { # OPTION...
         sleep 0.05
     done
     [ -f "$work/ready" ] || { cat "$work/lab.err"; echo "the lab did not start"; exit 1; }
+    # shellcheck source=/dev/null
     . "$work/lab/lab.env"
 }
 control() { # METHOD PATH [BODY]
@@ -54,7 +55,7 @@ web() {
 # --- OCI signatures: fresh sets everything, seal signs, send sends -----------------------
 fresh() { # METHOD HOST TARGET [BODY]
     m=$1 h=$2 t=$3 b=${4-}
-    date=$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S GMT') xdate= extra=
+    date=$(LC_ALL=C date -u '+%a, %d %b %Y %H:%M:%S GMT') xdate='' extra=''
     ctype=application/json len=${#b}
     sha=$(printf %s "$b" | openssl dgst -sha256 -binary | base64 -w0)
     alg=rsa-sha256 ver=1 key=$work/session.pem keyid="ST\$$(cat "$work/upst")" wire_host=$h
@@ -62,7 +63,7 @@ fresh() { # METHOD HOST TARGET [BODY]
     case $m in POST | PUT | PATCH) names="$names content-length content-type x-content-sha256" ;; esac
 }
 seal() {
-    local s= n
+    local s='' n
     for n in $names; do
         case ${n,,} in
         '(request-target)') s+="(request-target): ${m,,} $t" ;;

@@ -27,10 +27,11 @@ static char **parameter(struct lab_authorization *z, const char *name, size_t n)
 /* Signature name="value",name="value": any order, no spaces, each at most once. */
 const char *lab_authorization_parse(const char *value, struct lab_authorization *z)
 {
-    memset(z, 0, sizeof *z);
+    *z = (struct lab_authorization){0};
     if (value == NULL || strncmp(value, "Signature ", 10) != 0)
         return "no Authorization: Signature header, or more than one";
-    char *p = z->store = strdup(value + 10);
+    z->store = strdup(value + 10);
+    char *p = z->store;
     while (p != NULL) {
         size_t n = strcspn(p, "=");
         char **slot = parameter(z, p, n);

@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 char conf[300], calls[300];
 static char dir[256], tokens[300];
 static const char *softhsm;

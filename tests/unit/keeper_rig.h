@@ -27,8 +27,6 @@
 
 enum { RIG_MS = 60000 }; /* sanitizers and a busy machine */
 
-extern char **environ;
-
 struct rig {
     pid_t pid;
     int violation;
