@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <signal.h>
@@ -166,6 +167,10 @@ static void start(struct lab *l, enum lab_door door, const pthread_attr_t *detac
     int fd = accept4(l->listener[door], NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
         return;
+    /* Head and body go out in two writes: without this the second would wait for the
+     * client's delayed acknowledgement, and every answer cost 40 ms. */
+    const int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct job *job = malloc(sizeof *job);
     pthread_t thread;
     live_add(fd);
