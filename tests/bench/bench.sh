@@ -21,7 +21,10 @@ start() {
     softhsm2-util --init-token --free --label bench --pin 12345678 --so-pin 87654321 >/dev/null
     (umask 077 && echo 12345678 >"$scratch/pin")
     "$build/tests/lab/keyward-lab" --dir "$scratch/lab" --ready-file "$scratch/ready" --die-with-parent &
-    for _ in $(seq 100); do [ -e "$scratch/ready" ] && break || sleep 0.1; done
+    for _ in $(seq 100); do
+        [ ! -e "$scratch/ready" ] || break
+        sleep 0.1
+    done
     set -a
     # shellcheck disable=SC1091
     . "$scratch/lab/lab.env"
