@@ -24,15 +24,10 @@ static char **parameter(struct lab_authorization *z, const char *name, size_t n)
     return NULL;
 }
 
-/* Signature name="value",name="value": any order, no spaces, each at most once. */
-const char *lab_authorization_parse(const char *value, struct lab_authorization *z)
+/* name="value",name="value": any order, no spaces, each at most once. Cuts p up. */
+static const char *split(char *p, struct lab_authorization *z)
 {
-    *z = (struct lab_authorization){0};
-    if (value == NULL || strncmp(value, "Signature ", 10) != 0)
-        return "no Authorization: Signature header, or more than one";
-    z->store = strdup(value + 10);
-    char *p = z->store;
-    while (p != NULL) {
+    for (;;) {
         size_t n = strcspn(p, "=");
         char **slot = parameter(z, p, n);
         if (slot == NULL || p[n] != '=' || p[n + 1] != '"')
@@ -43,11 +38,23 @@ const char *lab_authorization_parse(const char *value, struct lab_authorization 
         *end = 0;
         *slot = text;
         if (end[1] == 0)
-            break;
+            return NULL;
         if (end[1] != ',')
             return "Authorization has something between parameters";
         p = end + 2;
     }
+}
+
+const char *lab_authorization_parse(const char *value, struct lab_authorization *z)
+{
+    *z = (struct lab_authorization){0};
+    if (value == NULL || strncmp(value, "Signature ", 10) != 0)
+        return "no Authorization: Signature header, or more than one";
+    char *store = strdup(value + 10);
+    const char *wrong = store == NULL ? "out of memory" : split(store, z);
+    z->store = store;
+    if (wrong != NULL)
+        return wrong;
     if (z->version != NULL && strcmp(z->version, "1") != 0)
         return "signature version is not 1";
     if (z->algorithm == NULL || strcmp(z->algorithm, "rsa-sha256") != 0)

@@ -165,7 +165,7 @@ static void flags_of(const void *p, char *flags, size_t size)
         if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
             ours = (uintptr_t)p >= from && (uintptr_t)p < to;
         else if (ours && strncmp(line, "VmFlags:", 8) == 0)
-            (void)snprintf(flags, size, "%s", line + 8);
+            (void)snprintf(flags, size, "%.255s", line + 8);
     }
     (void)fclose(f);
 }
