@@ -155,7 +155,8 @@ void kw_note_head(struct kw_keeper *k, bool now);
 
 /* keeper_end.c: `keys`, and the end of a key. */
 int kw_keeper_list(struct kw_keeper *k, struct kw_err *err);
-/* `keys --prune`: destroys one key that keyward left in the token. */
+/* Destroys one key that keyward left in the token: for `keys --prune`, and for a new
+ * stored session the key of the one before it. Never the session's own. */
 int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err);
 /* Destroys the session key, if there is one and it is not to stay (storage = token:
  * a stored one, or one that KM_CLOSE leaves after KM_SESSION). */

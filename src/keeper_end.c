@@ -55,15 +55,32 @@ static int match_one(const struct kw_p11_key *key, const char *label, void *arg)
     return 0;
 }
 
+/* `keys` may take any away; a stored session that now stands, the ones before it. */
+static bool may_prune(const struct kw_keeper *k)
+{
+    return k->cfg.purpose == KW_FOR_LIST ||
+           (k->cfg.purpose == KW_FOR_SESSION && k->session_good && k->session.key.token_object);
+}
+
+static bool is_session(const struct kw_keeper *k, const struct pruning *p)
+{
+    return k->session.there && k->session.key.id_len == p->n &&
+           memcmp(k->session.key.id, p->id, p->n) == 0;
+}
+
 int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err)
 {
     /* Only what kw_p11_each() lists can go: keys that keyward made. */
     struct pruning p = {.n = 0};
-    if (k->cfg.purpose != KW_FOR_LIST)
+    if (!may_prune(k))
         return kw_fail(err, KW_POLICY, "this keeper was not started to manage keys");
     if (!kw_unhex(p.id, sizeof p.id, &p.n, id_hex) || p.n == 0)
         return kw_fail(err, KW_USAGE, "\"%s\" is no key id", id_hex);
+    if (is_session(k, &p))
+        return kw_fail(err, KW_POLICY, "key %s is that of the session in use", id_hex);
     int r = kw_p11_each(k->p11, match_one, &p, err);
+    if (r == 0 && !p.found && k->cfg.purpose != KW_FOR_LIST)
+        return 0; /* gone already, and nobody was told that it is there */
     if (r == 0 && !p.found)
         r = kw_fail(err, KW_TOKEN, "there is no key %s that keyward made", id_hex);
     if (r != 0)

@@ -65,7 +65,7 @@ enum kw_msg {
     KW_KM_START,   /* configuration: load the module, find the token, log in, do .purpose */
     KW_KM_SESSION, /* the session is good: sign for it until not_after */
     KW_KM_SIGN,    /* sign one request (same body as KW_S_SIGN) */
-    KW_KM_DESTROY, /* `keys --prune`: destroy one key that keyward left in the token */
+    KW_KM_DESTROY, /* destroy one key that keyward left in the token */
     KW_KM_CLOSE,   /* destroy the session key, end the audit, exit */
     /* keeper -> main */
     KW_KM_READY,     /* token found, logged in, fences up */

@@ -41,7 +41,7 @@ trap 'exit 130' INT TERM HUP
 
 show() { # what the last call said
     echo "    exit code $rc"
-    head -c 600 "$out" | sed 's/^/    stdout: /'
+    { head -c 600 "$out" && echo; } | sed "s/^/    stdout: /"
     head -c 1200 "$err" | sed 's/^/    stderr: /'
 }
 ok() { # NAME CONDITION...
@@ -107,7 +107,7 @@ processes() { # SESSION
         # state ppid pgrp session
         # shellcheck disable=SC2086 # words
         set -- "$1" ${line##*) }
-        [ "$5" = "$1" ] && [ "$2" != Z ] && basename "$(dirname "$file")"
+        [ $# -ge 5 ] && [ "$5" = "$1" ] && [ "$2" != Z ] && basename "$(dirname "$file")"
     done
 }
 no_strays() { # within three seconds nothing of the last call is left

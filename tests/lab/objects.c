@@ -200,6 +200,47 @@ static void delete_object(struct lab *l, struct lab_request *r, struct lab_respo
     pthread_mutex_unlock(&l->store.lock);
 }
 
+/* POST .../actions/renameObject with sourceName and newName. The slots are looked up one
+ * after the other: taking an object out may move the next one's. */
+static bool rename_stored(struct lab_store *s, const char *from, const char *to)
+{
+    struct lab_object **at = find(s, from), *o = *at;
+    char *name = is(o, from) ? strdup(to) : NULL;
+    if (name == NULL)
+        return false;
+    *at = o->next;
+    free(o->name);
+    o->name = name;
+    at = find(s, to);
+    if (is(*at, to))
+        unlink_object(s, at);
+    o->next = *at;
+    *at = o;
+    return true;
+}
+
+static void rename_object(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    if (!bucket_good(l, r, a))
+        return;
+    json_t *j = json_loadb(kw_buf_str(&r->body), r->body.len, JSON_REJECT_DUPLICATES, NULL);
+    const char *from = json_string_value(json_object_get(j, "sourceName"));
+    const char *to = json_string_value(json_object_get(j, "newName"));
+    if (from == NULL || to == NULL || *to == 0 || strlen(to) >= NAME_MAX_BYTES) {
+        lab_oci_error(a, 400, "InvalidParameter", "sourceName and newName are required.");
+    } else {
+        pthread_mutex_lock(&l->store.lock);
+        bool done = rename_stored(&l->store, from, to);
+        pthread_mutex_unlock(&l->store.lock);
+        if (done)
+            a->status = 200;
+        else
+            lab_oci_error(a, 404, "ObjectNotFound",
+                          "The object '%s' was not found in the bucket '%s'", from, l->bucket);
+    }
+    json_decref(j);
+}
+
 static json_t *summary(const struct lab_object *o, const char *fields)
 {
     json_t *item = json_pack("{s:s}", "name", o->name);
@@ -260,6 +301,7 @@ static const struct lab_route ROUTES[] = {
     {"GET", "/n/", namespace},
     {"GET", "/n/{}/b/{}/o", list_objects},
     {"GET", "/n/{}/b/{}/o/", list_objects},
+    {"POST", "/n/{}/b/{}/actions/renameObject", rename_object},
     {"PUT", "/n/{}/b/{}/o/{*}", put_object},
     {"GET", "/n/{}/b/{}/o/{*}", get_object},
     {"HEAD", "/n/{}/b/{}/o/{*}", get_object},
