@@ -207,7 +207,7 @@ int kw_p11_try_extract(struct kw_p11 *p, bool token_object, unsigned accept,
 {
     struct attack a = {.p = p, .verdict = ret};
     memset(ret, 0, sizeof *ret);
-    int r = kw_session_open(p, true, &a.twin.home, err);
+    int r = kw_token_session_open(p, true, &a.twin.home, err);
     if (r == 0)
         r = kw_ladder_climb(p, KW_LABEL_TWIN, twin_bits(p), token_object, &a.twin, err);
     if (r == 0)

@@ -221,13 +221,13 @@ int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err)
     if (key->home == 0 && key->priv == 0 && key->pub == 0)
         return 0;
     CK_SESSION_HANDLE s = key->home;
-    int r = s != 0 ? 0 : kw_session_open(p, true, &s, err);
+    int r = s != 0 ? 0 : kw_token_session_open(p, true, &s, err);
     if (r != 0)
         return r;
     const bool dies_with_session = key->home != 0 && !key->token_object && key->rung <= 2;
     CK_RV rv = destroy_object(p, s, &key->priv);
     CK_RV rv_pub = destroy_object(p, s, &key->pub);
-    kw_session_close(p, &s);
+    kw_token_session_close(p, &s);
     key->home = 0;
     if (rv == CKR_OK)
         rv = rv_pub;

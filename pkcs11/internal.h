@@ -75,8 +75,8 @@ int kw_p11_initialize(struct kw_p11 *p, struct kw_err *err);
 void kw_p11_lend(const struct kw_p11 *p);
 
 /* Sessions (session.c). rw is ignored on write-protected tokens. */
-int kw_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err);
-void kw_session_close(struct kw_p11 *p, CK_SESSION_HANDLE *s);
+int kw_token_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err);
+void kw_token_session_close(struct kw_p11 *p, CK_SESSION_HANDLE *s);
 /* Takes a session of the pool, waiting for a free one; *ret_index for the rest. A
  * dead one is opened anew. */
 int kw_pool_take(struct kw_p11 *p, unsigned *ret_index, CK_SESSION_HANDLE *ret, struct kw_err *err);

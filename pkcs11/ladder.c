@@ -146,7 +146,7 @@ int kw_p11_generate(struct kw_p11 *p, unsigned bits, bool token_object, unsigned
                     struct kw_p11_key *ret, struct kw_err *err)
 {
     memset(ret, 0, sizeof *ret);
-    int r = kw_session_open(p, true, &ret->home, err);
+    int r = kw_token_session_open(p, true, &ret->home, err);
     if (r == 0)
         r = kw_ladder_climb(p, KW_LABEL_SESSION, bits, token_object, ret, err);
     if (r == 0)
@@ -162,6 +162,6 @@ int kw_p11_generate(struct kw_p11 *p, unsigned bits, bool token_object, unsigned
     if (r != 0)
         (void)kw_p11_destroy(p, ret, NULL); /* the first error is the one to tell */
     else if (token_object)
-        kw_session_close(p, &ret->home);
+        kw_token_session_close(p, &ret->home);
     return r;
 }

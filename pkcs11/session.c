@@ -8,7 +8,7 @@
 #include "internal.h"
 #include "src/log.h"
 
-int kw_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err)
+int kw_token_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | (rw && !p->read_only ? CKF_RW_SESSION : 0);
     CK_RV rv;
@@ -25,7 +25,7 @@ int kw_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw
     return 0;
 }
 
-void kw_session_close(struct kw_p11 *p, CK_SESSION_HANDLE *s)
+void kw_token_session_close(struct kw_p11 *p, CK_SESSION_HANDLE *s)
 {
     CK_RV rv;
     if (*s == 0)
@@ -66,8 +66,8 @@ int kw_pool_take(struct kw_p11 *p, unsigned *ret_index, CK_SESSION_HANDLE *ret, 
 int kw_pool_renew(struct kw_p11 *p, unsigned index, CK_SESSION_HANDLE *ret, struct kw_err *err)
 {
     /* The new one first: closing an application's last session logs it out. */
-    int r = kw_session_open(p, false, ret, err);
-    kw_session_close(p, &p->pool.all[index]);
+    int r = kw_token_session_open(p, false, ret, err);
+    kw_token_session_close(p, &p->pool.all[index]);
     p->pool.all[index] = *ret; /* 0 if it could not be opened: tried again at the next take */
     return r;
 }
@@ -83,14 +83,14 @@ void kw_pool_give(struct kw_p11 *p, unsigned index)
 void kw_pool_close(struct kw_p11 *p)
 {
     for (unsigned i = 0; i < p->pool.n; i++)
-        kw_session_close(p, &p->pool.all[i]);
+        kw_token_session_close(p, &p->pool.all[i]);
     p->pool.n = 0;
 }
 
 static int fill_pool(struct kw_p11 *p, struct kw_err *err)
 {
     while (p->pool.n < p->sessions) {
-        int r = kw_session_open(p, false, &p->pool.all[p->pool.n], err);
+        int r = kw_token_session_open(p, false, &p->pool.all[p->pool.n], err);
         if (r != 0 && p->pool.n == 0)
             return r;
         if (r != 0) {
