@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the claim tests share, on top of what the e2e tests have. CMake sets the variables;
+# by hand, `tests/claims/claim-NN-WORDS` takes build/release, or the build named by KW_BUILD.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${KW_BUILD:-$root/build/release}
+export KW_BIN=${KW_BIN:-$build} KW_LAB=${KW_LAB:-$build/tests/lab/keyward-lab}
+export KW_SPY=${KW_SPY:-$build/tests/mock/spy.so} KW_INSIDER=${KW_INSIDER:-$build/tests/mock/insider.so}
+export KW_TOOLS=${KW_TOOLS:-$build/tests/claims}
+unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy NO_PROXY no_proxy
+# shellcheck source=tests/e2e/lib.sh
+. "$here/../e2e/lib.sh"
+
+# A tracer is not what LeakSanitizer expects, and the sanitizers' shadow makes a difference
+# to a few questions.
+sanitized() { grep -qa __asan_init "$KW_BIN/keyward"; }
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# The same token behind the module that attacks from inside (tests/mock/insider.c).
+insider() { # WORDS...
+    export KW_SPY_REAL=$softhsm KW_SPY_REPORT=$work/report KW_SPY_INSIDER="$*"
+    export KEYWARD_TOKEN_URI="pkcs11:token=$label?module-path=$KW_INSIDER&pin-source=file:$work/pin"
+    : >"$work/report"
+}
+no_insider() { unset KW_SPY_REAL KW_SPY_REPORT KW_SPY_INSIDER KEYWARD_TOKEN_URI; }
+reports() { grep -qF -- "$1" "$work/report"; }
+
+# hunt says what it searched; a find of it shows where.
+hunt() {
+    "$KW_TOOLS/hunt" "$@" >"$work/hunt.out" 2>&1
+    local status=$?
+    [ "$status" -eq "${expect:-0}" ] || sed 's/^/    hunt: /' "$work/hunt.out"
+    return "$status"
+}
+hunt_finds() { # the positive control
+    expect=1 hunt "$@"
+    [ $? -eq 1 ]
+}
+
+# keyward under strace, all its processes: everything that touches a file, a descriptor,
+# the network or a process, with every byte. The kernel lets an ordinary user's strace not
+# see the memory of processes that may not be dumped (claim 12), so this is for root.
+traced() { # TRACE ARGUMENT...
+    local trace=$1 asan=${ASAN_OPTIONS:-}
+    shift
+    ASAN_OPTIONS=$asan:detect_leaks=0 strace -f -y -v -x -s 65536 -o "$trace" \
+        -e trace=%file,%desc,%network,%process "$KW_BIN/keyward" --config "$config" --profile lab "$@" \
+        >"$out" 2>"$err" <"${input:-/dev/null}"
+    rc=$?
+}
+
+# A call that the lab holds up for a while, so that all processes can be looked at: comes
+# back when the request has been signed, hence login and exchange are over. `release` lets
+# it end.
+hold() { # ARGUMENT...
+    fault latency=20000,count=1,host=objectstorage.*
+    export KEYWARD_AUDIT_FILE=$work/files/hold.jsonl
+    rm -f "$KEYWARD_AUDIT_FILE"
+    kw_start "$@"
+    local i
+    for ((i = 0; i < 300; i++)); do
+        grep -q '"event":"sign"' "$KEYWARD_AUDIT_FILE" 2>/dev/null && break
+        sleep 0.1
+    done
+    unset KEYWARD_AUDIT_FILE
+    sleep 0.3 # on the wire, and waiting
+    ok "held: main and three roles are there" is "$(processes "$session" | wc -l)" 4
+}
+release() {
+    kill -TERM "$session"
+    kw_wait
+    fault
+    ok 'held call: it ends when told to' no_strays
+}
+role_pid() { # ROLE
+    local pid
+    for pid in $(processes "$session"); do
+        case $1 in
+        main) [ "$(cat "/proc/$pid/comm")" = keyward ] && echo "$pid" ;;
+        *) [ "$(cat "/proc/$pid/comm")" = "$(printf 'keyward-%s' "$1" | cut -c1-15)" ] && echo "$pid" ;;
+        esac
+    done
+}
