@@ -52,6 +52,7 @@ int kw_exchanger_authorize(struct kw_exchanger *x, enum kw_sign_key key, const c
 
 /* A short answer, kept whole: at most KW_ANSWER_MAX bytes. */
 struct kw_kept {
+    const char *host; /* whose answer it is, for messages */
     unsigned status;
     char headers[KW_LINES];
     struct kw_buf body;

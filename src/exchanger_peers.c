@@ -130,12 +130,14 @@ static int keep_body(void *arg, const void *bytes, size_t n, struct kw_err *err)
     kw_put(&k->body, bytes, n);
     if (!k->body.bad)
         return 0;
-    return kw_fail(err, KW_CLOUD, "the answer is over %u bytes", (unsigned)KW_ANSWER_MAX);
+    return kw_fail(err, KW_CLOUD, "the answer of %s is over %u bytes; check the URL", k->host,
+                   (unsigned)KW_ANSWER_MAX);
 }
 
 int kw_exchanger_ask(struct kw_exchanger *x, struct kw_http_call *call, struct kw_kept *k,
                      struct kw_err *err)
 {
+    k->host = call->url->host;
     k->status = 0;
     k->headers[0] = '\0';
     kw_buf_init(&k->body, KW_ANSWER_MAX);

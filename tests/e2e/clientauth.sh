@@ -34,8 +34,8 @@ export KEYWARD_OCI_CLIENT_KEY_ID=$key_id
 succeeds 'signature' exchange
 succeeds 'signature: request' request GET "$namespace"
 KEYWARD_OCI_CLIENT_KEY='pkcs11:id=%A1' succeeds 'signature, key by id' exchange
-KEYWARD_OCI_CLIENT_KEY='pkcs11:object=none' fails 'signature, no such key' 3 'none|object' exchange
-KEYWARD_OCI_CLIENT_KEY_ID=$key_id-x fails 'signature, unknown keyId' 7 'invalid_client|client_key' exchange
+KEYWARD_OCI_CLIENT_KEY='pkcs11:object=none' fails 'signature, no such key' 3 'client key|none|label and id' exchange
+KEYWARD_OCI_CLIENT_KEY_ID=$key_id-x fails 'signature, unknown keyId' 7 "invalid_client|or the client's key" exchange
 succeeds 'the API key is not for calls' audit verify "$work/files/audit"
 
 export KEYWARD_OCI_CLIENT_AUTH=assertion

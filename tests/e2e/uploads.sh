@@ -32,7 +32,7 @@ cat "$work/some" | kw request PUT -d @/dev/stdin "$objects_url/pipe"
 fails 'a body that is not there' 2 "$work/missing" request PUT -d "@$work/missing" "$objects_url/x"
 fails 'a body that is a directory' 2 "$work" request PUT -d "@$work" "$objects_url/x"
 fails 'GET with a body' 2 'GET' request GET -d x "$objects_url/x"
-fails 'a header of ours' 2 'content-length' request PUT -H 'Content-Length: 5' -d x "$objects_url/x"
+fails 'a header of ours' 2 'Content-Length|made by keyward' request PUT -H 'Content-Length: 5' -d x "$objects_url/x"
 fails 'a header with a line break' 2 'header' request GET -H $'x: a\r\nhost: b' "$objects_url"
 fails 'a header without a colon' 2 '-H' request GET -H nothing "$objects_url"
 
@@ -41,7 +41,7 @@ large=67108864
 head -c $large /dev/zero | openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
     -iv 00000000000000000000000000000000 >"$work/large" 2>"$work/openssl.log"
 ok 'the large body' is "$(stat -c %s "$work/large")" $large
-most() { # the largest VmHWM in KiB of each process of the call, until it ends
+most() { # the largest VmHWM in KiB of any process of the call, until it ends
     local pid name kib top=0
     while kill -0 "$session" 2>/dev/null; do
         for pid in $(processes "$session"); do
@@ -53,7 +53,9 @@ most() { # the largest VmHWM in KiB of each process of the call, until it ends
     done
     echo "$top"
 }
-# What the same processes take for a small body is the measure: sanitizers eat memory too.
+# What the same processes take for a small body is the measure. (AddressSanitizer keeps
+# what is freed for a while; here it must not.)
+export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64
 kw_start request PUT -d "@$work/some" "$objects_url/small"
 base=$(most)
 kw_wait
@@ -69,7 +71,8 @@ ok 'GET 64 MiB' is "$rc" 0
 ok 'GET 64 MiB: the same bytes' cmp -s "$work/large" "$work/files/back"
 ok "GET 64 MiB: bounded memory ($base KiB at rest, $top KiB)" at_most "$top" $((base + 8192))
 rm "$work/files/back"
-fails '--json keeps its answer in memory, so it has a limit' 2 '-o' request --json GET "$objects_url/large"
+kw --json request GET "$objects_url/large"
+ok '--json keeps its answer in memory, so it has a limit' is "$rc:$(grep -c 'needs -o' "$err")" 2:1
 
 # Paths and queries.
 odd() { # NAME: as it stands in the URL
@@ -101,5 +104,5 @@ fails 'a bare non-ASCII byte' 2 'URL' request GET "$objects_url/$(printf '\303\2
 fails 'a bad escape' 2 'URL' request GET "$objects_url/%zz"
 fails 'no TLS' 2 'https' request GET "${objects_url/https/http}"
 fails 'no URL' 2 'URL' request GET objects
-fails 'a method in small letters that is none' 2 'method' request 'G ET' "$objects_url"
+fails 'a method in small letters that is none' 2 'G ET|GET HEAD POST' request 'G ET' "$objects_url"
 finish
