@@ -10,8 +10,8 @@
  *     import   C_GenerateKeyPair hands out the RSA key in KW_SPY_KEY (DER), imported and
  *              disguised as generated: a session key whose every byte the test knows
  *     leak     with import: 24 bytes of it, in hex, go into the report
- *     attack   at the first C_SignInit, attacks that very key in the user's session, and
- *              reports `refused` or `GAVE` for each way
+ *     attack   at the first C_SignInit of each key, attacks that very key in the user's
+ *              session, and reports `refused` or `GAVE` for each way
  *     weak     every generated private key is extractable
  *     connect  C_Initialize connects to 127.0.0.1, port KW_SPY_PORT
  */
@@ -42,7 +42,7 @@ static CK_FUNCTION_LIST *real;
 static CK_FUNCTION_LIST list;
 static EVP_PKEY *known;
 static int report_fd = -1;
-static pthread_once_t attacked = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
 static bool told(const char *word)
@@ -297,13 +297,20 @@ static CK_RV in_C_GetAttributeValue(S h, O o, CK_ATTRIBUTE *t, CK_ULONG n)
     return rv;
 }
 
-/* The audit's head and the requests are signed by the session key, and nothing else. */
 static CK_RV in_C_SignInit(S h, CK_MECHANISM *m, O key)
 {
-    at = h;
-    target = key;
-    if (told("attack"))
-        (void)pthread_once(&attacked, attack);
+    static O seen[16];
+    static size_t n;
+    size_t i = 0;
+    (void)pthread_mutex_lock(&lock);
+    while (i < n && seen[i] != key)
+        i++;
+    if (told("attack") && i == n && n < sizeof seen / sizeof seen[0]) {
+        seen[n++] = target = key;
+        at = h;
+        attack();
+    }
+    (void)pthread_mutex_unlock(&lock);
     return real->C_SignInit(h, m, key);
 }
 
