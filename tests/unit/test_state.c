@@ -196,7 +196,7 @@ static void test_foreign_content(void **state)
     }
     put("a.b.c", NOW + 3600); /* and is replaced by a good one */
     expect("a.b.c");
-    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(chmod(path, 0604), 0);
     struct kw_state s;
     bool found = true;
     assert_int_equal(kw_state_read(&c, NOW, &s, &found, &err), KW_USAGE);
