@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "session.h"
 
@@ -26,16 +27,18 @@ int kw_client_secret(const struct kw_config *c, struct kw_secret **ret, struct k
         return *ret != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for the client secret");
     }
     const char *s = c->client_secret_source;
-    char path[1100];
+    int fd = -1;
     int r;
     if (strncmp(s, "fd:", 3) == 0)
         r = from_fd(s + 3, ret, err);
     else if (strncmp(s, "file:/", 6) == 0)
         r = kw_secret_read_file(s + 5, MOST, KW_USAGE, ret, err);
     else if (strncmp(s, "credential:", 11) == 0) {
-        r = kw_credential_path(s + 11, path, sizeof path, err);
-        if (r == 0)
-            r = kw_secret_read_file(path, MOST, KW_USAGE, ret, err);
+        r = kw_credential_open(s + 11, &fd, err);
+        if (r == 0) {
+            r = kw_secret_read_fd(fd, MOST, "the credential", KW_USAGE, ret, err);
+            (void)close(fd);
+        }
     } else
         r = kw_fail(err, KW_USAGE,
                     "[oci %s] client_secret_source must be file:/PATH, fd:N or credential:NAME",

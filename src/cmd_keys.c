@@ -39,6 +39,8 @@ static int start(const struct kw_config *c, struct kw_crew *crew, struct kw_err 
         r = kw_crew_start(crew, 1u << KW_ROLE_KEEPER, audit_fd, pin_fd, c->token_env, err);
     if (audit_fd >= 0)
         (void)close(audit_fd);
+    if (pin_fd >= 0)
+        (void)close(pin_fd);
     if (r != 0)
         return r;
     (void)snprintf(crew->keeper.module, sizeof crew->keeper.module, "%s", m.module);

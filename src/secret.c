@@ -245,9 +245,7 @@ int kw_secret_read_file(const char *path, size_t max, enum kw_exit code, struct 
     else if (st.st_uid != geteuid() && st.st_uid != 0)
         r = kw_fail(err, code, "%s belongs to uid %u; it must be yours or root's", path,
                     (unsigned)st.st_uid);
-    else if ((st.st_mode & (st.st_uid == 0 ? 037 : 077)) != 0)
-        /* root's may be readable by its group: systemd's credentials are 0440 with an
-         * access list for the service's user, which shows as group bits. */
+    else if ((st.st_mode & 077) != 0)
         r = kw_fail(err, code, "%s can be used by others (mode %04o); chmod 600 it", path,
                     (unsigned)st.st_mode & 07777);
     else

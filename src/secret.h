@@ -52,8 +52,7 @@ int kw_secret_read_fd(int fd, size_t max, const char *what, enum kw_exit code,
                       struct kw_secret **ret, struct kw_err *err);
 
 /* Opens path (no symlink in its last part), demands a regular file owned by the
- * caller or root with no access for group or others (root's may be readable by its
- * group, as systemd's credentials are), and reads it as above. */
+ * caller or root with no access for group or others, and reads it as above. */
 int kw_secret_read_file(const char *path, size_t max, enum kw_exit code, struct kw_secret **ret,
                         struct kw_err *err);
 

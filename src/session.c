@@ -31,8 +31,11 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
     int r = kw_keeper_config(c, purpose, s->caller, &ks, &pin_fd, err);
     if (r == 0)
         r = kw_audit_open(c, &audit_fd, err);
-    if (r != 0)
+    if (r != 0) {
+        if (pin_fd >= 0)
+            (void)close(pin_fd);
         return r;
+    }
     (void)snprintf(ks.stored_id, sizeof ks.stored_id, "%s", stored_id);
     (void)snprintf(xs.ca_file, sizeof xs.ca_file, "%s", c->ca_file);
     (void)snprintf(ds.dial, sizeof ds.dial, "%s", c->dial);
@@ -45,6 +48,8 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
                       audit_fd, pin_fd, c->token_env, err);
     if (audit_fd >= 0)
         (void)close(audit_fd);
+    if (pin_fd >= 0)
+        (void)close(pin_fd);
     if (r == 0) {
         (void)snprintf(s->crew.keeper.module, sizeof s->crew.keeper.module, "%s", ks.module);
         s->keeper_deadline = ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE

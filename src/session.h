@@ -72,7 +72,8 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
  * KW_SANDBOX). closed may be NULL. */
 int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw_err *err);
 
-/* Fills the keeper's start message from the configuration (session.c, doctor, keys). */
+/* Fills the keeper's start message from the configuration (session.c, doctor, keys).
+ * *ret_pin_fd is the caller's to close, -1 where the PIN does not come by descriptor. */
 int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const char *caller,
                      struct kw_m_keeper_start *m, int *ret_pin_fd, struct kw_err *err);
 
@@ -83,8 +84,9 @@ int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
  * client_secret_source (file:/PATH, fd:N, credential:NAME). The caller frees it. */
 int kw_client_secret(const struct kw_config *c, struct kw_secret **ret, struct kw_err *err);
 
-/* $CREDENTIALS_DIRECTORY/NAME; KW_USAGE where systemd gave none. */
-int kw_credential_path(const char *name, char *path, size_t size, struct kw_err *err);
+/* Opens $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= places it; KW_USAGE
+ * where systemd gave none, or others could read it. */
+int kw_credential_open(const char *name, int *ret_fd, struct kw_err *err);
 
 /* Whether SPKI (DER) is the RSA key with this modulus and exponent. */
 bool kw_spki_is(const unsigned char *spki, size_t n_spki, const unsigned char *n, size_t n_len,

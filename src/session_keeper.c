@@ -15,32 +15,66 @@
 
 #define TOKEN_TARGET "/oauth2/v1/token"
 
-/* "fd:N" as a descriptor that is open for reading; it becomes the keeper's. */
+/* "fd:N" as a descriptor of the keeper's. The original stays the user's, but nobody whom
+ * we start later (a source command) shall inherit it. */
 static int pin_from_fd(const char *text, int *ret_fd, struct kw_err *err)
 {
     char *end = NULL;
     errno = 0;
     long fd = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || fd < 0 || fd > 65535 ||
-        fcntl((int)fd, F_GETFD) < 0)
+        fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        (*ret_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 3)) < 0)
         return kw_fail(err, KW_PIN, "pin_source = fd:%s names no open descriptor", text);
-    *ret_fd = (int)fd;
+    (void)lseek(*ret_fd, 0, SEEK_SET); /* a file can be read again, a pipe can't */
     return 0;
 }
 
-/* $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= places it. */
-int kw_credential_path(const char *name, char *path, size_t size, struct kw_err *err)
+/* systemd's credentials are root's, mode 0400, or 0440 with an access list for the
+ * service's user, which shows as group bits: only here are those good. */
+static int check_credential(int fd, const char *path, struct kw_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return kw_fail(err, KW_USAGE, "the credential %s is not a regular file", path);
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
+        (st.st_mode & (st.st_uid == 0 ? 037 : 077)) != 0)
+        return kw_fail(err, KW_USAGE,
+                       "the credential %s could be read or written by others (uid %u, mode %04o)",
+                       path, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777);
+    return 0;
+}
+
+int kw_credential_open(const char *name, int *ret_fd, struct kw_err *err)
 {
     const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+    char path[1100];
     if (dir == NULL || dir[0] != '/')
         return kw_fail(err, KW_USAGE,
                        "credential:%s needs systemd's LoadCredential= (CREDENTIALS_DIRECTORY is "
                        "not set)",
                        name);
     if (strchr(name, '/') != NULL || name[0] == '\0' || name[0] == '.' ||
-        (size_t)snprintf(path, size, "%s/%s", dir, name) >= size)
+        (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
         return kw_fail(err, KW_USAGE, "credential:%s is no name of a credential", name);
-    return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return kw_fail_errno(err, KW_USAGE, "could not open the credential %s", path);
+    int r = check_credential(fd, path, err);
+    if (r != 0)
+        (void)close(fd);
+    else
+        *ret_fd = fd;
+    return r;
+}
+
+/* The name of a credential that a path points at, else NULL. */
+static const char *credential_name(const char *path)
+{
+    const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+    size_t n = dir != NULL ? strlen(dir) : 0;
+    bool inside = n > 1 && strncmp(path, dir, n) == 0 && path[n] == '/';
+    return inside && strchr(path + n + 1, '/') == NULL ? path + n + 1 : NULL;
 }
 
 static bool has_terminal(void)
@@ -56,25 +90,22 @@ static int choose_pin(const struct kw_config *c, struct kw_m_keeper_start *m, in
                       struct kw_err *err)
 {
     const char *s = c->pin_source;
-    m->pin_source = KW_PIN_FILE;
-    if (strncmp(s, "fd:", 3) == 0) {
-        m->pin_source = KW_PIN_FD;
+    const char *path = strncmp(s, "file:", 5) == 0 ? s + 5
+                       : s[0] == '\0'              ? c->token_uri.pin_source
+                                                   : "";
+    const char *credential = strncmp(s, "credential:", 11) == 0 ? s + 11 : credential_name(path);
+    m->pin_source = KW_PIN_FD;
+    if (strncmp(s, "fd:", 3) == 0)
         return pin_from_fd(s + 3, ret_fd, err);
-    }
-    if (strncmp(s, "credential:", 11) == 0)
-        return kw_credential_path(s + 11, m->pin_path, sizeof m->pin_path, err);
-    if (strncmp(s, "file:", 5) == 0) {
-        (void)snprintf(m->pin_path, sizeof m->pin_path, "%s", s + 5);
+    if (credential != NULL)
+        return kw_credential_open(credential, ret_fd, err);
+    m->pin_source = KW_PIN_FILE;
+    (void)snprintf(m->pin_path, sizeof m->pin_path, "%s", path);
+    if (path[0] != '\0')
         return 0;
-    }
-    if (strcmp(s, "protected") == 0) {
-        m->pin_source = KW_PIN_NONE;
+    m->pin_source = KW_PIN_NONE;
+    if (strcmp(s, "protected") == 0)
         return 0;
-    }
-    if (s[0] == '\0' && c->token_uri.pin_source[0] != '\0') {
-        (void)snprintf(m->pin_path, sizeof m->pin_path, "%s", c->token_uri.pin_source);
-        return 0;
-    }
     m->pin_source = KW_PIN_PROMPT;
     if (s[0] != '\0' && strcmp(s, "prompt") != 0)
         return kw_fail(err, KW_USAGE,
