@@ -94,6 +94,8 @@ static void try_pidfd(pid_t pid)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0) {
+        if (errno == ENOENT || errno == EINVAL)
+            return; /* a thread: there is no such descriptor of it */
         perror("intruder: pidfd_open");
         exit(2);
     }
