@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "err.h"
-#include "messages.h"
+#include "talk.h"
 
 struct addrinfo;
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "http.h"
-#include "messages.h"
+#include "talk.h"
 #include "oci_exchange.h"
 
 struct kw_exchanger {

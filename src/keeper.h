@@ -15,13 +15,14 @@
 #include <stdbool.h>
 
 #include "audit.h"
-#include "messages.h"
 #include "pkcs11/p11.h"
 #include "policy/rules.h"
 #include "policy/sandbox.h"
+#include "talk.h"
 
-#define KW_JOBS_MAX     64   /* requests of one channel under way; more wait in its socket */
-#define KW_REFUSALS_MAX 1000 /* then the exchanger is taken for hostile and cut off */
+#define KW_JOBS_MAX     KW_SIGNS_MAX /* requests under way; more wait in the socket */
+#define KW_CLIENT_MAX   16           /* uses of the client key: an exchange takes one */
+#define KW_REFUSALS_MAX 1000         /* then the exchanger is taken for hostile and cut off */
 
 /* A key that signs, and what is known of its signatures. */
 struct kw_signer {
@@ -94,7 +95,7 @@ struct kw_keeper {
     struct kw_audit audit;
     char audit_key[65]; /* id of the key that signs heads, "" before it was announced */
 
-    uint32_t signatures, refusals;
+    uint32_t signatures, refusals, client_uses;
     bool close_asked; /* KM_CLOSE came */
     int wake;
 };
@@ -126,6 +127,10 @@ int kw_keeper_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_err *err)
 /* Judges a request and builds its signing string; `rule` receives what allowed it. */
 int kw_keeper_judge(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now,
                     struct kw_buf *string, char *rule, size_t size, struct kw_err *err);
+/* Takes one use of the client key, which no budget of the user's bounds. */
+int kw_keeper_client_use(struct kw_keeper *k, struct kw_err *err);
+/* Cuts an exchanger off that asks and asks for what it is refused. */
+int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struct kw_err *err);
 /* Each signed date and x-date is within 300 s of now. */
 int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 

@@ -67,6 +67,8 @@ static int prepare(struct kw_keeper *k, const char *audience, struct kw_job *j)
         return kw_fail_errno(&j->err, KW_FAILED, "could not get random bytes");
     kw_hex(jti, bytes, sizeof bytes);
     int r = kw_assertion_text(&k->cfg, audience, jti, time(NULL), &j->data, &j->err);
+    if (r == 0)
+        r = kw_keeper_client_use(k, &j->err);
     return r != 0 ? r : kw_note_assert(k, audience, jti, &j->err);
 }
 
@@ -83,5 +85,5 @@ int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, s
     if (j->result != 0)
         kw_note_refusal(k, "assert", NULL, &j->err);
     kw_job_submit(k, p, j);
-    return 0;
+    return kw_keeper_patience(k, p, err);
 }

@@ -35,9 +35,26 @@ int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err)
     return 0;
 }
 
+int kw_keeper_client_use(struct kw_keeper *k, struct kw_err *err)
+{
+    if (k->client_uses >= KW_CLIENT_MAX)
+        return kw_fail(err, KW_POLICY,
+                       "the client key was used %d times already; one exchange takes one",
+                       KW_CLIENT_MAX);
+    k->client_uses++;
+    return 0;
+}
+
+int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struct kw_err *err)
+{
+    return k->refusals > KW_REFUSALS_MAX && p == &k->exchanger
+               ? kw_fail(err, KW_POLICY, "more than %d requests were refused", KW_REFUSALS_MAX)
+               : 0;
+}
+
 /* The client key signs the exchange itself and nothing else. */
-static int judge_client(const struct kw_keeper *k, const struct kw_m_sign *m, char *rule,
-                        size_t size, struct kw_err *err)
+static int judge_client(struct kw_keeper *k, const struct kw_m_sign *m, char *rule, size_t size,
+                        struct kw_err *err)
 {
     if (!k->client.there)
         return kw_fail(err, KW_POLICY, "no client key is configured");
@@ -47,7 +64,7 @@ static int judge_client(const struct kw_keeper *k, const struct kw_m_sign *m, ch
         return kw_fail(err, KW_POLICY, "the client key signs POST to https://%s%.256s only",
                        k->cfg.client_host, k->cfg.client_target);
     (void)snprintf(rule, size, "client-key");
-    return 0;
+    return kw_keeper_client_use(k, err);
 }
 
 static int judge_session(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now, char *rule,
@@ -105,9 +122,7 @@ int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, str
     }
     free(m);
     kw_job_submit(k, p, j);
-    return k->refusals > KW_REFUSALS_MAX && p == &k->exchanger
-               ? kw_fail(err, KW_POLICY, "more than %d requests were refused", KW_REFUSALS_MAX)
-               : 0;
+    return kw_keeper_patience(k, p, err);
 }
 
 /* The JWT is its text, a dot, and the signature. */

@@ -170,7 +170,9 @@ enum state {
 };
 
 #define IN(s) (1u << (s))
-enum { STAY = -1 };
+/* Where a message leads to besides a state: nowhere; or, on CHAN_SIGN, whose state is the
+ * number of requests under way (answered in their order), one up or down. */
+enum { STAY = -1, ASKED = -2, ANSWERED = -3 };
 
 static const struct {
     const char *name;
@@ -189,7 +191,7 @@ struct message {
     enum kw_channel chan;
     enum kw_role sender;
     unsigned states; /* IN(...) or'ed: where it is legal */
-    int next;        /* the state it leads to, or STAY */
+    int next;        /* the state it leads to, or STAY, ASKED, ANSWERED */
     unsigned nfds;
     size_t size; /* of the struct */
     const struct field *fields;
@@ -243,10 +245,10 @@ static const struct message messages[KW_MSGS] = {
     M(DM_READY, DIALER, DIALER, IN(STARTED), IDLE, 0, kw_m_ready, f_ready),
     EMPTY(DM_CLOSE, DIALER, MAIN, ~0u, CLOSING),
 
-    M(S_SIGN, SIGN, EXCHANGER, IN(NEW), SIGNING, 0, kw_m_sign, f_sign),
-    M(S_ASSERT, SIGN, EXCHANGER, IN(NEW), SIGNING, 0, kw_m_assert, f_assert),
-    M(S_SIGNED, SIGN, KEEPER, IN(SIGNING), NEW, 0, kw_m_signed, f_signed),
-    M(S_ASSERTED, SIGN, KEEPER, IN(SIGNING), NEW, 0, kw_m_asserted, f_asserted),
+    M(S_SIGN, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_sign, f_sign),
+    M(S_ASSERT, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_assert, f_assert),
+    M(S_SIGNED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_signed, f_signed),
+    M(S_ASSERTED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_asserted, f_asserted),
 
     M(D_DIAL, DIAL, EXCHANGER, IN(NEW), CALLING, 0, kw_m_dial, f_dial),
     M(D_DIALED, DIAL, DIALER, IN(CALLING), NEW, 1, kw_m_dialed, f_dialed),
@@ -284,6 +286,24 @@ static size_t most(const struct message *m)
     return n;
 }
 
+/* The state after an error, which ends what was waited for. */
+static unsigned after_error(enum kw_channel chan, unsigned state)
+{
+    if (chan == KW_CHAN_SIGN)
+        return state > 0 ? state - 1 : 0;
+    bool waiting = state != NEW && state != STARTED && state != CLOSING;
+    return waiting ? channels[chan].rest : state;
+}
+
+static bool legal_in(const struct message *m, unsigned state)
+{
+    if (m->next == ASKED)
+        return state < KW_SIGNS_MAX;
+    if (m->next == ANSWERED)
+        return state > 0;
+    return state < 32 && (m->states & IN(state)) != 0;
+}
+
 bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
                   unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds)
 {
@@ -293,14 +313,18 @@ bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, u
     *ret_max = most(m);
     *ret_nfds = m->nfds;
     if (type == KW_MSG_ERROR) {
-        bool waiting = state != NEW && state != STARTED && state != CLOSING;
-        *ret_next = waiting ? channels[chan].rest : state;
+        *ret_next = after_error(chan, state);
         return sender == channels[chan].serves;
     }
-    *ret_next = m->next == STAY ? state : (unsigned)m->next;
+    if (m->chan != chan || m->sender != sender || !legal_in(m, state))
+        return false;
+    *ret_next = m->next == STAY       ? state
+                : m->next == ASKED    ? state + 1
+                : m->next == ANSWERED ? state - 1
+                                      : (unsigned)m->next;
     if (type == KW_XM_GO && state == IDLE)
         *ret_next = IDLE;
-    return m->chan == chan && m->sender == sender && state < 32 && (m->states & IN(state)) != 0;
+    return true;
 }
 
 /* --- codec -------------------------------------------------------------------- */
@@ -419,50 +443,4 @@ void kw_msg_free(enum kw_msg type, void *m)
         kw_secret_free(&secret);
         memcpy((char *)m + d->fields[i].off, &secret, sizeof secret);
     }
-}
-
-int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *fds, unsigned nfds,
-                int timeout_ms, struct kw_err *err)
-{
-    struct kw_buf body;
-    kw_buf_init(&body, KW_IPC_MAX);
-    int r;
-    if (m != NULL && !kw_msg_put(&body, type, m))
-        r = kw_fail(err, KW_USAGE, "%s: a field of %s is too long or holds control characters",
-                    kw_channel_name(c->name), kw_msg_name(type));
-    else
-        r = kw_chan_send(c, type, &body, fds, nfds, timeout_ms, err);
-    kw_buf_free(&body);
-    return r;
-}
-
-static int peer_error(struct kw_buf *body, struct kw_err *err)
-{
-    struct kw_m_error e;
-    if (!kw_msg_get(body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
-        return kw_fail(err, KW_FAILED, "malformed error message");
-    return kw_fail(err, (enum kw_exit)e.code, "%s", e.text);
-}
-
-int kw_msg_expect(struct kw_chan *c, enum kw_msg type, void *m, struct kw_in *in, int timeout_ms,
-                  struct kw_err *err)
-{
-    int r = kw_chan_recv(c, in, timeout_ms, err);
-    if (r != 0)
-        return r;
-    if (in->type == KW_MSG_ERROR)
-        return peer_error(&in->body, err);
-    struct kw_m_empty none;
-    if (in->type != type || !kw_msg_get(&in->body, type, m != NULL ? m : &none))
-        return kw_fail(err, KW_FAILED, "%s: malformed %s where %s was awaited",
-                       kw_channel_name(c->name), kw_msg_name(in->type), kw_msg_name(type));
-    return 0;
-}
-
-void kw_msg_send_error(struct kw_chan *c, const struct kw_err *err)
-{
-    struct kw_m_error e = {.code = err->code};
-    memcpy(e.text, err->text, sizeof e.text);
-    struct kw_err ignored;
-    (void)kw_msg_send(c, KW_MSG_ERROR, &e, NULL, 0, 1000, &ignored);
 }

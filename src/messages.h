@@ -8,9 +8,13 @@
 #ifndef KW_MESSAGES_H
 #define KW_MESSAGES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "ipc.h"
+#include "buf.h"
+#include "err.h"
+#include "roles.h"
 #include "secret.h"
 
 enum {
@@ -18,7 +22,8 @@ enum {
     KW_TARGET = 8192,
     KW_LINES = 16384,
     KW_TOKEN_MAX = 32768,
-    KW_SPKI_MAX = 1024
+    KW_SPKI_MAX = 1024,
+    KW_SIGNS_MAX = 64 /* requests under way on CHAN_SIGN */
 };
 
 struct kw_m_error { /* KW_MSG_ERROR */
@@ -228,17 +233,5 @@ size_t kw_msg_size(enum kw_msg type);
  * after it and the limits. Used by ipc.c and the fuzz targets. */
 bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
                   unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds);
-
-/* One call for the usual case: encode and send / receive, demand, decode. A field out
- * of bounds is KW_USAGE: it came from the configuration or the command line. The
- * receiver turns KW_MSG_ERROR into *err with its code. */
-int kw_msg_send(struct kw_chan *c, enum kw_msg type, const void *m, const int *fds, unsigned nfds,
-                int timeout_ms, struct kw_err *err);
-int kw_msg_expect(struct kw_chan *c, enum kw_msg type, void *m, struct kw_in *in, int timeout_ms,
-                  struct kw_err *err);
-
-/* Sends KW_MSG_ERROR with err's code and text; failures are ignored (the peer
- * will see the end of file). */
-void kw_msg_send_error(struct kw_chan *c, const struct kw_err *err);
 
 #endif

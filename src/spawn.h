@@ -10,8 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "ipc.h"
-#include "messages.h"
+#include "talk.h"
 
 struct kw_progress; /* the keeper's shared page: pkcs11/progress.h */
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "src/messages.h"
+#include "src/talk.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/messages.h"
+#include "src/talk.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "policy/sandbox.h"
-#include "src/messages.h"
+#include "src/talk.h"
 
 enum { NOBODY = 65534 };
 

@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "src/messages.h"
+#include "src/talk.h"
 
 static struct kw_chan here, there; /* exchanger and keeper on CHAN_SIGN, unless said otherwise */
 static struct kw_err err;
@@ -153,6 +153,44 @@ static void test_errors_end_the_wait(void **state)
     kw_msg_send_error(&there, &why);
     assert_int_equal(kw_msg_expect(&here, KW_S_ASSERTED, &got, &in, 1000, &err), KW_FAILED);
     kw_in_free(&in);
+}
+
+/* Several requests under way, answered in their order; never more than the bound, whoever
+ * breaks it. */
+static void test_several_under_way(void **state)
+{
+    (void)state;
+    struct kw_m_sign ask = {.method = "GET", .host = "h", .target = "/"};
+    struct kw_m_signed answer = {.signature = {(const unsigned char *)"sig", 3}}, got;
+    struct kw_err why = {KW_POLICY, "no"};
+    struct kw_in in;
+    for (unsigned i = 0; i < KW_SIGNS_MAX; i++) {
+        assert_int_equal(kw_msg_send(&here, KW_S_SIGN, &ask, NULL, 0, 1000, &err), 0);
+        assert_int_equal(kw_chan_recv(&there, &in, 1000, &err), 0);
+        kw_in_free(&in);
+    }
+    assert_int_equal(kw_msg_send(&here, KW_S_SIGN, &ask, NULL, 0, 1000, &err), KW_FAILED);
+    assert_non_null(strstr(err.text, "can't be sent now"));
+    here.state = 0; /* an exchanger that doesn't count */
+    assert_int_equal(kw_msg_send(&here, KW_S_SIGN, &ask, NULL, 0, 1000, &err), 0);
+    assert_int_equal(kw_chan_recv(&there, &in, 1000, &err), KW_FAILED);
+    assert_non_null(strstr(err.text, "malformed message from exchanger (S_SIGN)"));
+    kw_in_free(&in);
+    here.state = KW_SIGNS_MAX;
+    for (unsigned i = 0; i < KW_SIGNS_MAX; i++) {
+        if (i % 3 == 0)
+            kw_msg_send_error(&there, &why);
+        else
+            assert_int_equal(kw_msg_send(&there, KW_S_SIGNED, &answer, NULL, 0, 1000, &err), 0);
+        int r = kw_msg_expect(&here, KW_S_SIGNED, &got, &in, 1000, &err);
+        assert_int_equal(r, i % 3 == 0 ? KW_POLICY : 0);
+        kw_in_free(&in);
+    }
+    assert_int_equal(here.state, 0);
+    assert_int_equal(there.state, 0);
+    assert_int_equal(kw_msg_send(&there, KW_S_SIGNED, &answer, NULL, 0, 0, &err), KW_FAILED);
+    raw_header(KW_S_SIGNED, here.rx, 0, 0); /* an answer that nobody asked for */
+    refused("S_SIGNED");
 }
 
 static void test_only_what_is_legal_is_sent(void **state)
@@ -317,13 +355,10 @@ int main(void)
 {
 #define EACH(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        EACH(test_conversation),
-        EACH(test_errors_end_the_wait),
-        EACH(test_only_what_is_legal_is_sent),
-        EACH(test_malformed),
-        EACH(test_larger_than_any_message),
-        EACH(test_peer_gone),
-        EACH(test_time_out_under_signals),
+        EACH(test_conversation),      EACH(test_errors_end_the_wait),
+        EACH(test_several_under_way), EACH(test_only_what_is_legal_is_sent),
+        EACH(test_malformed),         EACH(test_larger_than_any_message),
+        EACH(test_peer_gone),         EACH(test_time_out_under_signals),
         EACH(test_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
