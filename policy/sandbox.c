@@ -201,6 +201,11 @@ static int seccomp_build(enum kw_role role, unsigned flags, struct kw_err *err)
     return kw_seccomp_build(kw_table_of(role), flags, KW_SANITIZED, &filter, err);
 }
 
+void kw_sandbox_hide(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 int kw_sandbox_begin(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err)
 {
     *f = (struct kw_fences){0};

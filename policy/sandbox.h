@@ -29,6 +29,12 @@ enum kw_sandbox_flag {
     KW_SB_STORE = 4,       /* keeper: the module must go on writing (storage = token) */
 };
 
+/* The very first thing in every main(): closed to tracers of the same user. Between exec
+ * and here it isn't, unless its file can't be read by that user: then the kernel closes it
+ * from its first instruction on, which is why the programs are installed with mode 0711.
+ * Whether it worked is checked where the other fences are put up. */
+void kw_sandbox_hide(void);
+
 /* First thing in a role's main() that needs no word from main: closes every descriptor
  * the role does not own (roles.h), dumpable 0, no core, no_new_privs, NOFILE, SIGPIPE
  * ignored, SIGSYS handler that writes one record to KW_FD_VIOLATION and exits with

@@ -8,7 +8,9 @@
  * signal) is refused.
  */
 #include <asm/ioctls.h>
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -72,6 +74,16 @@ static const struct kw_rule coarse[] = {
      .why = "signals other processes"},
     {ON(tgkill), .answer = KW_REFUSE, .error = EPERM, .limits = {OTHER(0)},
      .why = "signals other processes; own threads are allowed"},
+    {ON(fcntl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, F_SETOWN)},
+     .why = "has the kernel signal other processes"},
+    {ON(fcntl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, F_SETOWN_EX)},
+     .why = "the same"},
+    {ON(fcntl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, F_SETSIG)},
+     .why = "the same, with any signal"},
+    {ON(ioctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, FIOSETOWN)},
+     .why = "F_SETOWN by another name"},
+    {ON(ioctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, SIOCSPGRP)},
+     .why = "F_SETOWN by another name"},
     {ON(prlimit64), .answer = KW_REFUSE, .error = EPERM, .limits = {NE(0, 0)},
      .why = "limits of other processes"},
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "relay.h"
 
 enum { CHUNK = 65536 };
 
@@ -101,21 +102,25 @@ static int take_message(struct pump *p, struct kw_err *err)
  * another way than the body and could else be overtaken. */
 static int turn(struct pump *p, struct kw_err *err)
 {
-    struct pollfd fds[4] = {
+    struct pollfd fds[5] = {
         {.fd = p->end ? -1 : p->exchanger->ctl.fd, .events = POLLIN},
         {.fd = p->to, .events = POLLOUT},
         {.fd = p->head ? p->from : -1, .events = POLLIN},
         {.fd = kw_signal_fd(), .events = POLLIN},
+        {.fd = kw_relay_fd(), .events = POLLIN},
     };
-    int n = poll(fds, 4, kw_left_ms(p->deadline));
+    int n = poll(fds, 5, kw_left_ms(p->deadline));
     if (n < 0)
         return errno == EINTR ? 0 : kw_fail_errno(err, KW_FAILED, "could not wait");
     if (fds[3].revents != 0)
         kw_signal_take();
     if (kw_interrupted())
         return kw_fail(err, KW_FAILED, "interrupted");
-    if (n == 0)
-        return kw_fail(err, KW_NET, "no answer in time ([dial] timeout)");
+    /* Also while bytes still come: an exchanger in foreign hands could send for ever. */
+    if (n == 0 || kw_left_ms(p->deadline) == 0)
+        return kw_fail(err, KW_NET, "no complete answer in time ([dial] timeout)");
+    if (fds[4].revents != 0)
+        kw_relay_take();
     int r = 0;
     if (fds[2].revents != 0)
         r = pull(p, err);

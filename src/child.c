@@ -14,6 +14,7 @@
 #include "log.h"
 #include "pkcs11/progress.h"
 #include "policy/sandbox.h"
+#include "relay.h"
 #include "spawn.h"
 #include "tty.h"
 
@@ -25,14 +26,15 @@ static bool reap(struct kw_child *ch, int ms, int *status)
 {
     int64_t deadline = kw_now_ms() + ms;
     int pidfd = (int)syscall(SYS_pidfd_open, ch->pid, 0);
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    struct pollfd p[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = kw_relay_fd(), .events = POLLIN}};
     pid_t got;
     for (;;) {
         got = waitpid(ch->pid, status, WNOHANG);
         int left = kw_left_ms(deadline);
         if ((got < 0 && errno != EINTR) || got > 0 || (got == 0 && left == 0))
             break;
-        (void)poll(&p, 1, pidfd >= 0 || left < 10 ? left : 10);
+        if (poll(p, 2, pidfd >= 0 || left < 10 ? left : 10) > 0 && p[1].revents != 0)
+            kw_relay_take();
     }
     if (pidfd >= 0)
         (void)close(pidfd);
@@ -155,10 +157,11 @@ static int broken(struct kw_child *ch, struct kw_err *err)
 /* Ready to read, or 0 with *err set. */
 static int wait_child(const struct kw_child *ch, int64_t deadline_ms, struct kw_err *err)
 {
-    struct pollfd p[2] = {{.fd = ch->ctl.fd, .events = POLLIN},
-                          {.fd = kw_signal_fd(), .events = POLLIN}};
+    struct pollfd p[3] = {{.fd = ch->ctl.fd, .events = POLLIN},
+                          {.fd = kw_signal_fd(), .events = POLLIN},
+                          {.fd = kw_relay_fd(), .events = POLLIN}};
     for (;;) {
-        int n = poll(p, 2, kw_left_ms(deadline_ms));
+        int n = poll(p, 3, kw_left_ms(deadline_ms));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -168,10 +171,12 @@ static int wait_child(const struct kw_child *ch, int64_t deadline_ms, struct kw_
             kw_signal_take();
         if (kw_interrupted())
             return interrupted_error(err);
-        if (n == 0)
-            return kw_fail(err, KW_NET, "no answer");
+        if (p[2].revents != 0)
+            kw_relay_take();
         if (p[0].revents != 0)
             return 0;
+        if (kw_left_ms(deadline_ms) == 0) /* also where a role never stops talking */
+            return kw_fail(err, KW_NET, "no answer");
     }
 }
 
@@ -192,6 +197,9 @@ int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, st
     if (!kw_msg_get(&in->body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
         return kw_fail(err, KW_FAILED, "malformed error message from the %s",
                        kw_role_name(ch->role));
+    /* Only the keeper has a PIN: from anybody else, "never restart on it" would be a lie. */
+    if (e.code == KW_PIN && ch->role != KW_ROLE_KEEPER)
+        e.code = KW_FAILED;
     return kw_fail(err, (enum kw_exit)e.code, "%s", e.text);
 }
 
@@ -278,6 +286,7 @@ int kw_crew_end(struct kw_crew *crew, struct kw_err *err)
         int one = end_child(children[i], r == 0 ? err : &ignored);
         r = r != 0 ? r : one;
     }
+    kw_relay_end();
     kw_tty_restore();
     return r;
 }

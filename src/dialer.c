@@ -97,6 +97,7 @@ static int serve_all(struct kw_chan *ctl, struct kw_chan *dial, const struct kw_
 
 int main(int argc, char **argv)
 {
+    kw_sandbox_hide();
     static const char selftest[] = "--selftest=";
     if (argc == 2 && strncmp(argv[1], selftest, sizeof selftest - 1) == 0)
         kw_selftest_attempt(KW_ROLE_DIALER, argv[1] + sizeof selftest - 1);

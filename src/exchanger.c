@@ -114,6 +114,7 @@ static int serve(struct kw_exchanger *x, struct kw_err *err)
 
 int main(int argc, char **argv)
 {
+    kw_sandbox_hide();
     static const char selftest[] = "--selftest=";
     if (argc == 2 && strncmp(argv[1], selftest, sizeof selftest - 1) == 0)
         kw_selftest_attempt(KW_ROLE_EXCHANGER, argv[1] + sizeof selftest - 1);

@@ -237,6 +237,7 @@ static int run(struct kw_keeper *k, struct kw_err *err)
 
 int main(int argc, char **argv)
 {
+    kw_sandbox_hide();
     static struct kw_keeper keeper; /* some ten KiB: too much for a stack */
     struct kw_err err = {0};
     static const char selftest[] = "--selftest=";

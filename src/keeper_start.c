@@ -11,6 +11,7 @@
 #include "b64.h"
 #include "keeper.h"
 #include "log.h"
+#include "tty.h"
 
 static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
 {
@@ -33,6 +34,7 @@ static int login(struct kw_keeper *k, struct kw_err *err)
 {
     struct kw_secret *pin = NULL;
     int r = kw_pin_read(&k->cfg, &pin, err);
+    kw_tty_leave(); /* the PIN was asked for: the module has no business there */
     if (r == 0)
         r = kw_p11_login(k->p11, pin, err);
     kw_secret_free(&pin);
@@ -57,6 +59,8 @@ static int find_key(struct kw_keeper *k, const char *what, const char *label, co
 
 static int open_token(struct kw_keeper *k, struct kw_err *err)
 {
+    if (k->cfg.pin_source != KW_PIN_PROMPT)
+        kw_tty_leave();
     int r = kw_p11_load(&k->cfg, &k->p11, err);
     if (r == 0)
         r = kw_p11_choose(k->p11, &k->ready, err);

@@ -15,6 +15,7 @@
 #include "cmd.h"
 #include "io.h"
 #include "log.h"
+#include "policy/sandbox.h"
 #include "secret.h"
 
 const struct kw_command *const kw_commands[] = {
@@ -48,14 +49,20 @@ static void print_error(const struct kw_cli *cli, const struct kw_err *err)
 static int harden(struct kw_err *err)
 {
     const struct rlimit none = {0, 0};
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
         return kw_fail_errno(err, KW_SANDBOX, "could not switch core dumps off");
+    /* A descriptor that we were given may hold the PIN (pin_source = fd:9): what we start
+     * ([source] command) shall not have it. */
+    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        return kw_fail_errno(err, KW_SANDBOX,
+                             "could not mark inherited descriptors (close_range, Linux 5.11)");
     (void)signal(SIGPIPE, SIG_IGN);
     return kw_secret_init(/* best_effort= */ true, err);
 }
 
 int main(int argc, char **argv)
 {
+    kw_sandbox_hide();
     struct kw_cli cli = {0};
     struct kw_args args;
     const struct kw_command *command = NULL;

@@ -190,10 +190,12 @@ int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err)
             (void)close(fd);
         return r;
     }
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 022) != 0) {
+    if (!S_ISREG(st.st_mode) || (st.st_mode & 022) != 0 ||
+        (st.st_uid != geteuid() && st.st_uid != 0)) {
         (void)close(fd);
         return kw_fail(err, KW_USAGE,
-                       "the audit log %s must be a regular file that only its owner can write",
+                       "the audit log %s must be a regular file that is yours or root's and that "
+                       "only its owner can write",
                        c->audit_file);
     }
     *ret_fd = fd;

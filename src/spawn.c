@@ -16,6 +16,8 @@
 
 #include "io.h"
 #include "pkcs11/progress.h"
+#include "relay.h"
+#include "tty.h"
 
 /* All descriptors of a crew in the making; every one is close-on-exec, and what a
  * role is to have is put at its number by place_fds(). */
@@ -24,6 +26,7 @@ struct plan {
     int violation[KW_ROLES][2]; /* [0] read end */
     int sign[2];                /* exchanger, keeper */
     int dial[2];                /* exchanger, dialer */
+    int said[KW_ROLES];         /* what becomes the role's standard error */
     int progress, audit, pin;
 };
 
@@ -76,6 +79,9 @@ static void plan_close(struct plan *p)
     for (unsigned r = 0; r < KW_ROLES; r++) {
         close_pair(p->ctl[r]);
         close_pair(p->violation[r]);
+        if (p->said[r] >= 0)
+            (void)close(p->said[r]);
+        p->said[r] = -1;
     }
     close_pair(p->sign);
     close_pair(p->dial);
@@ -84,9 +90,25 @@ static void plan_close(struct plan *p)
     p->progress = -1;
 }
 
+/* The page is main's to read and a stranger's (the module's) to write: sealed, so that it
+ * can't be cut off under main's feet, which would be its death by SIGBUS. */
+static int make_page(void)
+{
+    int fd = memfd_create("keyward progress", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && ftruncate(fd, sizeof(struct kw_progress)) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    if (fd >= 0)
+        (void)close(fd);
+    return -1;
+}
+
 static int make_plan(struct plan *p, unsigned roles, struct kw_err *err)
 {
     bool ok = true;
+    for (unsigned r = KW_ROLE_KEEPER; r < KW_ROLES; r++)
+        if ((roles & 1u << r) != 0 && kw_relay_open((enum kw_role)r, &p->said[r], err) != 0)
+            return (int)err->code;
     for (unsigned r = KW_ROLE_KEEPER; ok && r < KW_ROLES; r++)
         if ((roles & 1u << r) != 0)
             ok = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->ctl[r]) == 0 &&
@@ -95,8 +117,8 @@ static int make_plan(struct plan *p, unsigned roles, struct kw_err *err)
         ok = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->sign) == 0 &&
              socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->dial) == 0;
     if (ok) {
-        p->progress = memfd_create("keyward progress", MFD_CLOEXEC);
-        ok = p->progress >= 0 && ftruncate(p->progress, sizeof(struct kw_progress)) == 0;
+        p->progress = make_page();
+        ok = p->progress >= 0;
     }
     return ok ? 0 : kw_fail_errno(err, KW_FAILED, "could not make the channels between processes");
 }
@@ -126,7 +148,8 @@ static bool place_fds(enum kw_role role, const struct plan *p)
     for (int i = KW_FD_CTL; i < KW_FD_END; i++)
         if (want[i] >= 0 && (want[i] = fcntl(want[i], F_DUPFD, KW_FD_END + 32)) < 0)
             return false;
-    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+        dup2(p->said[role], STDERR_FILENO) < 0)
         return false;
     for (int i = KW_FD_CTL; i < KW_FD_END; i++) {
         if (want[i] >= 0 ? dup2(want[i], i) < 0 : close(i) < 0 && errno != EBADF)
@@ -217,6 +240,10 @@ static void become_role(enum kw_role role, const struct plan *p, const char *pat
 static void become_role(enum kw_role role, const struct plan *p, const char *path, char **env,
                         pid_t parent)
 {
+    /* What our own parent had ignored (SIGALRM: the keeper's clock when a module hangs) is
+     * no part of how a role lives. */
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)signal(sig, SIG_DFL);
     /* A terminal's ^C is for main, which ends the others in order. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
@@ -225,6 +252,10 @@ static void become_role(enum kw_role role, const struct plan *p, const char *pat
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    /* No way to the terminal, not by /dev/tty either. The keeper may have to ask for a
+     * PIN there; it leaves by itself (keeper_start.c). */
+    if (role != KW_ROLE_KEEPER)
+        kw_tty_leave();
     /* The keeper gets a while to destroy the key when main has died. */
     (void)prctl(PR_SET_PDEATHSIG, role == KW_ROLE_KEEPER ? SIGUSR1 : SIGKILL);
     if (getppid() == parent && place_fds(role, p)) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -33,5 +34,14 @@ void kw_tty_restore(void)
     if (tcgetattr(fd, &now) == 0 && now.c_lflag != saved.c_lflag && tcgetpgrp(fd) == getpgrp())
         (void)tcsetattr(fd, TCSANOW, &saved);
     have = false;
+    (void)close(fd);
+}
+
+void kw_tty_leave(void)
+{
+    int fd = terminal();
+    if (fd < 0)
+        return;
+    (void)ioctl(fd, TIOCNOTTY);
     (void)close(fd);
 }

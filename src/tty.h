@@ -11,4 +11,8 @@ void kw_tty_save(void);
 /* Puts them back if they have changed since. Idempotent. */
 void kw_tty_restore(void);
 
+/* Gives the controlling terminal up: from here on /dev/tty leads this process, and what it
+ * loads, nowhere. (Not setsid(): who ends a session's processes shall still find us.) */
+void kw_tty_leave(void);
+
 #endif

@@ -74,7 +74,7 @@ static void role_inventory(void)
         if (seen[i])
             n += (size_t)snprintf(fds + n, sizeof fds - n, "%d ", i);
     struct sigaction sa;
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGALRM, SIGUSR1};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         if (sigaction(signals[i], NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
             n += (size_t)snprintf(fds + n, sizeof fds - n, "-%d ", signals[i]);
@@ -86,6 +86,38 @@ static void role_inventory(void)
         if (strncmp(*e, "ASAN_", 5) != 0 && strncmp(*e, "UBSAN_", 6) != 0)
             n += (size_t)snprintf(env + n, sizeof env - n, "%.*s ", (int)strcspn(*e, "="), *e);
     role_ready(fds, env);
+}
+
+/* What a module could do to what it shares with main. */
+static void role_page(void)
+{
+    bool cut = ftruncate(KW_FD_PROGRESS, 0) == 0, grown = ftruncate(KW_FD_PROGRESS, 1 << 20) == 0;
+    role_ready(cut ? "cut" : grown ? "grown" : "sealed", "");
+}
+
+/* Whether the user's terminal can be had, and what is said on standard error. */
+static void role_talks(void)
+{
+    static const char text[] = "\033]0;evil\a\x9b" "31mkeyward: your PIN?\r\n"
+                               "\nkeyward exchanger: a line of ours\nno end";
+    char c;
+    int tty = open("/dev/tty", O_RDWR | O_NOCTTY);
+    (void)kw_write_all(STDERR_FILENO, text, sizeof text - 1);
+    role_ready(isatty(STDERR_FILENO) || tty >= 0         ? "has the terminal"
+               : read(STDERR_FILENO, &c, 1) >= 0         ? "can read"
+               : errno != EBADF || getsid(0) == getpid() ? "something else"
+                                                         : "no terminal",
+               "");
+}
+
+/* Never stops talking, never says that it is ready. */
+static void role_chatter(void)
+{
+    char line[512];
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    for (;;)
+        (void)kw_write_all(STDERR_FILENO, line, sizeof line);
 }
 
 static void role_violation(size_t n)
@@ -141,8 +173,14 @@ static void role_does(const char *what, int n)
         role_violation(sizeof(struct kw_violation));
     if (strcmp(what, "half-violation") == 0)
         role_violation(sizeof(struct kw_violation) / 2);
+    if (strcmp(what, "chatter") == 0)
+        role_chatter();
     if (strcmp(what, "inventory") == 0)
         role_inventory();
+    else if (strcmp(what, "page") == 0)
+        role_page();
+    else if (strcmp(what, "talks") == 0)
+        role_talks();
     else if (strcmp(what, "error") == 0)
         role_error((enum kw_exit)n, "the reason");
     else if (strcmp(what, "garbage") == 0)
@@ -318,6 +356,8 @@ static void test_only_their_descriptors(void **state)
     char seen[256], env[256];
     int pipes[2]; /* neither of them close-on-exec: still nobody may have them */
     assert_int_equal(pipe2(pipes, 0), 0);
+    (void)signal(SIGALRM, SIG_IGN); /* nor what our own parent had ignored */
+    (void)signal(SIGUSR1, SIG_IGN);
     (void)setenv("KEYWARD_TEST_SECRET", "x", 1);
     (void)setenv("SOFTHSM2_CONF", "/x", 1);
     (void)setenv("VENDOR_HSM", "x", 1);
@@ -348,6 +388,114 @@ static void test_only_their_descriptors(void **state)
     (void)close(pipes[0]);
     (void)close(pipes[1]);
     (void)unsetenv("LD_LIBRARY_PATH");
+    (void)signal(SIGALRM, SIG_DFL);
+    (void)signal(SIGUSR1, SIG_DFL);
+}
+
+static void test_the_page_is_sealed(void **state)
+{
+    (void)state;
+    char seen[256];
+    start(KEEPER);
+    assert_int_equal(say(&crew.keeper, "C_Sign/page"), 0);
+    assert_int_equal(expect_ready(&crew.keeper, 5000, seen, NULL), 0);
+    assert_string_equal(seen, "sealed");
+    assert_string_equal(kw_progress_name(atomic_load(&crew.keeper.progress->call)), "C_Sign");
+    assert_int_equal(kw_crew_end(&crew, &err), 0);
+}
+
+/* Standard error of this process, while it is a pipe. */
+static int kept_stderr = -1, heard;
+
+static void listen_to_ourselves(void)
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    kept_stderr = dup(STDERR_FILENO);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    (void)close(ends[1]);
+    heard = ends[0];
+}
+
+static void stop_listening(char *text, size_t size)
+{
+    assert_int_equal(dup2(kept_stderr, STDERR_FILENO), STDERR_FILENO);
+    (void)close(kept_stderr);
+    ssize_t n = read(heard, text, size - 1);
+    text[n > 0 ? n : 0] = '\0';
+    (void)close(heard);
+}
+
+/* Runs in a child with a terminal of its own, like a user's. */
+static int terminal_session(void)
+{
+    int pty = posix_openpt(O_RDWR | O_NOCTTY);
+    if (pty < 0 || grantpt(pty) != 0 || unlockpt(pty) != 0 || setsid() < 0)
+        return 1;
+    int tty = open(ptsname(pty), O_RDWR); /* becomes the controlling terminal */
+    int again = open("/dev/tty", O_RDWR | O_NOCTTY);
+    if (tty < 0 || again < 0 || dup2(tty, STDERR_FILENO) < 0)
+        return 2;
+    char seen[256], text[512];
+    if (kw_crew_start(&crew, EXCHANGER | DIALER, -1, -1, "", &err) != 0)
+        return 3;
+    for (unsigned role = EXCHANGER; role <= DIALER; role <<= 1) {
+        if (say(child_of(role), "talks") != 0 ||
+            expect_ready(child_of(role), 5000, seen, NULL) != 0 || strcmp(seen, "no terminal") != 0)
+            return 4;
+    }
+    if (kw_crew_end(&crew, &err) != 0)
+        return 5;
+    ssize_t n = read(pty, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "keyward dialer: ?]0;evil??31mkeyward: your PIN?") != NULL ? 0 : 6;
+}
+
+static void test_the_terminal_is_mains(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(terminal_session());
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_what_roles_say(void **state)
+{
+    (void)state;
+    char seen[256], text[4096];
+    listen_to_ourselves();
+    int r = kw_crew_start(&crew, EXCHANGER, -1, -1, "", &err);
+    r = r != 0 ? r : say(&crew.exchanger, "talks");
+    r = r != 0 ? r : expect_ready(&crew.exchanger, 5000, seen, NULL);
+    r = r != 0 ? r : kw_crew_end(&crew, &err);
+    stop_listening(text, sizeof text);
+    assert_int_equal(r, 0);
+    assert_string_equal(seen, "no terminal");
+    assert_string_equal(text, "keyward exchanger: ?]0;evil??31mkeyward: your PIN?\n"
+                              "keyward exchanger: a line of ours\n"
+                              "keyward exchanger: no end\n");
+}
+
+/* One that talks without end is silent where it counts. */
+static void test_chatter(void **state)
+{
+    (void)state;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), was = dup(STDERR_FILENO);
+    start(DIALER);
+    assert_int_equal(say(&crew.dialer, "chatter"), 0);
+    (void)dup2(null, STDERR_FILENO);
+    int64_t before = kw_now_ms();
+    int r = expect_ready(&crew.dialer, 300, NULL, NULL);
+    int ended = kw_crew_end(&crew, &(struct kw_err){0});
+    (void)dup2(was, STDERR_FILENO);
+    (void)close(was);
+    (void)close(null);
+    assert_int_equal(r, KW_NET);
+    assert_int_equal(ended, 0);
+    assert_true(kw_now_ms() - before < 3000);
 }
 
 static void test_deaths(void **state)
@@ -395,6 +543,7 @@ static void test_nonsense(void **state)
               "the exchanger was ended: main-exchanger: malformed");
     diagnosed(DIALER, "deaf", KW_FAILED, "the dialer was ended: main-dialer: dialer has gone");
     diagnosed(KEEPER, "error:4", KW_PIN, "the reason");
+    diagnosed(EXCHANGER, "error:4", KW_FAILED, "the reason"); /* it has no PIN */
     diagnosed(EXCHANGER, "error:9", KW_SANDBOX, "the reason");
     diagnosed(EXCHANGER, "error:0", KW_FAILED, "malformed error message");
     diagnosed(EXCHANGER, "error:10", KW_FAILED, "malformed error message");
@@ -572,6 +721,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready_and_nothing_left),
         cmocka_unit_test(test_only_their_descriptors),
+        cmocka_unit_test(test_the_page_is_sealed),
+        cmocka_unit_test(test_the_terminal_is_mains),
+        cmocka_unit_test(test_what_roles_say),
+        cmocka_unit_test(test_chatter),
         cmocka_unit_test(test_deaths),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_violations),
