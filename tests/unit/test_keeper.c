@@ -197,6 +197,45 @@ static int assertion(const char *audience, struct kw_secret **jwt)
     return r;
 }
 
+/* As many requests under way as the channel takes: each answer is that of its request, a
+ * refusal among them too, though several sessions of the token sign at once. */
+static void several_at_once(void **state)
+{
+    (void)state;
+    rig_config(&rig, KW_FOR_SESSION);
+    rig.cfg.sessions = 4;
+    start(false);
+    hear_key();
+    session(600);
+    for (unsigned i = 0; i < KW_SIGNS_MAX; i++) {
+        char target[32];
+        (void)snprintf(target, sizeof target, "/number/%u", i);
+        struct kw_m_sign m = request(KW_SIGN_SESSION, i == 7 ? "DELETE" : "GET", API, target, 0);
+        if (kw_msg_send(&rig.sign, KW_S_SIGN, &m, NULL, 0, RIG_MS, &err) != 0)
+            fail_msg("%u: %s", i, err.text);
+    }
+    for (unsigned i = 0; i < KW_SIGNS_MAX; i++) {
+        struct kw_m_signed s;
+        char target[32];
+        (void)snprintf(target, sizeof target, "/number/%u", i);
+        int r = kw_msg_expect(&rig.sign, KW_S_SIGNED, &s, &in, RIG_MS, &err);
+        assert_int_equal(r, i == 7 ? KW_POLICY : 0);
+        /* the date of the request isn't kept: a second may have passed since */
+        bool good = i == 7;
+        for (int64_t ago = 0; !good && ago < 30; ago++) {
+            struct kw_m_sign m = request(KW_SIGN_SESSION, "GET", API, target, -ago);
+            struct kw_buf b;
+            kw_buf_init(&b, 1 << 20);
+            assert_int_equal(kw_oci_signing_string(&m, &b, &err), 0);
+            good = verifies(spki, key.spki.len, b.p, b.len, &s.signature);
+            kw_buf_free(&b);
+        }
+        assert_true(good);
+        kw_in_free(&in);
+    }
+    close_rig(1);
+}
+
 static void client_key(void **state)
 {
     (void)state;
@@ -368,9 +407,9 @@ static void probe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_session), cmocka_unit_test(expiry),     cmocka_unit_test(hasty),
-        cmocka_unit_test(budgets),   cmocka_unit_test(client_key), cmocka_unit_test(stored),
-        cmocka_unit_test(probe),
+        cmocka_unit_test(a_session), cmocka_unit_test(expiry),          cmocka_unit_test(hasty),
+        cmocka_unit_test(budgets),   cmocka_unit_test(client_key),      cmocka_unit_test(stored),
+        cmocka_unit_test(probe),     cmocka_unit_test(several_at_once),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -324,14 +324,61 @@ static void hammering(void **state)
     close_rig(1);
 }
 
+/* The same with assertions, and with what the client key may do: no budget of the user's
+ * bounds that. */
+static void hammering_client_key(void **state)
+{
+    (void)state;
+    client_config();
+    start(false);
+    hear_key();
+    struct kw_m_assert a = {.audience = "https://idcs-1.identity.oraclecloud.com/"};
+    struct kw_m_sign m =
+        request(KW_SIGN_CLIENT, "POST", rig.cfg.client_host, rig.cfg.client_target, 0);
+    struct kw_m_signed s;
+    struct kw_m_asserted jwt;
+    int r = 0, n = 0;
+    for (; r == 0 && n < 100; n++) {
+        bool sign = n % 2 == 0;
+        assert_int_equal(kw_msg_send(&rig.sign, sign ? KW_S_SIGN : KW_S_ASSERT,
+                                     sign ? (void *)&m : (void *)&a, NULL, 0, RIG_MS, &err),
+                         0);
+        r = kw_msg_expect(&rig.sign, sign ? KW_S_SIGNED : KW_S_ASSERTED,
+                          sign ? (void *)&s : (void *)&jwt, &in, RIG_MS, &err);
+        if (r == 0 && !sign)
+            kw_secret_free(&jwt.jwt);
+        kw_in_free(&in);
+    }
+    assert_int_equal(r, KW_POLICY);
+    assert_int_equal(n, 16 + 1);
+    assert_non_null(strstr(err.text, "client key was used 16 times"));
+    for (n = 1; n < 2000; n++) {
+        struct kw_m_empty none;
+        if (kw_msg_send(&rig.sign, KW_S_ASSERT, &a, NULL, 0, RIG_MS, &err) != 0)
+            break;
+        r = kw_msg_expect(&rig.sign, KW_S_ASSERTED, &none, &in, RIG_MS, &err);
+        kw_in_free(&in);
+        if (r != KW_POLICY)
+            break;
+    }
+    assert_int_equal(n, 1000);
+    close_rig(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_exchanger), cmocka_unit_test(bad_main),
-        cmocka_unit_test(bad_starts),    cmocka_unit_test(full_disk),
-        cmocka_unit_test(wrong_pin),     cmocka_unit_test(wrong_signatures),
-        cmocka_unit_test(leaking),       cmocka_unit_test(not_destroyed),
-        cmocka_unit_test(orphan),        cmocka_unit_test(hammering),
+        cmocka_unit_test(bad_exchanger),
+        cmocka_unit_test(bad_main),
+        cmocka_unit_test(bad_starts),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(wrong_pin),
+        cmocka_unit_test(wrong_signatures),
+        cmocka_unit_test(leaking),
+        cmocka_unit_test(not_destroyed),
+        cmocka_unit_test(orphan),
+        cmocka_unit_test(hammering),
+        cmocka_unit_test(hammering_client_key),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }
