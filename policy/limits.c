@@ -73,9 +73,10 @@ int kw_limits_set(__rlimit_resource_t what, rlim_t n, const char *name, struct k
     return 0;
 }
 
-int kw_limits_tracer(void)
+/* A number of /proc/self/status; 0 if it can't be had. */
+static int status_number(const char *name)
 {
-    char text[2048];
+    char text[4096];
     int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -84,6 +85,17 @@ int kw_limits_tracer(void)
     if (n <= 0)
         return 0;
     text[n] = '\0';
-    const char *line = strstr(text, "\nTracerPid:");
-    return line != NULL ? (int)strtol(line + strlen("\nTracerPid:"), NULL, 10) : 0;
+    const char *line = strstr(text, name);
+    return line != NULL ? (int)strtol(line + strlen(name), NULL, 10) : 0;
+}
+
+int kw_limits_tracer(void)
+{
+    return status_number("\nTracerPid:");
+}
+
+unsigned kw_limits_threads(void)
+{
+    int n = status_number("\nThreads:");
+    return n > 0 ? (unsigned)n : 0;
 }

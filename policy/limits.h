@@ -21,6 +21,9 @@ int kw_limits_capabilities(uint32_t keep, struct kw_err *err);
 /* Lowers a limit, soft and hard, to at most n. */
 int kw_limits_set(__rlimit_resource_t what, rlim_t n, const char *name, struct kw_err *err);
 
+/* How many threads this process has; 0 if unknown. */
+unsigned kw_limits_threads(void);
+
 /* The process that traces this one, 0 if none or unknown. */
 int kw_limits_tracer(void);
 

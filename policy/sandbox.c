@@ -245,9 +245,15 @@ static int lock_keeper(unsigned flags, struct kw_fences *f, struct kw_err *err)
     if ((flags & KW_SB_STORE) != 0 || abi == 0) /* its absence was settled in begin */
         return 0;
     int r = kw_landlock_restrict(&l, abi, err);
-    if (r == 0)
+    if (r != 0)
+        return r;
+    /* Landlock binds this thread and those to come: not what the module has started. */
+    unsigned others = kw_limits_threads();
+    if (others > 1)
+        MISSING(f, "files read-only in threads that the module has started (%u)", others - 1);
+    else
         STANDS(f, "files read-only");
-    return r;
+    return 0;
 }
 
 static int lock_exchanger(unsigned flags, struct kw_fences *f, struct kw_err *err)

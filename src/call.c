@@ -86,10 +86,10 @@ static int take_message(struct pump *p, struct kw_err *err)
     struct kw_m_head head;
     struct kw_m_end end;
     int r = kw_child_recv(p->exchanger, &in, p->deadline, err);
-    if (r == 0 && in.type == KW_XM_HEAD && kw_msg_get(&in.body, in.type, &head)) {
+    if (r == 0 && in.type == KW_XM_HEAD && kw_msg_get_shown(&in.body, in.type, &head)) {
         p->head = true;
         r = p->sink->begin(p->sink->arg, &head, err);
-    } else if (r == 0 && in.type == KW_XM_END && kw_msg_get(&in.body, in.type, &end)) {
+    } else if (r == 0 && in.type == KW_XM_END && kw_msg_get_shown(&in.body, in.type, &end)) {
         p->end = true;
         p->length = end.body_len;
     } else if (r == 0)

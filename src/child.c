@@ -194,7 +194,7 @@ int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, st
     if (in->type != KW_MSG_ERROR)
         return 0;
     struct kw_m_error e;
-    if (!kw_msg_get(&in->body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
+    if (!kw_msg_get_shown(&in->body, KW_MSG_ERROR, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
         return kw_fail(err, KW_FAILED, "malformed error message from the %s",
                        kw_role_name(ch->role));
     /* Only the keeper has a PIN: from anybody else, "never restart on it" would be a lie. */
@@ -210,7 +210,7 @@ int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in
     if (r != 0)
         return r;
     struct kw_m_empty none;
-    if (in->type != type || !kw_msg_get(&in->body, type, m != NULL ? m : &none)) {
+    if (in->type != type || !kw_msg_get_shown(&in->body, type, m != NULL ? m : &none)) {
         int status = 0;
         kill_child(ch, &status);
         return kw_fail(err, KW_FAILED,

@@ -66,7 +66,7 @@ static int list(const struct kw_config *c, struct kw_crew *crew, struct keys *k,
         if (r == 0 && in.type == KW_KM_LIST_END)
             end = true;
         else if (r == 0 && (in.type != KW_KM_LIST_ITEM || k->n == MOST ||
-                            !kw_msg_get(&in.body, in.type, &k->items[k->n++])))
+                            !kw_msg_get_shown(&in.body, in.type, &k->items[k->n++])))
             r = kw_fail(err, KW_TOKEN,
                         "more than %d keys of keyward's in this token, or a "
                         "malformed answer of the keeper",
@@ -121,12 +121,16 @@ static int walk(const struct kw_cli *cli, const struct kw_config *c, struct kw_c
     }
     if (r == 0 && prune && (all || !found))
         r = kw_state_remove(c, err);
-    if (r == 0 && cli->json) {
-        (void)json_dumpf(array, stdout, JSON_INDENT(2));
-        (void)fputc('\n', stdout);
-    } else if (r == 0 && k->n == 0)
+    if (r == 0 && k->n == 0 && !cli->json)
         (void)fprintf(stderr, "keyward: no key of keyward's in this token\n");
-    json_decref(array);
+    if (cli->json) { /* also on error: what was destroyed until then is told */
+        struct kw_err bad;
+        if (kw_cli_result(json_pack("{s:o}", "keys", array), &bad) != 0 && r == 0) {
+            *err = bad;
+            r = (int)bad.code;
+        }
+    } else
+        json_decref(array);
     kw_state_free(&st);
     return r;
 }

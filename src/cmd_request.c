@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "call.h"
 #include "hdr.h"
@@ -13,7 +14,8 @@
 static const struct kw_option options[] = {
     {"data", 'd', "DATA", "the body: text, @FILE, or @- for standard input"},
     {"header", 'H', "NAME: VALUE", "a header to send; may be given several times"},
-    {"output", 'o', "FILE", "write the answer's body to FILE (whole or not at all)"},
+    {"output", 'o', "FILE",
+     "write the answer's body to FILE (whole or not at all); - is standard output"},
     {"include", 'i', NULL, "print status and headers of the answer before its body"},
     {NULL, '\0', NULL, NULL},
 };
@@ -29,6 +31,7 @@ struct answer {
     struct kw_m_head head;
     struct kw_atomic file; /* -o */
     struct kw_buf body;    /* error text, or everything for --json */
+    unsigned char last;    /* byte that went to a terminal */
 };
 
 static bool good(const struct answer *a)
@@ -44,7 +47,22 @@ static int begin(void *arg, const struct kw_m_head *head, struct kw_err *err)
     kw_buf_init(&a->body, in_memory && good(a) ? JSON_MOST : SHOWN);
     if (good(a) && a->include && !a->cli->json)
         (void)printf("HTTP/1.1 %u\n%s\n", head->status, head->headers);
-    return good(a) && a->output != NULL ? kw_atomic_open(&a->file, a->output, 0600, err) : 0;
+    (void)err;
+    return 0;
+}
+
+/* To a terminal go no control characters (nor the second set of them, by itself or in
+ * UTF-8): an answer could drive it with them. Pipes and files get every byte. */
+static bool show(struct answer *a, const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool first = (p[i] < 0x20 && p[i] != '\n' && p[i] != '\t') || p[i] == 0x7f;
+        bool second = p[i] >= 0x80 && p[i] < 0xa0 && (a->last < 0x80 || a->last == 0xc2);
+        if (putchar(first || second ? '?' : p[i]) == EOF)
+            return false;
+        a->last = p[i];
+    }
+    return true;
 }
 
 static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
@@ -66,7 +84,7 @@ static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
                                      JSON_MOST >> 20)
                            : 0;
     }
-    return fwrite(bytes, 1, n, stdout) == n
+    return (isatty(STDOUT_FILENO) == 1 ? show(a, bytes, n) : fwrite(bytes, 1, n, stdout) == n)
                ? 0
                : kw_fail_errno(err, KW_FAILED, "could not write the result");
 }
@@ -111,7 +129,9 @@ static int print_json(struct answer *a, struct kw_err *err)
     while (kw_hdr_next(&cursor, name, sizeof name, value, sizeof value) == 1)
         (void)json_object_set_new(headers, name, json_string(value));
     if (a->output == NULL) {
-        body = json_loadb(kw_buf_str(&a->body), a->body.len, JSON_DECODE_ANY, NULL);
+        /* A member that occurs twice would be lost: such a body is only text. */
+        body = json_loadb(kw_buf_str(&a->body), a->body.len,
+                          JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
         if (body == NULL)
             body = json_stringn(kw_buf_str(&a->body), a->body.len);
         if (body == NULL) {
@@ -121,10 +141,7 @@ static int print_json(struct answer *a, struct kw_err *err)
     }
     json_t *o = json_pack("{s:i,s:o,s:o?,s:s?}", "status", (int)a->head.status, "headers", headers,
                           "body", body, "output", a->output);
-    bool ok = o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0;
-    json_decref(o);
-    (void)fputc('\n', stdout);
-    return ok ? 0 : kw_fail(err, KW_FAILED, "could not print the result");
+    return kw_cli_result(o, err);
 }
 
 static int finish(struct answer *a, struct kw_err *err)
@@ -148,6 +165,8 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
                        .include = kw_arg(args, "include") != NULL,
                        .file = {.fd = -1}};
     const struct kw_sink sink = {begin, data, &a};
+    if (a.output != NULL && strcmp(a.output, "-") == 0)
+        a.output = NULL;
     kw_buf_init(&a.body, 1);
     int r = kw_method_check(args->operands[0], method, sizeof method, err);
     if (r == 0)
@@ -156,6 +175,9 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
         r = kw_body_open(kw_arg(args, "data"), &body, err);
     if (r == 0 && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) && body.fd >= 0)
         r = kw_fail(err, KW_USAGE, "a %s has no body (-d)", method);
+    /* Before anything is done that then could not be told of. */
+    if (r == 0 && a.output != NULL)
+        r = kw_atomic_result(&a.file, a.output, 0600, err);
     if (r == 0)
         r = kw_session_open(&s, c, "request", 0, err);
     if (r == 0) {
@@ -197,6 +219,7 @@ const struct kw_command kw_cmd_request = {
     .summary = "make one signed API call",
     .text = "Takes the stored session or makes one, signs the request with the key in the "
             "PKCS#11 token, sends it, and writes the answer's body to standard output or -o. "
+            "On a terminal, control characters of the body are shown as `?`. "
             "Redirects are never followed. An answer of 4xx is exit code 7, of 429 or 5xx 8, both "
             "with the service's code and message on standard error.\n"
             "The signature covers the target exactly as given: percent-encode it yourself.",

@@ -432,6 +432,30 @@ bool kw_msg_get(struct kw_buf *b, enum kw_msg type, void *m)
     return false;
 }
 
+/* Line by line: a line's end is none of what kw_printable() lets stand. */
+static void make_printable(char *text)
+{
+    for (char *end; text != NULL; text = end != NULL ? end + 1 : NULL) {
+        end = strchr(text, '\n');
+        if (end != NULL)
+            *end = '\0';
+        kw_printable(text);
+        if (end != NULL)
+            *end = '\n';
+    }
+}
+
+bool kw_msg_get_shown(struct kw_buf *b, enum kw_msg type, void *m)
+{
+    const struct message *d = &messages[type];
+    if (!kw_msg_get(b, type, m))
+        return false;
+    for (size_t i = 0; i < d->n_fields; i++)
+        if (d->fields[i].kind == K_STR || d->fields[i].kind == K_LINES)
+            make_printable((char *)m + d->fields[i].off);
+    return true;
+}
+
 void kw_msg_free(enum kw_msg type, void *m)
 {
     const struct message *d = &messages[type];

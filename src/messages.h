@@ -226,6 +226,10 @@ bool kw_msg_put(struct kw_buf *b, enum kw_msg type, const void *m);
 bool kw_msg_get(struct kw_buf *b, enum kw_msg type, void *m);
 void kw_msg_free(enum kw_msg type, void *m);
 
+/* The same for main, which shows people what other roles say: texts in *m are made fit for
+ * a terminal (kw_printable()), whoever wrote them. */
+bool kw_msg_get_shown(struct kw_buf *b, enum kw_msg type, void *m);
+
 /* sizeof the struct of `type`; 0 for an unknown type. */
 size_t kw_msg_size(enum kw_msg type);
 

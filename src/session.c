@@ -86,12 +86,13 @@ static int take_from_keeper(struct kw_session *s, struct kw_err *err)
     struct kw_in in;
     int r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
     /* Each once: a key that changed after it was compared with the token would be no key. */
-    if (r == 0 && in.type == KW_KM_KEY && !s->have_key && kw_msg_get(&in.body, in.type, &s->key)) {
+    if (r == 0 && in.type == KW_KM_KEY && !s->have_key &&
+        kw_msg_get_shown(&in.body, in.type, &s->key)) {
         memcpy(s->spki, s->key.spki.p, s->key.spki.len);
         s->key.spki.p = s->spki;
         s->have_key = true;
     } else if (r == 0 && in.type == KW_KM_VERDICT && !s->have_verdict &&
-               kw_msg_get(&in.body, in.type, &s->verdict))
+               kw_msg_get_shown(&in.body, in.type, &s->verdict))
         s->have_verdict = true;
     else if (r == 0)
         r = kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");

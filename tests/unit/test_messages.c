@@ -79,6 +79,30 @@ static void test_unknown(void **state)
         kw_msg_legal(KW_KM_CLOSE, KW_CHAN_KEEPER, KW_ROLE_MAIN, UINT32_MAX, &next, &max, &nfds));
 }
 
+/* What main shows people drives no terminal, and keeps its lines. */
+static void test_shown(void **state)
+{
+    (void)state;
+    static struct kw_m_head sent = {.status = 200}, head;
+    static const char lines[] = "a: \xc2\x9b"
+                                "31m\tx\nb: \xe2\x80\xaegnp\nc: \xc3\xa9\n";
+    memcpy(sent.headers, lines, sizeof lines);
+    struct kw_m_verdict verdict = {.text = "ok \xc2\x9dQ \xff"}, v;
+    struct kw_buf b;
+    kw_buf_init(&b, KW_IPC_MAX);
+    assert_true(kw_msg_put(&b, KW_XM_HEAD, &sent));
+    assert_true(kw_msg_get_shown(&b, KW_XM_HEAD, &head));
+    assert_string_equal(head.headers, "a: ??31m?x\nb: ???gnp\nc: \xc3\xa9\n");
+    kw_buf_reset(&b);
+    assert_true(kw_msg_put(&b, KW_KM_VERDICT, &verdict));
+    assert_true(kw_msg_get_shown(&b, KW_KM_VERDICT, &v));
+    assert_string_equal(v.text, "ok ??Q ?");
+    kw_buf_reset(&b);
+    kw_put_u32(&b, 1);
+    assert_false(kw_msg_get_shown(&b, KW_KM_VERDICT, &v));
+    kw_buf_free(&b);
+}
+
 /* Whatever is legal somewhere fits the channel, and every type is legal somewhere. */
 static void test_limits(void **state)
 {
@@ -295,13 +319,10 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_who),
-        cmocka_unit_test(test_conversations),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_views_and_secrets),
+        cmocka_unit_test(test_every_type), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_who),        cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_strings),    cmocka_unit_test(test_views_and_secrets),
         cmocka_unit_test(test_arena),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -9,10 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <asm/sockios.h>
 #include <cmocka.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -102,6 +106,55 @@ static void keeper_flags(void **state)
         int wrote = (flags[i] & KW_SB_STORE) != 0, made = (flags[i] & KW_SB_NETWORK) != 0;
         assert_int_equal(x.tried.error, wrote | made << 1);
     }
+}
+
+static sem_t go;
+
+static void *writes_later(void *arg)
+{
+    int *wrote = arg;
+    (void)sem_wait(&go);
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    *wrote = fd >= 0 && close(fd) == 0;
+    return NULL;
+}
+
+/* A thread that a module started before the lock is not bound by it: that is known, and
+ * said. Whether the kernel would signal others for this process is another matter. */
+static int keeper_with_thread(const void *arg)
+{
+    (void)arg;
+    struct kw_fences f;
+    struct kw_err err;
+    pthread_t thread;
+    int wrote = 0, bits;
+    if (sem_init(&go, 0, 0) != 0 || kw_sandbox_begin(KW_ROLE_KEEPER, 0, &f, &err) != 0 ||
+        pthread_create(&thread, NULL, writes_later, &wrote) != 0 ||
+        kw_sandbox_lock(KW_ROLE_KEEPER, 0, &f, &err) != 0)
+        return say(KW_SANDBOX, 0, "", "");
+    (void)sem_post(&go);
+    (void)pthread_join(thread, NULL);
+    const struct f_owner_ex ex = {.type = F_OWNER_PID, .pid = getppid()};
+    bits = wrote | (fcntl(KW_FD_CTL, F_SETOWN, getppid()) == 0) << 1 |
+           (fcntl(KW_FD_CTL, F_SETOWN_EX, &ex) == 0) << 2 |
+           (fcntl(KW_FD_CTL, F_SETSIG, SIGKILL) == 0) << 3;
+    pid_t parent = getppid();
+    bits |= (ioctl(KW_FD_CTL, FIOSETOWN, &parent) == 0) << 4 |
+            (ioctl(KW_FD_CTL, SIOCSPGRP, &parent) == 0) << 5;
+    return say(0, bits, f.stands, f.missing);
+}
+
+static void what_a_module_keeps(void **state)
+{
+    (void)state;
+    struct ended x = run_child(true, keeper_with_thread, NULL);
+    assert_true(x.said);
+    assert_int_equal(x.tried.code, 0);
+    if (kw_landlock_abi() == 0)
+        return;
+    assert_int_equal(x.tried.error, 1);
+    if (strstr(x.tried.missing, "threads that the module has started (1)") == NULL)
+        fail_msg("missing: %s", x.tried.missing);
 }
 
 /* Descriptors that a role doesn't own are gone after begin; a missing stdin is not. */
@@ -334,6 +387,7 @@ int main(void)
         {"every_attempt, as started", every_attempt, NULL, NULL, NULL},
         {"every_attempt, as an ordinary user", every_attempt, NULL, NULL, &yes},
         cmocka_unit_test(keeper_flags),
+        cmocka_unit_test(what_a_module_keeps),
         cmocka_unit_test(only_own_descriptors),
         cmocka_unit_test(exchanger_can_work),
         cmocka_unit_test(dialer_can_work),
