@@ -2,6 +2,7 @@
  *
  * Finding keys again, and making sure that destroyed ones can't be found.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -144,9 +145,36 @@ int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, si
     return r;
 }
 
-static int each_label(struct kw_p11 *p, const char *label,
-                      int (*each)(const struct kw_p11_key *k, const char *label, void *arg),
-                      void *arg, struct kw_err *err)
+typedef int each_key(const struct kw_p11_key *k, const char *label, void *arg);
+
+/* A public half without a private one: a crash in the middle of a generation leaves it.
+ * 1: it is one, and is in *ret. */
+static int lone_half(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o,
+                     struct kw_p11_key *ret, int *ret_r, struct kw_err *err)
+{
+    CK_OBJECT_HANDLE found[1];
+    unsigned char modulus[1024];
+    size_t n = 0, bytes = 0;
+    memset(ret, 0, sizeof *ret);
+    ret->pub = o;
+    ret->token_object = true;
+    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK ||
+        ret->id_len == 0)
+        return 0;
+    CK_ATTRIBUTE t[] = {attr(CKA_CLASS, &class_private, sizeof class_private),
+                        attr(CKA_ID, ret->id, ret->id_len)};
+    *ret_r = kw_find(p, s, t, 2, found, 1, &n, err);
+    if (*ret_r != 0 || n > 0)
+        return 0;
+    if (kw_attr_get(p, s, o, CKA_MODULUS, modulus, sizeof modulus, &bytes) == CKR_OK)
+        ret->bits = (unsigned)bytes * 8;
+    (void)snprintf(ret->attributes, sizeof ret->attributes, "public half alone");
+    return 1;
+}
+
+/* Goes through the pairs, or (class_public) the lone halves. */
+static int each_label(struct kw_p11 *p, const CK_OBJECT_CLASS *class, const char *label,
+                      each_key *each, void *arg, struct kw_err *err)
 {
     CK_OBJECT_HANDLE found[FIND_MAX];
     struct kw_p11_key k;
@@ -154,7 +182,7 @@ static int each_label(struct kw_p11 *p, const char *label,
     unsigned index = 0;
     CK_SESSION_HANDLE s = 0;
     CK_ATTRIBUTE t[] = {
-        attr(CKA_CLASS, &class_private, sizeof class_private),
+        attr(CKA_CLASS, class, sizeof *class),
         attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
         attr(CKA_TOKEN, &yes, sizeof yes),
         attr(CKA_LABEL, label, strlen(label)),
@@ -165,23 +193,31 @@ static int each_label(struct kw_p11 *p, const char *label,
     r = kw_find(p, s, t, 4, found, FIND_MAX, &n, err);
     kw_pool_give(p, index); /* `each` may want a session of its own */
     for (size_t i = 0; r == 0 && i < n; i++) {
+        int take = 1;
         r = kw_pool_take(p, &index, &s, err);
         if (r != 0)
             break;
-        r = describe(p, s, found[i], false, 0, &k, err);
+        if (class == &class_public)
+            take = lone_half(p, s, found[i], &k, &r, err);
+        else
+            r = describe(p, s, found[i], false, 0, &k, err);
         kw_pool_give(p, index);
-        if (r == 0)
+        if (r == 0 && take != 0)
             r = each(&k, label, arg);
     }
     return r;
 }
 
-int kw_p11_each(struct kw_p11 *p,
-                int (*each)(const struct kw_p11_key *k, const char *label, void *arg), void *arg,
-                struct kw_err *err)
+int kw_p11_each(struct kw_p11 *p, each_key *each, void *arg, struct kw_err *err)
 {
-    int r = each_label(p, KW_LABEL_SESSION, each, arg, err);
-    return r != 0 ? r : each_label(p, KW_LABEL_TWIN, each, arg, err);
+    static const char *const labels[] = {KW_LABEL_SESSION, KW_LABEL_TWIN};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < 2; i++) {
+        r = each_label(p, &class_private, labels[i], each, arg, err);
+        if (r == 0)
+            r = each_label(p, &class_public, labels[i], each, arg, err);
+    }
+    return r;
 }
 
 /* Nothing with the key's random id may be left. */

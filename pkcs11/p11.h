@@ -81,7 +81,8 @@ int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, si
                 bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err);
 
 /* Calls each for every key pair stored in the token that keyward made (by label:
- * session keys, and twins that a crash left behind); stops at the first non-zero
+ * session keys, and twins that a crash left behind), and for public halves that are
+ * left alone (priv is 0 then, and only id and bits are known); stops at the first non-zero
  * answer and returns it. */
 int kw_p11_each(struct kw_p11 *p,
                 int (*each)(const struct kw_p11_key *k, const char *label, void *arg), void *arg,

@@ -147,7 +147,8 @@ static const char *login_cure(CK_RV rv)
 }
 
 /* May C_Login be called at all? Fresh flags: others share the token. */
-static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, struct kw_err *err)
+static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, bool *ret_low,
+                       struct kw_err *err)
 {
     CK_TOKEN_INFO i;
     CK_RV rv;
@@ -165,8 +166,7 @@ static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, struct 
                        "token %s allows one more PIN try before it locks, so it was not tried; "
                        "log in by hand once (pkcs11-tool --login) and correct the PIN source",
                        p->token);
-    if (i.flags & CKF_USER_PIN_COUNT_LOW)
-        kw_log(KW_WARN, "token %s reports earlier wrong PINs", p->token);
+    *ret_low = (i.flags & CKF_USER_PIN_COUNT_LOW) != 0;
     *ret_needed = has_pin || (i.flags & CKF_LOGIN_REQUIRED) != 0;
     if (!has_pin && *ret_needed && (i.flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0)
         return kw_fail(err, KW_PIN,
@@ -177,10 +177,10 @@ static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, struct 
 
 int kw_p11_login(struct kw_p11 *p, const struct kw_secret *pin, struct kw_err *err)
 {
-    bool needed = true;
+    bool needed = true, low = false;
     if (!p->chosen)
         return kw_fail(err, KW_TOKEN, "no token has been chosen in module %s", p->module);
-    int r = judge_flags(p, pin != NULL, &needed, err);
+    int r = judge_flags(p, pin != NULL, &needed, &low, err);
     if (r == 0)
         r = fill_pool(p, err);
     if (r != 0 || !needed)
@@ -198,5 +198,7 @@ int kw_p11_login(struct kw_p11 *p, const struct kw_secret *pin, struct kw_err *e
         return kw_ck_fail(p, err, no_try_spent(rv) ? KW_TOKEN : KW_PIN, "C_Login", rv,
                           login_cure(rv));
     p->logged_in = true;
+    if (low) /* news only where this PIN was right: the error says it otherwise */
+        kw_log(KW_WARN, "token %s reports earlier wrong PINs", p->token);
     return 0;
 }

@@ -133,7 +133,8 @@ static int append(int fd, const char *line, size_t n, off_t size, struct kw_err 
 {
     if (kw_write_all(fd, line, n) == 0)
         return 0;
-    int r = kw_fail_errno(err, KW_FAILED, "audit log: could not write");
+    int r =
+        kw_fail_errno(err, KW_FAILED, "audit log: could not write, and nothing is done unlogged");
     /* A part may be there: take it out again. Where that fails too (a file marked
      * append-only), the next one to write finds it and says so. */
     if (ftruncate(fd, size) != 0)
@@ -288,6 +289,7 @@ int kw_audit_write(struct kw_audit *a, const char *event, json_t *fields, bool d
         (void)flock(a->fd, LOCK_UN);
     }
     json_decref(fields);
+    a->failed = a->failed || r != 0;
     return r;
 }
 

@@ -53,6 +53,7 @@ struct kw_audit {
     uint64_t seq;    /* last line written by this process, 0: none yet */
     char hash[65];   /* its SHA-256 */
     unsigned behind; /* own lines since the last head */
+    bool failed;     /* a line could not be written */
 };
 
 /* Takes over fd (O_RDWR | O_APPEND on a regular file; -1: no log), and looks at its

@@ -248,6 +248,12 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
 {
     int status = 0, r;
     bool killed = false;
+    /* Who interrupts us shall not wait for a server that does not answer. Only the keeper
+     * has something to put in order. */
+    if (ch->pid != 0 && kw_interrupted() && ch->role != KW_ROLE_KEEPER) {
+        kill_child(ch, &status);
+        killed = true;
+    }
     if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
         kw_log(KW_WARN, "the %s did not end in time%s%s and was killed", kw_role_name(ch->role),
                call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));

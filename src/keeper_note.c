@@ -8,6 +8,16 @@
 #include "keeper.h"
 #include "log.h"
 
+/* For what has happened already. Where a line before it was lost, that has been told. */
+static void write_or_warn(struct kw_keeper *k, const char *event, json_t *fields, bool durable,
+                          const char *what)
+{
+    struct kw_err err;
+    bool known = k->audit.failed;
+    if (kw_audit_write(&k->audit, event, fields, durable, &err) != 0 && !known)
+        kw_log(KW_WARN, "%s was not logged: %s", what, err.text);
+}
+
 int kw_note_login(struct kw_keeper *k, struct kw_err *err)
 {
     const struct kw_m_keeper_ready *r = &k->ready;
@@ -82,7 +92,6 @@ int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, s
 void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
                      const struct kw_err *why)
 {
-    struct kw_err err;
     json_t *o = m != NULL ? request(k, m) : json_object();
     k->refusals++;
     bool ok = json_object_set_new(o, "what", json_string(what)) == 0 &&
@@ -91,28 +100,23 @@ void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_si
         json_decref(o);
         o = NULL;
     }
-    if (kw_audit_write(&k->audit, "refusal", o, false, &err) != 0)
-        kw_log(KW_WARN, "a refusal was not logged: %s", err.text);
+    write_or_warn(k, "refusal", o, false, "a refusal");
 }
 
 void kw_note_destroyed(struct kw_keeper *k, const char *id, const char *why,
                        const struct kw_err *failed)
 {
-    struct kw_err err;
     json_t *o = failed == NULL ? json_pack("{s:s,s:s}", "id", id, "why", why)
                                : json_pack("{s:s,s:s,s:o}", "id", id, "why", why, "failed",
                                            kw_audit_text(failed->text));
-    if (kw_audit_write(&k->audit, "destroyed", o, true, &err) != 0)
-        kw_log(KW_WARN, "the key's end was not logged: %s", err.text);
+    write_or_warn(k, "destroyed", o, true, "the key's end");
 }
 
 void kw_note_end(struct kw_keeper *k)
 {
-    struct kw_err err;
     json_t *o = json_pack("{s:I,s:I}", "signatures", (json_int_t)k->signatures, "refusals",
                           (json_int_t)k->refusals);
-    if (kw_audit_write(&k->audit, "end", o, true, &err) != 0)
-        kw_log(KW_WARN, "the end was not logged: %s", err.text);
+    write_or_warn(k, "end", o, true, "the end");
 }
 
 /* --- the head ----------------------------------------------------------------- */
@@ -147,11 +151,12 @@ void kw_note_head(struct kw_keeper *k, bool now)
     struct kw_err err;
     const struct kw_p11_key *key = &h.signer->key;
     int r = 0;
+    bool known = k->audit.failed;
     if (k->audit_key[0] == '\0')
         r = kw_audit_key(&k->audit, key->spki, key->spki_len,
                          h.signer == &k->auditor ? "audit key" : "session key", k->audit_key, &err);
     if (r == 0)
         r = kw_audit_head(&k->audit, k->audit_key, sign_head, &h, &err);
-    if (r != 0)
+    if (r != 0 && !known)
         kw_log(KW_WARN, "the audit log's head was not signed: %s", err.text);
 }

@@ -57,6 +57,7 @@ static int harden(struct kw_err *err)
         return kw_fail_errno(err, KW_SANDBOX,
                              "could not mark inherited descriptors (close_range, Linux 5.11)");
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit that -o meets is an error, not the end */
     return kw_secret_init(/* best_effort= */ true, err);
 }
 

@@ -55,7 +55,7 @@ at_all status=503 8 8 8 '503|try again later'
 KEYWARD_DIAL_TIMEOUT=1
 at_all drip=400 8 8 8 'in time'
 at_all latency=3000 8 8 8 'in time'
-at_api endless 8 'when time was up'
+at_api endless 8 '[dial] timeout'
 KEYWARD_DIAL_TIMEOUT=20
 
 # What only the issuer or the domain can do.

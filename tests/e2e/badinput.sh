@@ -122,10 +122,10 @@ line 'a claim without a name' 'claim.' 'claim. = x' 'policy lab'
 line 'a bad method' 'sign.method' 'sign.method = TRACE' 'policy lab'
 line 'a bad path' 'sign.path' 'sign.path = n/*' 'policy lab'
 line 'a proxy with https' 'proxy' 'proxy = https://p:1' dial
-line 'a bad redirection' 'resolve' 'resolve = host:443' dial
 line 'an LD_ variable for the module' 'LD_' 'env = LD_PRELOAD' token
 line 'a verify switch' 'verify' 'verify = no' tls
 line 'an insecure switch' 'insecure' 'insecure = true' tls
+KEYWARD_DIAL_RESOLVE=host:443 fails 'a bad redirection' 2 'KEYWARD_DIAL_RESOLVE' exchange
 config=$work/bad.ini
 { cat "$good" && printf '[audits]\nfile = /x\n'; } >"$config"
 fails 'an unknown section' 2 "$config:|audits" exchange

@@ -94,7 +94,7 @@ kw_start() { # ARGUMENT...: the same in the background; kw_wait ends it
     session=$!
 }
 kw_wait() {
-    wait "$session"
+    { wait "$session"; } 2>/dev/null # bash tells of what was killed
     rc=$?
 }
 
