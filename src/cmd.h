@@ -6,6 +6,7 @@
 #ifndef KW_CMD_H
 #define KW_CMD_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -68,5 +69,11 @@ void kw_help_man(FILE *out);
 
 /* Reads the configuration for a command: kw_config_load() with the global options. */
 int kw_cli_config(const struct kw_cli *cli, struct kw_config *c, struct kw_err *err);
+
+/* --json: hands over (also on error) the one object that main prints when the command is
+ * done. A failure, also a later one, becomes its member "error", so that whatever happens
+ * one object comes out. o NULL (json_pack() fails on bytes that are no UTF-8): KW_FAILED. */
+int kw_cli_result(json_t *o, struct kw_err *err);
+json_t *kw_cli_take_result(void); /* main's; NULL: there is none */
 
 #endif

@@ -28,10 +28,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
                               (json_int_t)rep.lines, "proven", (json_int_t)rep.proven, "heads",
                               (json_int_t)rep.heads, "runs_ended", (json_int_t)rep.runs_ended,
                               "torn", (json_int_t)rep.torn, "keys", rep.keys);
-        (void)json_dumpf(o, stdout, JSON_INDENT(2));
-        (void)fputc('\n', stdout);
-        json_decref(o);
-        return 0;
+        return kw_cli_result(o, err);
     }
     (void)printf("%llu lines, chain whole; lines 1 to %llu are vouched for by a signature\n",
                  (unsigned long long)rep.lines, (unsigned long long)rep.proven);

@@ -14,7 +14,6 @@
 #include "fetch.h"
 #include "io.h"
 #include "jwt.h"
-#include "log.h"
 #include "policy/rules.h"
 #include "source.h"
 
@@ -190,13 +189,7 @@ static int print_json(const struct report *rp, struct kw_err *err)
                           "profile", rp->c->profile, "policy", rp->c->policy_set ? 1 : 0, "rules",
                           rules, "oci_rule", rule, "accepted", rp->refusal.code == KW_OK ? 1 : 0,
                           "refusal", rp->refusal.code == KW_OK ? "" : rp->refusal.text);
-    if (o == NULL || json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) != 0) {
-        json_decref(o);
-        return kw_fail(err, KW_FAILED, "could not write the result as JSON");
-    }
-    (void)fputc('\n', stdout);
-    json_decref(o);
-    return 0;
+    return kw_cli_result(o, err);
 }
 
 static int read_claims(const char *path, struct report *rp, struct kw_err *err)
@@ -244,18 +237,15 @@ static int show(const struct kw_cli *cli, struct report *rp, struct kw_err *err)
 {
     rp->now = (int64_t)time(NULL);
     judge(rp);
-    if (!cli->json) {
+    kw_printable(rp->source);
+    int r = 0;
+    if (cli->json)
+        r = print_json(rp, err);
+    else
         print_people(rp);
+    if (r == 0 && rp->refusal.code != KW_OK)
         *err = rp->refusal;
-        return (int)rp->refusal.code;
-    }
-    int r = print_json(rp, err);
-    if (r != 0 || rp->refusal.code == KW_OK)
-        return r;
-    /* The refusal is part of the one object; main would print another. */
-    kw_log(KW_WARN, "%s", rp->refusal.text);
-    err->text[0] = '\0';
-    return (int)rp->refusal.code;
+    return r != 0 ? r : (int)rp->refusal.code;
 }
 
 static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)

@@ -15,12 +15,14 @@
 struct report {
     const struct kw_cli *cli;
     json_t *steps;
-    int worst; /* exit code of the first failure */
+    int worst; /* exit code: see tell() */
 };
 
 static void tell(struct report *rep, const char *name, int r, const char *text)
 {
-    if (r > 0 && rep->worst == 0)
+    /* A PIN that was refused comes before all else: whoever restarts on this exit code
+     * must not cost the token another try. */
+    if (r > 0 && (rep->worst == 0 || r == KW_PIN))
         rep->worst = r;
     if (rep->cli->json)
         (void)json_array_append_new(rep->steps,
@@ -120,19 +122,19 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         struct kw_session s = {.config = &c, .caller = "doctor", .purpose = KW_FOR_PROBE};
         struct kw_err at_end = {0};
         run_steps(&s, &rep);
-        if (kw_session_close(&s, NULL, &at_end) == KW_SANDBOX)
-            tell(&rep, "end", KW_SANDBOX, at_end.text);
+        int ended = kw_session_close(&s, NULL, &at_end);
+        /* Behind a step that failed, the end is no news, but a broken fence always is. */
+        if (ended == KW_SANDBOX || (ended != 0 && rep.worst == 0))
+            tell(&rep, "end", ended, at_end.text);
     }
+    err->text[0] = '\0'; /* told above, with the rest */
     if (cli->json) {
-        json_t *o = json_pack("{s:b,s:O}", "ok", rep.worst == 0, "steps", rep.steps);
-        (void)json_dumpf(o, stdout, JSON_INDENT(2));
-        (void)fputc('\n', stdout);
-        json_decref(o);
+        r = kw_cli_result(json_pack("{s:b,s:O}", "ok", rep.worst == 0, "steps", rep.steps), err);
+        rep.worst = rep.worst != 0 ? rep.worst : r;
     } else if (rep.worst == 0)
         (void)printf("all is well\n");
     json_decref(rep.steps);
     kw_config_free(&c);
-    err->text[0] = '\0'; /* told above, with the rest */
     return rep.worst;
 }
 
@@ -144,6 +146,6 @@ const struct kw_command kw_cmd_doctor = {
             "subject token and claim policy, the PKCS#11 token with one login, key generation and "
             "the extraction self-test, the exchange, the session token. Goes on behind a failure "
             "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
-            "first failure.",
+            "first failure, but 4 wherever the PIN was refused.",
     .run = run,
 };

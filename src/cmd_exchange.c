@@ -41,10 +41,7 @@ static int print_json(const struct kw_session *s, bool with_token, struct kw_err
         s->keeper.fences, "exchanger", s->exchanger.fences, "dialer", s->dialer.fences);
     if (o != NULL && with_token)
         (void)json_object_set_new(o, "session_token", json_string(kw_secret_bytes(s->token)));
-    bool ok = o != NULL && json_dumpf(o, stdout, JSON_INDENT(2)) == 0;
-    json_decref(o);
-    (void)fputc('\n', stdout);
-    return ok ? 0 : kw_fail(err, KW_FAILED, "could not print the result");
+    return kw_cli_result(o, err);
 }
 
 static void print_text(const struct kw_session *s)

@@ -144,6 +144,9 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     if (all && !prune)
         return kw_fail(err, KW_USAGE, "--all goes with --prune");
     int r = kw_cli_config(cli, &c, err);
+    int lock = -1; /* so that no key goes that is on its way to becoming a stored session */
+    if (r == 0 && prune && (r = kw_state_lock_open(&c, &lock, err)) == 0)
+        r = kw_state_lock(lock, KW_LOCK_RENEW, true, kw_deadline(&c), err);
     if (r == 0)
         r = start(&c, &crew, err);
     if (r == 0)
@@ -155,6 +158,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         *err = at_end;
         r = KW_SANDBOX;
     }
+    if (lock >= 0)
+        (void)close(lock);
     kw_config_free(&c);
     return r;
 }

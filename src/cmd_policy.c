@@ -18,7 +18,7 @@ static json_t *claims_json(const struct kw_config *c)
     return rules;
 }
 
-static void print_json(const struct kw_config *c)
+static int print_json(const struct kw_config *c, struct kw_err *err)
 {
     json_t *o = json_pack(
         "{s:s,s:s,s:b,s:{s:s,s:s,s:o},s:{s:s,s:s,s:s,s:i,s:i},s:{s:s},s:{s:s}}", "config", c->path,
@@ -27,10 +27,7 @@ static void print_json(const struct kw_config *c)
         c->sign_method, "path", c->sign_path, "per_minute", (int)c->sign_per_minute, "max_count",
         (int)c->sign_max_count, "dial", "targets", c->dial, "sandbox", "require",
         c->best_effort ? "best-effort" : "all");
-    if (o != NULL)
-        (void)json_dumpf(o, stdout, JSON_COMPACT);
-    (void)fputc('\n', stdout);
-    json_decref(o);
+    return kw_cli_result(o, err);
 }
 
 static const char *or_any(const char *value)
@@ -75,11 +72,11 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     if (r != 0)
         return r;
     if (cli->json)
-        print_json(&config);
+        r = print_json(&config, err);
     else
         print_text(&config);
     kw_config_free(&config);
-    return 0;
+    return r;
 }
 
 static const struct kw_option options[] = {

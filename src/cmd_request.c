@@ -47,8 +47,7 @@ static int begin(void *arg, const struct kw_m_head *head, struct kw_err *err)
     kw_buf_init(&a->body, in_memory && good(a) ? JSON_MOST : SHOWN);
     if (good(a) && a->include && !a->cli->json)
         (void)printf("HTTP/1.1 %u\n%s\n", head->status, head->headers);
-    (void)err;
-    return 0;
+    return good(a) && a->output != NULL ? kw_atomic_result(&a->file, a->output, 0600, err) : 0;
 }
 
 /* To a terminal go no control characters (nor the second set of them, by itself or in
@@ -177,7 +176,7 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
         r = kw_fail(err, KW_USAGE, "a %s has no body (-d)", method);
     /* Before anything is done that then could not be told of. */
     if (r == 0 && a.output != NULL)
-        r = kw_atomic_result(&a.file, a.output, 0600, err);
+        r = kw_atomic_could(a.output, err);
     if (r == 0)
         r = kw_session_open(&s, c, "request", 0, err);
     if (r == 0) {

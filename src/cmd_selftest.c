@@ -128,10 +128,9 @@ static int report(struct tally *t, int abi, struct kw_err *err)
         json_t *o =
             json_pack("{s:i,s:i,s:i,s:i,s:O}", "landlock_abi", abi, "held", (int)t->held, "failed",
                       (int)t->failed, "no_fence", (int)t->unpromised, "checks", t->checks);
-        if (o != NULL)
-            (void)json_dumpf(o, stdout, JSON_COMPACT);
-        (void)fputc('\n', stdout);
-        json_decref(o);
+        int r = kw_cli_result(o, err);
+        if (r != 0)
+            return r;
     } else
         (void)printf("%u held, %u failed, %u without a fence in this kernel (Landlock abi %d)\n",
                      t->held, t->failed, t->unpromised, abi);

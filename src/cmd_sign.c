@@ -64,15 +64,13 @@ static int print_lines(const struct kw_cli *cli, const char *lines, const char *
         else
             (void)printf("%s: %s\n", name, value);
     }
-    bool ok = true;
     if (cli->json) {
         (void)json_object_set_new(o, "authorization", json_string(authorization));
-        ok = json_dumpf(o, stdout, JSON_INDENT(2)) == 0;
-        (void)fputc('\n', stdout);
-    } else
-        (void)printf("authorization: %s\n", authorization);
+        return kw_cli_result(o, err);
+    }
+    (void)printf("authorization: %s\n", authorization);
     json_decref(o);
-    return ok ? 0 : kw_fail(err, KW_FAILED, "could not print the result");
+    return 0;
 }
 
 static int sign(const struct kw_cli *cli, struct signing *g, struct kw_session *s,

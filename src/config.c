@@ -108,6 +108,11 @@ static int choose_profile(struct kw_config *c, const struct kw_ini *ini, const c
                                names[i]);
     if (wanted != NULL && (*wanted == '\0' || strlen(wanted) > PROFILE_MAX))
         return kw_fail(err, KW_USAGE, "the profile's name must be 1 to %d bytes", PROFILE_MAX);
+    for (const char *p = wanted; p != NULL && *p != '\0'; p++)
+        if (strchr(KW_INI_NAME_BYTES, *p) == NULL)
+            return kw_fail(err, KW_USAGE,
+                           "the profile's name '%s' must be of letters, digits, '.', '_' and '-'",
+                           wanted);
     if (wanted != NULL && n > 0 && !has_name(names, n, wanted))
         return kw_fail(err, KW_USAGE, "there is no profile '%s' in %s; it has: %s", wanted,
                        ini->path, c->profiles);
@@ -234,6 +239,7 @@ int kw_config_build(struct kw_config *c, const struct kw_ini *ini, const char *p
     memset(c, 0, sizeof *c);
     if (ini != NULL)
         (void)snprintf(c->path, sizeof c->path, "%s", ini->path);
+    kw_printable(c->path); /* it is only shown */
     int r = 0;
     for (const struct kw_key *k = kw_keys; r == 0 && k->section != NULL; k++)
         if (k->dflt != NULL)

@@ -57,8 +57,7 @@ static int vet_section(struct reader *rd, const char *line)
     if (n == 0 || n >= KW_INI_SECTION)
         return bad(rd, "a section's name must be 1 to 49 bytes");
     for (size_t i = 1; i <= n; i++)
-        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._- ", line[i]) ==
-                NULL ||
+        if (strchr(KW_INI_NAME_BYTES " ", line[i]) == NULL ||
             (line[i] == ' ' && (i == 1 || i == n || line[i - 1] == ' ')))
             return bad(rd, "a section's name is [section] or [section name], of letters, digits, "
                            "'.', '_' and '-'");

@@ -6,6 +6,9 @@
 #ifndef KW_CONFIG_KEYS_H
 #define KW_CONFIG_KEYS_H
 
+/* What names of sections and profiles are made of. */
+#define KW_INI_NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
 #include "config.h"
 
 enum kw_kind {

@@ -87,6 +87,41 @@ int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw
     return 0;
 }
 
+int kw_atomic_result(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err)
+{
+    struct stat st, behind;
+    char *real = NULL;
+    a->fd = -1;
+    if (stat(path, &behind) != 0) /* not there yet */
+        return kw_atomic_open(a, path, mode, err);
+    if (S_ISREG(behind.st_mode)) {
+        if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+            real = realpath(path, NULL);
+        int r = kw_atomic_open(a, real != NULL ? real : path, mode, err);
+        free(real);
+        return r;
+    }
+    /* A rename would put a file in the place of /dev/null. */
+    (void)snprintf(a->path, sizeof a->path, "%s", path);
+    a->tmp[0] = '\0';
+    a->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    return a->fd >= 0 ? 0 : kw_fail_errno(err, KW_FAILED, "could not open %s to write", path);
+}
+
+int kw_atomic_could(const char *path, struct kw_err *err)
+{
+    struct kw_atomic a;
+    struct stat st;
+    /* Opening a pipe and closing it again would be the end of its reader. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return access(path, W_OK) == 0
+                   ? 0
+                   : kw_fail_errno(err, KW_FAILED, "could not open %s to write", path);
+    int r = kw_atomic_result(&a, path, 0600, err);
+    kw_atomic_abort(&a);
+    return r;
+}
+
 /* A rename is only safe on disk once its directory is. A directory that we may write but
  * not read can't be opened for it, and some file systems have no fsync for directories:
  * the file is whole and in place all the same. */
@@ -104,6 +139,11 @@ static int sync_dir(const char *path)
 
 int kw_atomic_commit(struct kw_atomic *a, struct kw_err *err)
 {
+    if (a->tmp[0] == '\0') {
+        int fd = a->fd;
+        a->fd = -1;
+        return close(fd) == 0 ? 0 : kw_fail_errno(err, KW_FAILED, "could not write %s", a->path);
+    }
     if (fsync(a->fd) != 0 || rename(a->tmp, a->path) != 0 || sync_dir(a->path) != 0) {
         int r = kw_fail_errno(err, KW_FAILED, "could not write %s", a->path);
         kw_atomic_abort(a);
@@ -118,7 +158,8 @@ void kw_atomic_abort(struct kw_atomic *a)
 {
     if (a->fd < 0)
         return;
-    (void)unlink(a->tmp);
+    if (a->tmp[0] != '\0')
+        (void)unlink(a->tmp);
     (void)close(a->fd);
     a->fd = -1;
 }

@@ -30,9 +30,14 @@ int kw_std_open(struct kw_err *err);
  * kw_atomic_abort() removes it. */
 struct kw_atomic {
     int fd;
-    char tmp[4096], path[4096];
+    char tmp[4096], path[4096]; /* tmp: "" where nothing is to be renamed */
 };
 int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err);
+/* The same for a result that the user wants at path: through a symbolic link to the file
+ * behind it, and where there is a device, a pipe or the like, straight into that. */
+int kw_atomic_result(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err);
+/* Whether that would work, so that it is known before there is a result. */
+int kw_atomic_could(const char *path, struct kw_err *err);
 int kw_atomic_commit(struct kw_atomic *a, struct kw_err *err);
 void kw_atomic_abort(struct kw_atomic *a);
 

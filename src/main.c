@@ -30,18 +30,39 @@ static const char *exit_name(enum kw_exit code)
     return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "failed";
 }
 
+/* ASCII, so that nothing in it can drive a terminal or depends on a locale. */
+static void print_object(json_t *o)
+{
+    (void)json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    (void)fputc('\n', stdout);
+    json_decref(o);
+}
+
 static void print_error(const struct kw_cli *cli, const struct kw_err *err)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "keyward: %s\n", err->text);
     if (!cli->json)
         return;
-    json_t *o = json_pack("{s:{s:i,s:s,s:s}}", "error", "code", (int)err->code, "kind",
-                          exit_name(err->code), "text", err->text);
+    json_t *o = kw_cli_take_result();
+    if (o == NULL)
+        o = json_object();
+    (void)json_object_set_new(o, "error",
+                              json_pack("{s:i,s:s,s:s}", "code", (int)err->code, "kind",
+                                        exit_name(err->code), "text", err->text));
+    print_object(o);
+    (void)fflush(stdout);
+}
+
+/* The result, where no error has printed it. */
+static int print_result(struct kw_err *err)
+{
+    json_t *o = kw_cli_take_result();
     if (o != NULL)
-        (void)json_dumpf(o, stdout, JSON_COMPACT);
-    (void)fputc('\n', stdout);
-    json_decref(o);
+        print_object(o);
+    return fflush(stdout) == 0 && !ferror(stdout)
+               ? 0
+               : kw_fail_errno(err, KW_FAILED, "could not write the result");
 }
 
 /* Secrets pass through this process too: no core, no ptrace by the same user, no
@@ -77,9 +98,14 @@ int main(int argc, char **argv)
         if (r == 0)
             r = command->run(&cli, &args, &err);
     }
-    if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-        r = kw_fail_errno(&err, KW_FAILED, "could not write the result");
     if (r != 0 && err.text[0] != '\0')
         print_error(&cli, &err);
+    else {
+        int told = print_result(&err);
+        if (r == 0 && told != 0) { /* standard output is of no use: only say so */
+            r = told;
+            (void)fprintf(stderr, "keyward: %s\n", err.text);
+        }
+    }
     return r;
 }

@@ -52,9 +52,8 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
         (void)close(pin_fd);
     if (r == 0) {
         (void)snprintf(s->crew.keeper.module, sizeof s->crew.keeper.module, "%s", ks.module);
-        s->keeper_deadline = ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE
-                                 ? kw_now_ms() + PROMPT_S * 1000
-                                 : kw_deadline(c);
+        s->person = ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE;
+        s->keeper_deadline = s->person ? kw_now_ms() + PROMPT_S * 1000 : kw_deadline(c);
         r = kw_child_send(&s->crew.keeper, KW_KM_START, &ks, NULL, 0, err);
     }
     if (r == 0)
@@ -193,6 +192,22 @@ static int open_signing(struct kw_session *s, struct kw_err *err)
                   : expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), err);
 }
 
+/* Other commands may be signing with the old key: it goes when the last of them is done. */
+static void forget_old(struct kw_session *s)
+{
+    enum { PATIENCE_MS = 5000 };
+    struct kw_m_destroy d;
+    struct kw_err why;
+    (void)snprintf(d.id, sizeof d.id, "%s", s->old_id);
+    if (kw_state_lock(s->lock, KW_LOCK_USE, true, kw_now_ms() + PATIENCE_MS, &why) != 0 ||
+        kw_child_send(&s->crew.keeper, KW_KM_DESTROY, &d, NULL, 0, &why) != 0 ||
+        expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), &why) != 0)
+        kw_log(KW_WARN,
+               "the key of the session before this one is still in the token (%s); "
+               "keyward keys --prune removes it",
+               why.text);
+}
+
 /* The old key goes only once the new session is safely written: a failed renewal must
  * not cost a session that is still good. */
 static int remember(struct kw_session *s, struct kw_err *err)
@@ -202,18 +217,10 @@ static int remember(struct kw_session *s, struct kw_err *err)
     struct kw_state st = {.not_after = s->not_after, .token = s->token};
     (void)snprintf(st.key_id, sizeof st.key_id, "%s", s->key.id);
     int r = kw_state_write(s->config, &st, err);
-    if (r != 0 || s->old_id[0] == '\0' || strcmp(s->old_id, s->key.id) == 0)
-        return r;
-    struct kw_m_destroy d;
-    (void)snprintf(d.id, sizeof d.id, "%s", s->old_id);
-    struct kw_err gone;
-    if (kw_child_send(&s->crew.keeper, KW_KM_DESTROY, &d, NULL, 0, &gone) != 0 ||
-        expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), &gone) != 0)
-        kw_log(KW_WARN,
-               "the key of the session before this one is still in the token (%s); "
-               "keyward keys --prune removes it",
-               gone.text);
-    return 0;
+    if (r == 0 && s->old_id[0] != '\0' && strcmp(s->old_id, s->key.id) != 0)
+        forget_old(s);
+    /* The new one is in use by us, and must not go before we have done with it. */
+    return r != 0 ? r : kw_state_lock(s->lock, KW_LOCK_USE, false, kw_deadline(s->config), err);
 }
 
 static int check_config(struct kw_session *s, struct kw_err *err)
@@ -232,7 +239,7 @@ const struct kw_session_step kw_session_steps[] = {
     {"processes", start_fresh, 0},
     {"network processes and their fences", await_net, 1u << 1},
     {"subject token and claim policy", subject_token, 1u << 2},
-    {"way to the identity domain", open_exchange, 1u << 0 | 1u << 2 | 1u << 3},
+    {"client authentication", open_exchange, 1u << 0 | 1u << 2 | 1u << 3},
     {"PKCS#11 token and session key", await_key, 1u << 1},
     {"exchange", send_exchange, 1u << 4 | 1u << 5},
     {"session token", kw_session_judge, 1u << 6},
@@ -291,31 +298,107 @@ static bool can_rebuild(const struct kw_session *s, const struct kw_err *err)
            (err->code == KW_TOKEN || err->code == KW_CLOUD);
 }
 
+/* A PIN that comes by descriptor was read by the keeper that is being given up. */
+static int pin_is_spent(const struct kw_session *s, struct kw_err *err)
+{
+    if (strncmp(s->config->pin_source, "fd:", 3) != 0)
+        return 0;
+    return kw_err_wrap(err, "the stored session is no longer good, and the PIN's descriptor can be "
+                            "read only once; run keyward exchange for a new session");
+}
+
+/* Takes the stored session if there is a good one. */
+static int use_stored(struct kw_session *s, bool *ret_used, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
+    struct kw_state st = {0};
+    bool found = false;
+    *ret_used = false;
+    int r = kw_state_lock(s->lock, KW_LOCK_USE, false, kw_deadline(c), err);
+    if (r == 0)
+        r = kw_state_read(c, (int64_t)time(NULL), &st, &found, err);
+    (void)snprintf(s->old_id, sizeof s->old_id, "%s", st.key_id);
+    if (r == 0 && found) {
+        r = stored(s, &st, err);
+        *ret_used = r == 0;
+        if (r != 0 && can_rebuild(s, err) && (r = pin_is_spent(s, err)) == 0) {
+            kw_log(KW_INFO, "the stored session is no longer good: %s", err->text);
+            kw_session_abandon(s, err);
+            struct kw_session again = {
+                .config = c, .caller = s->caller, .lock = s->lock, .rebuilt = true};
+            (void)snprintf(again.why, sizeof again.why, "%.255s", err->text);
+            (void)snprintf(again.old_id, sizeof again.old_id, "%s", st.key_id);
+            *s = again;
+        }
+    }
+    kw_state_free(&st);
+    if (!*ret_used)
+        kw_state_unlock(s->lock, KW_LOCK_USE);
+    return r;
+}
+
+/* storage = token. Whoever makes a session does it alone: a command that waited for its
+ * turn finds what the one before it has made. */
+static int open_kept(struct kw_session *s, bool fresh_one, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
+    char before[sizeof s->old_id];
+    struct kw_state st = {0};
+    bool found = false, used = false;
+    /* No lock where nothing can be written: a session that is there can be used even so,
+     * and a new one will say why it can't be kept. */
+    if (kw_state_lock_open(c, &s->lock, err) != 0)
+        kw_log(KW_INFO, "%s", err->text);
+    int r = fresh_one ? 0 : use_stored(s, &used, err);
+    if (r == 0 && !used)
+        r = kw_state_lock(s->lock, KW_LOCK_RENEW, true, kw_deadline(c), err);
+    if (r != 0 || used)
+        return r;
+    memcpy(before, s->old_id, sizeof before);
+    r = kw_state_read(c, (int64_t)time(NULL), &st, &found, err);
+    (void)snprintf(s->old_id, sizeof s->old_id, "%s", st.key_id);
+    kw_state_free(&st);
+    if (r == 0 && !fresh_one && found && strcmp(before, s->old_id) != 0)
+        r = use_stored(s, &used, err);
+    if (r == 0 && !used)
+        r = fresh(s, err);
+    kw_state_unlock(s->lock, KW_LOCK_RENEW);
+    return r;
+}
+
+/* The login goes on beside all else. Were a wrong PIN not heard of because the network
+ * failed first, an exit code that invites a restart would cost the token its tries. */
+static int heed_pin(struct kw_session *s, int r, struct kw_err *err)
+{
+    struct kw_err why;
+    bool unheard = s->crew.keeper.pid != 0 && s->keeper.mechanism[0] == '\0' && !s->person;
+    if (r == KW_PIN || !unheard || kw_interrupted() ||
+        expect_and_free(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, &why) !=
+            KW_PIN)
+        return r;
+    kw_log(KW_INFO, "%s", err->text);
+    *err = why;
+    return KW_PIN;
+}
+
+static void end_lock(struct kw_session *s)
+{
+    if (s->lock > 0)
+        (void)close(s->lock);
+    s->lock = -1;
+}
+
 int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
                     unsigned use, struct kw_err *err)
 {
-    *s = (struct kw_session){.config = c, .caller = caller};
-    struct kw_state st = {0};
-    bool found = false;
-    int r = c->key_stored ? kw_state_read(c, (int64_t)time(NULL), &st, &found, err) : 0;
-    found = found && (use & KW_USE_FRESH) == 0;
-    if (r == 0 && found) {
-        r = stored(s, &st, err);
-        if (r != 0 && can_rebuild(s, err)) {
-            kw_log(KW_INFO, "the stored session is no longer good: %s", err->text);
-            kw_session_abandon(s, err);
-            *s = (struct kw_session){.config = c, .caller = caller, .rebuilt = true};
-            (void)snprintf(s->why, sizeof s->why, "%.255s", err->text);
-            found = false;
-            r = 0;
-        }
-    }
-    (void)snprintf(s->old_id, sizeof s->old_id, "%s", st.key_id);
-    kw_state_free(&st);
-    if (r == 0 && !found)
-        r = fresh(s, err);
-    if (r != 0)
+    *s = (struct kw_session){.config = c, .caller = caller, .lock = -1};
+    int r = c->key_stored ? open_kept(s, (use & KW_USE_FRESH) != 0, err) : fresh(s, err);
+    if (r != 0) {
+        (void)heed_pin(s, r, err);
         kw_session_abandon(s, err);
+        end_lock(s);
+        r = kw_nonzero((int)err->code); /* both may have put a graver reason there */
+    }
     return r;
 }
 
@@ -333,5 +416,6 @@ int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw
         r = ended;
     }
     kw_secret_free(&s->token);
+    end_lock(s);
     return r;
 }

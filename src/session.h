@@ -46,6 +46,8 @@ struct kw_session {
     bool rebuilt;            /* a stored one was there but no longer good; `why` says so */
     char why[256];
     char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
+    int lock;        /* state_lock.c; 0 or less: none */
+    bool person;     /* a person is asked for the PIN */
 };
 
 /* The steps of a fresh session, in order: kw_session_open() runs them to the first

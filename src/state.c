@@ -137,7 +137,7 @@ int kw_state_read(const struct kw_config *c, int64_t now, struct kw_state *s, bo
     return r;
 }
 
-static int make_dirs(const char *path, struct kw_err *err)
+int kw_state_make_dirs(const char *path, struct kw_err *err)
 {
     char dir[4096];
     (void)snprintf(dir, sizeof dir, "%s", path);
@@ -162,7 +162,7 @@ int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct k
     char path[4096], config[65];
     int r = kw_state_path(c, path, sizeof path, err);
     if (r == 0)
-        r = make_dirs(path, err);
+        r = kw_state_make_dirs(path, err);
     if (r != 0)
         return r;
     r = fingerprint(c, config, err);

@@ -29,6 +29,20 @@ int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct k
 int kw_state_remove(const struct kw_config *c, struct kw_err *err);
 void kw_state_free(struct kw_state *s);
 
+/* The file whose bytes are locked; closing it gives all locks up. */
+enum kw_state_lock {
+    KW_LOCK_RENEW, /* alone: whoever makes a session, until it is written */
+    KW_LOCK_USE,   /* shared: who uses the stored key; alone: who destroys an old one */
+};
+int kw_state_lock_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
+/* No file (fd 0 or less): nothing to lock, 0. Waits for it until deadline_ms (kw_now_ms() clock; KW_NET then). */
+int kw_state_lock(int fd, enum kw_state_lock which, bool alone, int64_t deadline_ms,
+                  struct kw_err *err);
+void kw_state_unlock(int fd, enum kw_state_lock which);
+
+/* Makes the folders above path, 0700. */
+int kw_state_make_dirs(const char *path, struct kw_err *err);
+
 /* Where it is, for messages. */
 int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_err *err);
 

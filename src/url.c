@@ -177,12 +177,8 @@ static const char *take_target(struct kw_url *ret, const char *text)
         if (*p == '%') {
             if (!is_hex(p[1]) || !is_hex(p[2]))
                 return "it has a '%' that no two hex digits follow";
-            if (p[1] == '7' && (p[2] == 'e' || p[2] == 'E')) {
-                ret->target[n++] = '~';
-            } else {
-                memcpy(ret->target + n, p, 3);
-                n += 3;
-            }
+            memcpy(ret->target + n, p, 3);
+            n += 3;
             p += 2;
             continue;
         }

@@ -6,7 +6,7 @@
  * quad ("127.1"), IP literals with zones, ports out of range and "." or ".." segments
  * (also as %2E: servers resolve them, so a path policy would judge another path) are
  * errors; nothing is normalised away: the target is sent and signed as it stands
- * ("/" where the path is empty), except that a `~` given as %7E becomes `~`.
+ * ("/" where the path is empty), as whoever sends what `sign` signed does it too.
  */
 #ifndef KW_URL_H
 #define KW_URL_H

@@ -172,6 +172,54 @@ static void test_atomic_failures(void **state)
     assert_int_equal(files(), before);
 }
 
+/* A result goes through a link, and into a pipe or a device; nothing takes their place. */
+static void test_atomic_result(void **state)
+{
+    (void)state;
+    struct kw_atomic a;
+    struct kw_err err;
+    struct stat st;
+    char name[160];
+    put_file("old", 3);
+    (void)snprintf(name, sizeof name, "%s/link", dir);
+    assert_int_equal(symlink(path, name), 0);
+    assert_int_equal(kw_atomic_result(&a, name, 0600, &err), 0);
+    assert_int_equal(kw_write_all(a.fd, "new", 3), 0);
+    expect_content("old");
+    assert_int_equal(kw_atomic_commit(&a, &err), 0);
+    expect_content("new");
+    assert_int_equal(lstat(name, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(unlink(name), 0);
+
+    (void)snprintf(name, sizeof name, "%s/pipe", dir);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    int reader = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_int_equal(kw_atomic_result(&a, name, 0600, &err), 0);
+    assert_int_equal(kw_write_all(a.fd, "new", 3), 0);
+    assert_int_equal(kw_atomic_commit(&a, &err), 0);
+    char got[8];
+    assert_int_equal(read(reader, got, sizeof got), 3);
+    assert_int_equal(kw_atomic_result(&a, name, 0600, &err), 0);
+    kw_atomic_abort(&a);
+    assert_int_equal(a.fd, -1);
+    assert_int_equal(lstat(name, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    (void)close(reader);
+    assert_int_equal(unlink(name), 0);
+
+    put_file("old", 3);
+    assert_int_equal(kw_atomic_could(path, &err), 0);
+    expect_content("old");
+    assert_int_equal(kw_atomic_could("/dev/null", &err), 0);
+    assert_int_equal(kw_atomic_could(dir, &err), KW_FAILED);
+    assert_int_equal(kw_atomic_could("/nonexistent/x", &err), KW_FAILED);
+    assert_int_equal(kw_atomic_result(&a, dir, 0600, &err), KW_FAILED);
+    assert_non_null(strstr(err.text, "Is a directory"));
+    assert_int_equal(kw_atomic_result(&a, "/nonexistent/x", 0600, &err), KW_FAILED);
+    assert_int_equal(files(), 1);
+}
+
 /* A descriptor that is closed at the start is never one of ours later, and still can't be
  * used. */
 static void test_std(void **state)
@@ -219,9 +267,9 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),   cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_atomic), cmocka_unit_test(test_atomic_failures),
-        cmocka_unit_test(test_std),
+        cmocka_unit_test(test_read),          cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_atomic),        cmocka_unit_test(test_atomic_failures),
+        cmocka_unit_test(test_atomic_result), cmocka_unit_test(test_std),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
