@@ -46,7 +46,10 @@ static int take_secret(const struct from *f, const char *what, const char *v, si
         return kw_fail(err, KW_FAILED, "no room for the secrets in %s", f->path);
     for (size_t i = 0; i < n; i++) {
         const char *reason = NULL;
-        if (v[i] == '%' && (i + 1 == n || v[++i] != '%'))
+        bool percent = v[i] == '%';
+        if (percent)
+            i++;
+        if (percent && (i == n || v[i] != '%'))
             reason = "holds a '%' that isn't doubled; configparser would refuse it too";
         else if (v[i] <= ' ' || v[i] >= 0x7f)
             reason = "holds a space, a control or a non-ASCII byte; put comments on a line of "

@@ -138,12 +138,12 @@ static int add_audience(const char *url, const char *audience, char *out, size_t
 int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_err *err)
 {
     *m = (struct kw_m_fetch){.field = "value"};
-    const char *url = getenv(GITHUB_URL);
     const char *audience = c->source_audience[0] != '\0' ? c->source_audience : c->domain_url;
     struct kw_url u;
     int r = take_variable(GITHUB_TOKEN, &kept.github, err);
     if (r != 0)
         return r;
+    const char *url = getenv(GITHUB_URL); /* after the environment was changed */
     if (url == NULL || *url == '\0' || kept.github == NULL)
         return no_github(err);
     r = kw_url_parse(url, GITHUB_URL, KW_SUBJECT, &u, err);

@@ -190,7 +190,8 @@ static const char *put_file(const char *name, const char *text, mode_t mode)
 {
     static char path[128];
     (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    (void)unlink(path); /* an earlier mode may forbid writing */
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(kw_write_all(fd, text, strlen(text)), 0);
     assert_int_equal(fchmod(fd, mode), 0);
