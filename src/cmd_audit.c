@@ -53,7 +53,8 @@ const struct kw_command kw_cmd_audit = {
             "its heads, and names the first bad line. Works offline. Without --key the keys are "
             "those that the log itself announces, which shows damage and editing but not a log "
             "forged as a whole: for that, sign with a persistent key ([audit] key) and give its "
-            "public half here.",
+            "public half here.\n\n"
+            "Example: keyward audit verify --key audit-key.pem /var/log/keyward/audit",
     .options = options,
     .run = run,
 };

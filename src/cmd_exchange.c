@@ -109,7 +109,9 @@ const struct kw_command kw_cmd_exchange = {
             "very key, and prints principal, expiry, key and fences. With [key] storage = token "
             "the session is kept (the key in the token, the session token in a 0600 state file) "
             "and later request and sign use it; otherwise this is a rehearsal and the key is "
-            "destroyed at the end.",
+            "destroyed at the end.\n\n"
+            "Examples:\n  keyward --profile prod exchange\n"
+            "  keyward exchange --from runtimeConfig.ini",
     .options = options,
     .run = run,
 };

@@ -170,7 +170,10 @@ const struct kw_command kw_cmd_keys = {
     .summary = "list and prune what keyward left in the token",
     .text = "Lists the key pairs that keyward made in the token and that outlived their command: "
             "the stored session's (storage = token), and left-overs of commands that were killed. "
-            "With storage = session there are none.",
+            "With storage = session there are none. --prune knows only this profile's session on "
+            "this machine: keys of other profiles, users or machines that share the token count as "
+            "left over, and whoever used them makes a new session.\n\n"
+            "Example: keyward --profile prod keys --prune",
     .options = options,
     .run = run,
 };

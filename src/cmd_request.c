@@ -216,12 +216,17 @@ const struct kw_command kw_cmd_request = {
     .min_operands = 2,
     .max_operands = 2,
     .summary = "make one signed API call",
-    .text = "Takes the stored session or makes one, signs the request with the key in the "
-            "PKCS#11 token, sends it, and writes the answer's body to standard output or -o. "
-            "On a terminal, control characters of the body are shown as `?`. "
-            "Redirects are never followed. An answer of 4xx is exit code 7, of 429 or 5xx 8, both "
-            "with the service's code and message on standard error.\n"
-            "The signature covers the target exactly as given: percent-encode it yourself.",
+    .text =
+        "Takes the stored session or makes one, signs the request with the key in the "
+        "PKCS#11 token, sends it, and writes the answer's body to standard output or -o. "
+        "On a terminal, control characters of the body are shown as `?`. "
+        "Redirects are never followed. An answer of 4xx is exit code 7, of 429 or 5xx 8, both "
+        "with the service's code and message on standard error.\n"
+        "The signature covers the target exactly as given: percent-encode it yourself. "
+        "POST, PUT and PATCH (not an object's upload) are sent as application/json unless -H "
+        "'content-type: ...' says "
+        "otherwise.\n\n"
+        "Example:\n  keyward request GET https://objectstorage.eu-frankfurt-1.oraclecloud.com/n/",
     .options = options,
     .run = run,
 };

@@ -138,7 +138,10 @@ const struct kw_command kw_cmd_sign = {
         "Prints one `Name: value` a line (or one JSON object with --json): host, date, the body "
         "headers where the method has them, and authorization. The request must be sent within "
         "five minutes, with these headers and the body given by -d. The Authorization header "
-        "holds the session token: treat the output as a secret while the session lives.",
+        "holds the session token: treat the output as a secret while the session lives.\n\n"
+        "Example:\n  keyward sign GET https://objectstorage.eu-frankfurt-1.oraclecloud.com/n/ >h "
+        "&&\n"
+        "  curl --path-as-is -H @h https://objectstorage.eu-frankfurt-1.oraclecloud.com/n/",
     .options = options,
     .run = run,
 };

@@ -108,6 +108,8 @@ void kw_help_command(FILE *out, const struct kw_command *c)
     }
     (void)fprintf(out, "\noptions of every command\n");
     print_options(out, kw_global_options);
+    (void)fprintf(out, "\nkeyward --help lists the exit codes, keyward --help config the keys of "
+                       "the configuration.\n");
 }
 
 /* roff: a leading dot or quote is a request, a backslash and a dash need escapes. */

@@ -96,7 +96,7 @@ ok 'doctor --json: JSON' json
 succeeds 'keys' keys
 ok 'keys: none' says 'no key of keyward'
 succeeds 'keys --json' --json keys
-ok 'keys --json: empty' is "$(tr -d ' \n' <"$out")" '[]'
+ok 'keys --json: empty' is "$(tr -d ' \n' <"$out")" '{"keys":[]}'
 succeeds 'audit verify' audit verify "$work/files/audit"
 succeeds 'audit verify --json' --json audit verify "$work/files/audit"
 ok 'audit verify --json: JSON' json

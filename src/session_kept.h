@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between session.c, which makes sessions, and session_kept.c, which keeps them. */
+#ifndef KW_SESSION_KEPT_H
+#define KW_SESSION_KEPT_H
+
+#include "session.h"
+#include "state.h"
+
+/* A new session: all steps to the first failure. */
+int kw_session_fresh(struct kw_session *s, struct kw_err *err);
+
+/* The session of a state file, with its key in the token; takes st->token over. */
+int kw_session_take_stored(struct kw_session *s, struct kw_state *st, struct kw_err *err);
+
+/* kw_session_open() where sessions are kept: the stored one, unless fresh_one is asked for
+ * or it is no longer good; else a new one, made while no other command makes one. */
+int kw_session_open_kept(struct kw_session *s, bool fresh_one, struct kw_err *err);
+
+#endif
