@@ -18,7 +18,9 @@
 #include "spawn.h"
 #include "tty.h"
 
-enum { GRACE_MS = 2000 };
+/* A key generation under way can't be called off, and the key can be destroyed only after
+ * it: what the keeper gets to end is as long as where main has died (keeper.c). */
+enum { GRACE_MS = 2000, KEEPER_GRACE_MS = 10000 };
 
 /* Waits until the child has ended, at most ms, without consuming anything else. Without
  * a pidfd (no descriptor left, or a filter around us) it looks every few milliseconds. */
@@ -254,7 +256,8 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
         kill_child(ch, &status);
         killed = true;
     }
-    if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
+    int grace = ch->role == KW_ROLE_KEEPER ? KEEPER_GRACE_MS : GRACE_MS;
+    if (ch->pid != 0 && !reap(ch, grace, &status)) {
         kw_log(KW_WARN, "the %s did not end in time%s%s and was killed", kw_role_name(ch->role),
                call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));
         kill_child(ch, &status);

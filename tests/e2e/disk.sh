@@ -14,7 +14,7 @@ mkdir "$work/small"
 head -c 100000 /dev/urandom >"$work/body"
 succeeds 'a large object' request PUT -d "@$work/body" "$objects_url/large"
 
-nothing_in() { ok "$1: nothing half written" is "$(find "$work/small" -mindepth 1 ! -name 'filler' ! -name audit | wc -l)" 0; }
+nothing_in() { ok "$1: nothing half written" is "$(find "$work/small" -mindepth 1 ! -name 'filler' ! -name audit ! -name '*.lock' | wc -l)" 0; }
 no_room() { # NAME TEXT: all of it, where there is no room for more
     local name=$1 text=$2
     fails "$name: -o" 1 "could not write $work/small/x|$text" request GET -o "$work/small/x" "$objects_url/large"
@@ -69,14 +69,20 @@ setsid "$KW_BIN/keyward" --config "$config" exchange >&- 2>"$err"
 rc=$?
 ok 'there is no standard output' is "$rc" 1
 
-# -o takes regular files only: a device must not become one.
+# -o goes into what is there: nothing takes the place of a pipe, a device or a link.
 mkfifo "$work/files/fifo"
-ln -s "$work/body" "$work/files/link"
-fails '-o a pipe' 2 "$work/files/fifo|regular file" request GET -o "$work/files/fifo" "$namespace"
-fails '-o a directory' 2 "$work/files|regular file" request GET -o "$work/files" "$namespace"
-fails '-o a symbolic link' 2 "$work/files/link|regular file" request GET -o "$work/files/link" "$namespace"
-ok '-o a pipe: still one' test -p "$work/files/fifo"
+: >"$work/files/behind"
+ln -s behind "$work/files/link"
+cat "$work/files/fifo" >"$work/piped" &
+succeeds '-o a pipe' request GET -o "$work/files/fifo" "$namespace"
+wait $!
+ok '-o a pipe: gets it, and is one still' test -p "$work/files/fifo" -a "$(cat "$work/piped")" = "\"$LAB_NAMESPACE\""
+succeeds '-o a symbolic link' request GET -o "$work/files/link" "$namespace"
+ok '-o a symbolic link: the file behind it' test -L "$work/files/link" -a "$(cat "$work/files/behind")" = "\"$LAB_NAMESPACE\""
+fails '-o a directory' 1 "$work/files|Is a directory" request GET -o "$work/files" "$namespace"
+before=$(requests '"target":"/n/"')
 fails '-o into nowhere' 1 "$work/none/x|No such file" request GET -o "$work/none/x" "$namespace"
+ok '-o into nowhere: no call whose answer could not be kept' is "$(requests '"target":"/n/"')" "$before"
 KEYWARD_AUDIT_FILE=$work/files/fifo fails 'audit: a pipe' 2 "$work/files/fifo" exchange
 KEYWARD_AUDIT_FILE=$work/files/link fails 'audit: a symbolic link' 2 "$work/files/link" exchange
 KEYWARD_AUDIT_FILE=$work/none/x fails 'audit: into nowhere' 2 "$work/none/x" exchange

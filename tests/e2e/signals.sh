@@ -34,6 +34,7 @@ hold=9000
 # A command that is being held up at MOMENT is in the background.
 arrive() { # MOMENT
     rm -f "$state" "$work/files/new"
+    find "$work/tokens" -name '*.object' ! -name token.object -delete
     no_spy
     fault
     case $1 in
@@ -61,6 +62,8 @@ over() { # NAME SECONDS: all of it has ended within that time
     done
     ok "$1: no process left" is "$(processes "$session")" ''
     ok "$1: within $2 s" at_most $((SECONDS - before)) "$2"
+    # A temporary file beside it is nobody's after SIGKILL, which leaves no time.
+    [ "$rc" -ne 137 ] || rm -f "$work/files/new".*
     ok "$1: nothing at -o" is "$(find "$work/files" -type f)" ''
     ok "$1: no secret told" no_secrets
 }
@@ -78,7 +81,7 @@ for moment in fetch exchange call generation signature; do
         [ "$signal" = TERM ] || [ "$moment" = exchange ] || continue
         arrive $moment
         kill -s $signal "$session"
-        over "SIG$signal in $moment" 6
+        over "SIG$signal in $moment" 12
         ok "SIG$signal in $moment: exit code" is "$rc" 1
         ok "SIG$signal in $moment: says so" says interrupted
         ok "SIG$signal in $moment: nothing but that" is "$(grep -cvE ': (done|failed)$|: subject token: |keyward dialer: ' "$err")" 1
@@ -86,7 +89,7 @@ for moment in fetch exchange call generation signature; do
     done
     arrive $moment
     kill -s KILL "$session"
-    over "SIGKILL in $moment" 6
+    over "SIGKILL in $moment" 12
     ok "SIGKILL in $moment: exit code" is "$rc" 137
     keys_gone "SIGKILL in $moment"
 done
@@ -106,7 +109,6 @@ role() { # ROLE MOMENT CODE TEXT
     if [ "$1" = keeper ]; then
         succeeds "$1 killed in $2: keys --prune" keys --prune --all
         ok "$1 killed in $2: no object in the token" is "$(visible)" 0
-        find "$work/tokens" -name '*.object' ! -name token.object -delete
     else
         keys_gone "$1 killed in $2"
     fi
