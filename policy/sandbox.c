@@ -94,11 +94,11 @@ static int landlock_offer(unsigned flags, int *abi, struct kw_fences *f, struct 
 static int landlock_keeper(unsigned flags, int abi, struct kw_err *err)
 {
     static const struct kw_ll_path all[] = {{"/", KW_LL_REFER}, {NULL, 0}};
-    bool network = (flags & KW_SB_NETWORK) != 0;
+    bool network = (flags & KW_SB_NETWORK) != 0, local = network || (flags & KW_SB_LOCAL) != 0;
     struct kw_ll_layer l = {
         .fs = KW_LL_EXECUTE | KW_LL_MAKE_CHAR | KW_LL_MAKE_BLOCK | KW_LL_REFER,
         .net = network ? KW_LL_BIND_TCP : KW_LL_BIND_TCP | KW_LL_CONNECT_TCP,
-        .scope = network ? KW_LL_SIGNAL : KW_LL_SIGNAL | KW_LL_ABSTRACT_UNIX,
+        .scope = local ? KW_LL_SIGNAL : KW_LL_SIGNAL | KW_LL_ABSTRACT_UNIX,
         .except = all,
     };
     return kw_landlock_restrict(&l, abi, err);

@@ -25,7 +25,8 @@ struct kw_fences {
  * in `missing` and never fatal: keeper and exchanger are off the network by seccomp. */
 enum kw_sandbox_flag {
     KW_SB_BEST_EFFORT = 1, /* a missing kernel feature is reported, not fatal */
-    KW_SB_NETWORK = 2,     /* keeper: the vendor module may use TCP ([token] network) */
+    KW_SB_NETWORK = 2,     /* keeper: the vendor module may use TCP ([token] network = allow) */
+    KW_SB_LOCAL = 8,       /* keeper: it may use UNIX sockets ([token] network = local) */
     KW_SB_STORE = 4,       /* keeper: the module must go on writing (storage = token) */
 };
 

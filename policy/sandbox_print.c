@@ -51,6 +51,8 @@ static const char *condition(const struct kw_group *g)
 {
     if ((g->only & KW_SB_NETWORK) != 0)
         return "if it has a network: always for the dialer, [token] network = allow for the keeper";
+    if ((g->unless & KW_SB_LOCAL) != 0)
+        return "unless [token] network = local or allow";
     if ((g->unless & KW_SB_NETWORK) != 0)
         return "unless [token] network = allow";
     return g->sanitizer ? "never in a release" : "";

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The keeper, from before the vendor's module is loaded to its end: the coarse rules,
- * and no network unless [token] network = allow. UNIX sockets stay (pcscd, p11-kit,
- * tpm2-abrmd and syslog are reached by them); they lead to this machine only.
+ * and no network unless [token] network = allow. UNIX sockets (pcscd, p11-kit and
+ * tpm2-abrmd are reached by them) only with network = local: behind one there may be a
+ * daemon that starts programs or speaks to the network for whoever asks.
  */
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "table.h"
@@ -13,11 +15,20 @@ static const struct kw_rule closed[] = {
      .why = "the network; a token that is reached by TCP needs [token] network = allow"},
 };
 
+/* Refused, not a violation: libc's syslog() and name service try one on their own. */
+static const struct kw_rule alone[] = {
+    {ON(socket), .answer = KW_REFUSE, .error = EACCES, .limits = {EQ(0, AF_UNIX)},
+     .why = "a token that is reached by a local daemon needs [token] network = local"},
+};
+
+static const struct kw_group group_alone = {RULES(alone), .unless = KW_SB_LOCAL | KW_SB_NETWORK,
+                                            .title = "no local daemons"};
+
 static const struct kw_group group_closed = {RULES(closed), .unless = KW_SB_NETWORK,
                                              .title = "no network"};
 
-static const struct kw_group *const groups[] = {&kw_group_coarse, &group_closed, &kw_group_network,
-                                                NULL};
+static const struct kw_group *const groups[] = {&kw_group_coarse, &group_closed, &group_alone,
+                                                &kw_group_network, NULL};
 
 const struct kw_table kw_table_keeper = {
     .role = KW_ROLE_KEEPER,

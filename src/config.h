@@ -32,11 +32,11 @@ struct kw_config {
 
     /* [token] */
     struct kw_uri token_uri;
-    bool token_set;          /* a URI was given */
-    char token_args[512];    /* args: CK_C_INITIALIZE_ARGS.pReserved */
-    char token_env[1024];    /* env: names of variables that the module may see */
-    uint32_t token_sessions; /* sessions, default 4 */
-    bool token_network;      /* network = allow | deny */
+    bool token_set;                /* a URI was given */
+    char token_args[512];          /* args: CK_C_INITIALIZE_ARGS.pReserved */
+    char token_env[1024];          /* env: names of variables that the module may see */
+    uint32_t token_sessions;       /* sessions, default 4 */
+    enum kw_network token_network; /* network = deny | local | allow */
     char pin_source[1024]; /* pin_source: fd:N | file:/path | credential:NAME | prompt | protected;
                               overrides the URI's pin-source */
 

@@ -17,7 +17,8 @@ static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
 static const struct kw_choice requesteds[] = {{"upst", KW_UPST}, {"rpst", KW_RPST}, {NULL, 0}};
 static const struct kw_choice bits[] = {{"2048", 2048}, {"3072", 3072}, {"4096", 4096}, {NULL, 0}};
 static const struct kw_choice storages[] = {{"session", false}, {"token", true}, {NULL, 0}};
-static const struct kw_choice networks[] = {{"deny", false}, {"allow", true}, {NULL, 0}};
+static const struct kw_choice networks[] = {
+    {"deny", KW_REACH_NONE}, {"local", KW_REACH_LOCAL}, {"allow", KW_REACH_TCP}, {NULL, 0}};
 static const struct kw_choice requires[] = {{"all", false}, {"best-effort", true}, {NULL, 0}};
 static const struct kw_choice accepts[] = {{"extractable", KW_ACCEPT_EXTRACTABLE},
                                            {"modifiable", KW_ACCEPT_MODIFIABLE},
@@ -45,7 +46,8 @@ const struct kw_key kw_keys[] = {
     NUMBER("token", "sessions", token_sessions, 1, 64, "4",
            "PKCS#11 sessions that sign in parallel"),
     CHOICE("token", "network", KW_K_CHOICE, token_network, networks, "deny",
-           "whether the keeper may reach the network, for modules that speak TCP to an HSM"),
+           "what the module may reach: nothing; daemons on this machine (pcscd, p11-kit, "
+           "tpm2-abrmd); or an HSM in the network by TCP"),
     TEXT("token", "pin_source", KW_K_PIN, pin_source, NULL,
          "where the PIN is read, instead of the URI's pin-source: fd:N, file:/path, "
          "credential:NAME (systemd), prompt, or protected (the token's own PIN pad)"),

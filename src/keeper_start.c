@@ -17,14 +17,16 @@ static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
 {
     bool stores = cfg->token_object != 0 || cfg->purpose == KW_FOR_LIST;
     return (cfg->best_effort != 0 ? (unsigned)KW_SB_BEST_EFFORT : 0U) |
-           (cfg->network != 0 ? (unsigned)KW_SB_NETWORK : 0U) |
+           (cfg->network == KW_REACH_TCP ? (unsigned)KW_SB_NETWORK : 0U) |
+           (cfg->network == KW_REACH_LOCAL ? (unsigned)KW_SB_LOCAL : 0U) |
            (stores ? (unsigned)KW_SB_STORE : 0U);
 }
 
 static int check(const struct kw_m_keeper_start *cfg, struct kw_err *err)
 {
-    if (cfg->purpose > KW_FOR_PROBE || cfg->pin_source > KW_PIN_PROMPT)
-        return kw_fail(err, KW_FAILED, "KM_START: unknown purpose or PIN source");
+    if (cfg->purpose > KW_FOR_PROBE || cfg->pin_source > KW_PIN_PROMPT ||
+        cfg->network > KW_REACH_TCP)
+        return kw_fail(err, KW_FAILED, "KM_START: unknown purpose, PIN source or network");
     if (cfg->sessions < 1 || cfg->sessions > 64)
         return kw_fail(err, KW_USAGE, "[token] sessions must be 1 to 64, not %u", cfg->sessions);
     return 0;
@@ -57,6 +59,18 @@ static int find_key(struct kw_keeper *k, const char *what, const char *label, co
     return r != 0 ? kw_err_wrap(err, "%s", what) : kw_note_key(k, what, &s->key, err);
 }
 
+/* Some modules are only the near end of a daemon, and say little where they can't reach
+ * it. */
+static int hint(const struct kw_keeper *k, struct kw_err *err)
+{
+    if (k->cfg.network != KW_REACH_NONE || err->code != KW_TOKEN)
+        return (int)err->code;
+    return kw_fail(err, err->code,
+                   "%s (if this module works through a daemon, such as pcscd, p11-kit or "
+                   "tpm2-abrmd, it needs [token] network = local)",
+                   err->text);
+}
+
 static int open_token(struct kw_keeper *k, struct kw_err *err)
 {
     if (k->cfg.pin_source != KW_PIN_PROMPT)
@@ -64,9 +78,7 @@ static int open_token(struct kw_keeper *k, struct kw_err *err)
     int r = kw_p11_load(&k->cfg, &k->p11, err);
     if (r == 0)
         r = kw_p11_choose(k->p11, &k->ready, err);
-    if (r == 0)
-        r = login(k, err);
-    return r;
+    return r != 0 ? hint(k, err) : login(k, err);
 }
 
 int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)

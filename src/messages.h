@@ -43,6 +43,11 @@ enum kw_pin_source {
     KW_PIN_FILE,   /* .pin_path: regular file, owner the caller or root, mode 0600 or less */
     KW_PIN_PROMPT, /* the keeper opens /dev/tty and asks */
 };
+enum kw_network {                 /* what the module may reach: [token] network */
+                  KW_REACH_NONE,  /* nothing */
+                  KW_REACH_LOCAL, /* daemons on this machine, by UNIX sockets */
+                  KW_REACH_TCP,   /* an HSM in the network */
+};
 enum kw_accept {                            /* weaknesses the user named in [key] accept */
                  KW_ACCEPT_EXTRACTABLE = 1, /* the token gives the twin's private part out */
                  KW_ACCEPT_MODIFIABLE = 2,  /* attributes can be changed afterwards */
@@ -54,7 +59,7 @@ struct kw_m_keeper_start { /* KW_KM_START */
     uint32_t purpose;      /* enum kw_purpose */
     uint32_t verbosity;
     uint32_t best_effort;  /* [sandbox] require = best-effort */
-    uint32_t network;      /* [token] network = allow: a vendor module that speaks TCP */
+    uint32_t network;      /* enum kw_network */
     char module[1024];     /* absolute path */
     char module_args[512]; /* CK_C_INITIALIZE_ARGS.pReserved (NSS), "" for none */
     char label[33], manufacturer[33], serial[17], model[17]; /* of the token, "" = any */

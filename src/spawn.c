@@ -178,7 +178,6 @@ static bool module_may_see(const char *entry, const char *also)
         "PATH=",
         "DBUS_SESSION_BUS_ADDRESS=",
         "NSS_LIB_PARAMS=",
-        "KW_SPY_",
     };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(entry, prefixes[i], strlen(prefixes[i])) == 0)

@@ -21,10 +21,11 @@ is_root() { [ "$(id -u)" -eq 0 ]; }
 # The same token behind the module that attacks from inside (tests/mock/insider.c).
 insider() { # WORDS...
     export KW_SPY_REAL=$softhsm KW_SPY_REPORT=$work/report KW_SPY_INSIDER="$*"
+    export KEYWARD_TOKEN_ENV='KW_SPY_REAL KW_SPY_REPORT KW_SPY_INSIDER KW_SPY_KEY KW_SPY_PORT'
     export KEYWARD_TOKEN_URI="pkcs11:token=$label?module-path=$KW_INSIDER&pin-source=file:$work/pin"
     : >"$work/report"
 }
-no_insider() { unset KW_SPY_REAL KW_SPY_REPORT KW_SPY_INSIDER KEYWARD_TOKEN_URI; }
+no_insider() { unset KW_SPY_REAL KW_SPY_REPORT KW_SPY_INSIDER KEYWARD_TOKEN_ENV KEYWARD_TOKEN_URI; }
 reports() { grep -qF -- "$1" "$work/report"; }
 
 # hunt says what it searched; a find of it shows where.

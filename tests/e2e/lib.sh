@@ -189,10 +189,11 @@ start_token() {
 # The same token through the module that counts and misbehaves: KW_SPY_DO says how.
 spy() { # WORDS...
     export KW_SPY_MODULE=$softhsm KW_SPY_LOG=$work/spy.log KW_SPY_DO="$*"
+    export KEYWARD_TOKEN_ENV='KW_SPY_MODULE KW_SPY_LOG KW_SPY_DO'
     export KEYWARD_TOKEN_URI="pkcs11:token=$label?module-path=$KW_SPY&pin-source=file:$work/pin"
     : >"$work/spy.log"
 }
-no_spy() { unset KW_SPY_MODULE KW_SPY_LOG KW_SPY_DO KEYWARD_TOKEN_URI; }
+no_spy() { unset KW_SPY_MODULE KW_SPY_LOG KW_SPY_DO KEYWARD_TOKEN_ENV KEYWARD_TOKEN_URI; }
 calls() { grep -cx "$1" "$work/spy.log"; } # FUNCTION
 objects() { find "$work/tokens" -name '*.object' ! -name token.object | wc -l; }
 

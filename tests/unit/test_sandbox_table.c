@@ -39,8 +39,9 @@ static const struct variant variants[] = {
     {"keeper+network", &kw_table_keeper, KW_SB_NETWORK, false},
     {"dialer", &kw_table_dialer, KW_SB_NETWORK, false},
     {"exchanger+asan", &kw_table_exchanger, 0, true},
+    {"keeper+local", &kw_table_keeper, KW_SB_LOCAL, false},
 };
-enum { VARIANTS = sizeof variants / sizeof variants[0], GOLDEN = 4 };
+enum { VARIANTS = sizeof variants / sizeof variants[0], GOLDEN = 4, KEEPER_LOCAL = 5 };
 
 static struct kw_filter filters[VARIANTS];
 static uint32_t native;
@@ -271,6 +272,8 @@ static void never(void **state)
     for (uint64_t family = 0; family < 64; family++) {
         uint64_t s[6] = {family, SOCK_STREAM, 0};
         assert_int_equal(ask(&variants[1], native, SYS_socket, s),
+                         family == AF_UNIX ? (SECCOMP_RET_ERRNO | EACCES) : SECCOMP_RET_TRAP);
+        assert_int_equal(ask(&variants[KEEPER_LOCAL], native, SYS_socket, s),
                          family == AF_UNIX ? SECCOMP_RET_ALLOW : SECCOMP_RET_TRAP);
         bool common = family == AF_UNSPEC || family == AF_UNIX || family == AF_INET ||
                       family == AF_INET6 || family == AF_NETLINK;
