@@ -65,8 +65,10 @@ static int list(const struct kw_config *c, struct kw_crew *crew, struct keys *k,
         r = kw_child_recv(&crew->keeper, &in, kw_deadline(c), err);
         if (r == 0 && in.type == KW_KM_LIST_END)
             end = true;
-        else if (r == 0 && (in.type != KW_KM_LIST_ITEM || k->n == MOST ||
-                            !kw_msg_get_shown(&in.body, in.type, &k->items[k->n++])))
+        else if (r == 0 && in.type == KW_KM_LIST_ITEM && k->n < MOST &&
+                 kw_msg_get_shown(&in.body, in.type, &k->items[k->n]))
+            k->n++;
+        else if (r == 0)
             r = kw_fail(err, KW_TOKEN,
                         "more than %d keys of keyward's in this token, or a "
                         "malformed answer of the keeper",
