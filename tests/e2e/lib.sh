@@ -219,7 +219,9 @@ start_lab() { # OPTION...
     ACTIONS_ID_TOKEN_REQUEST_TOKEN=$(cat "$LAB_REQUEST_TOKEN_FILE")
     export ACTIONS_ID_TOKEN_REQUEST_TOKEN
     { cat "$LAB_CLIENT_SECRET_FILE" && echo && cat "$LAB_REQUEST_TOKEN_FILE" && echo; } >>"$work/secrets"
+    # shellcheck disable=SC2034 # for the scripts
     objects_url=$LAB_OBJECTS_URL/n/$LAB_NAMESPACE/b/$LAB_BUCKET/o
+    # shellcheck disable=SC2034
     compartments_url="$LAB_IDENTITY_URL/20160918/compartments?compartmentId=$LAB_TENANCY"
 }
 stop_lab() {

@@ -19,10 +19,6 @@ from() { # NAME TEXT: exchanges, and says where the token came from
     ok "$1: no secret" no_secrets
 }
 from 'auto: github by its variables' 'github (auto'
-(
-    unset ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN
-    exit 0
-)
 url=$ACTIONS_ID_TOKEN_REQUEST_URL token=$ACTIONS_ID_TOKEN_REQUEST_TOKEN
 unset ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN
 fails 'auto: nothing there' 5 'no source of a subject token|KEYWARD_SOURCE_PATH' exchange
@@ -78,7 +74,7 @@ expect_exit 'KEYWARD_CONFIG and KEYWARD_PROFILE' 0
 mkdir -p "$HOME/.config/keyward" "$work/repository"
 cp "$config" "$HOME/.config/keyward/keyward.ini"
 without_config exchange
-expect_exit '~/.config/keyward/keyward.ini, one profile' 0
+expect_exit 'HOME/.config/keyward/keyward.ini, one profile' 0
 rm "$HOME/.config/keyward/keyward.ini"
 cp "$config" "$work/repository/keyward.ini"
 cd "$work/repository" || exit 1
