@@ -104,6 +104,12 @@ static int death_error(const struct kw_child *ch, int status, struct kw_err *err
                        kw_role_name(ch->role));
     const char *call = call_under_way(ch);
     if (ch->role == KW_ROLE_KEEPER && call[0] != '\0') {
+        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+            return kw_fail(err, KW_TOKEN,
+                           "the keeper was killed while the PKCS#11 module %s was in %s (by "
+                           "somebody, or by the kernel for want of memory); the session key is "
+                           "gone with it",
+                           ch->module, call);
         if (WIFSIGNALED(status))
             return kw_fail(err, KW_TOKEN,
                            "the PKCS#11 module %s crashed (%s) in %s; the session key is gone with "

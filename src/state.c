@@ -40,20 +40,35 @@ int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_
                : kw_fail(err, KW_USAGE, "the path of the session's state is too long");
 }
 
-/* Which configuration a state belongs to: a session for another domain, client or token
- * must not be taken for this one. */
+static void put_text(struct kw_buf *b, const char *text)
+{
+    kw_put_blob(b, text, strlen(text));
+}
+
+/* Which configuration a state belongs to: a session for another token, domain or client
+ * must not be taken for this one, nor one that the claim policy would refuse by now. */
 static int fingerprint(const struct kw_config *c, char *hex, struct kw_err *err)
 {
     char uri[4096];
+    struct kw_uri token = c->token_uri;
     struct kw_buf text;
-    kw_buf_init(&text, sizeof *c);
-    if (!kw_uri_print(&c->token_uri, uri, sizeof uri))
+    kw_buf_init(&text, 2 * sizeof *c);
+    token.pin_source[0] = '\0'; /* where its PIN lies makes no other token of it */
+    if (!kw_uri_print(&token, uri, sizeof uri))
         text.bad = true;
-    kw_put_blob(&text, c->domain_url, strlen(c->domain_url));
-    kw_put_blob(&text, c->client_id, strlen(c->client_id));
-    kw_put_blob(&text, uri, text.bad ? 0 : strlen(uri));
+    put_text(&text, uri);
+    put_text(&text, c->domain_url);
+    put_text(&text, c->client_id);
+    put_text(&text, c->client_key_id);
+    kw_put_u32(&text, (uint32_t)c->client_auth);
     kw_put_u32(&text, (uint32_t)c->requested);
-    kw_put_blob(&text, c->res_type, strlen(c->res_type));
+    put_text(&text, c->res_type);
+    put_text(&text, c->issuer);
+    put_text(&text, c->audience);
+    for (size_t i = 0; i < c->n_rules; i++) {
+        put_text(&text, c->rules[i].claim);
+        put_text(&text, c->rules[i].values);
+    }
     int r = 0;
     unsigned char hash[SHA256_DIGEST_LENGTH];
     if (text.bad)

@@ -20,8 +20,8 @@ struct kw_state {
 };
 
 /* Reads the profile's state. *ret_found is false if there is none, if it has expired
- * (30 s before its time), or belongs to another configuration (domain, client, token
- * URI); key_id is filled all the same where there was one, so that the key can be
+ * (30 s before its time), or belongs to another configuration (token, domain, client,
+ * claim policy: a stored session must not outlive a rule that would refuse it now); key_id is filled all the same where there was one, so that the key can be
  * destroyed. A file that others could have written or read is an error (KW_USAGE). */
 int kw_state_read(const struct kw_config *c, int64_t now, struct kw_state *s, bool *ret_found,
                   struct kw_err *err);

@@ -512,6 +512,9 @@ static void test_deaths(void **state)
     diagnosed(KEEPER, "C_Initialize/exit:5", KW_TOKEN,
               "/lib/hsm.so ended the process (exit code 5) in C_Initialize");
     diagnosed(KEEPER, "dlopen/signal:6", KW_TOKEN, "crashed (Aborted) in dlopen");
+    /* but not for what somebody else did */
+    diagnosed(KEEPER, "C_Sign/signal:9", KW_TOKEN,
+              "the keeper was killed while the PKCS#11 module /lib/hsm.so was in C_Sign");
 }
 
 static void test_silence(void **state)

@@ -133,6 +133,22 @@ static void test_other_configuration(void **state)
     assert_int_equal(kw_uri_parse("pkcs11:token=u", 0, &c.token_uri, &err), 0);
     expect(NULL);
     c = mine;
+    c.client_auth = KW_AUTH_SIGNATURE;
+    expect(NULL);
+    c = mine;
+    /* a claim policy that was changed since judges anew */
+    (void)snprintf(c.issuer, sizeof c.issuer, "https://issuer.example");
+    expect(NULL);
+    c = mine;
+    c.n_rules = 1;
+    (void)snprintf(c.rules[0].claim, sizeof c.rules[0].claim, "ref");
+    (void)snprintf(c.rules[0].values, sizeof c.rules[0].values, "refs/heads/main");
+    expect(NULL);
+    c = mine;
+    /* where the PIN lies does not matter */
+    (void)snprintf(c.token_uri.pin_source, sizeof c.token_uri.pin_source, "/elsewhere");
+    expect("a.b.c");
+    c = mine;
     /* fields that run into each other are different fields */
     (void)snprintf(c.domain_url, sizeof c.domain_url, "https://d.example\nid");
     (void)snprintf(c.client_id, sizeof c.client_id, "%s", "");
