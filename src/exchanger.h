@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 #include "http.h"
-#include "talk.h"
 #include "oci_exchange.h"
+#include "talk.h"
 
 struct kw_exchanger {
     struct kw_chan ctl, sign, dial;

@@ -21,8 +21,9 @@ struct kw_state {
 
 /* Reads the profile's state. *ret_found is false if there is none, if it has expired
  * (30 s before its time), or belongs to another configuration (token, domain, client,
- * claim policy: a stored session must not outlive a rule that would refuse it now); key_id is filled all the same where there was one, so that the key can be
- * destroyed. A file that others could have written or read is an error (KW_USAGE). */
+ * claim policy: a stored session must not outlive a rule that would refuse it now); key_id is
+ * filled all the same where there was one, so that the key can be destroyed. A file that others
+ * could have written or read is an error (KW_USAGE). */
 int kw_state_read(const struct kw_config *c, int64_t now, struct kw_state *s, bool *ret_found,
                   struct kw_err *err);
 int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct kw_err *err);
@@ -35,7 +36,8 @@ enum kw_state_lock {
     KW_LOCK_USE,   /* shared: who uses the stored key; alone: who destroys an old one */
 };
 int kw_state_lock_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
-/* No file (fd 0 or less): nothing to lock, 0. Waits for it until deadline_ms (kw_now_ms() clock; KW_NET then). */
+/* No file (fd 0 or less): nothing to lock, 0. Waits for it until deadline_ms (kw_now_ms() clock;
+ * KW_NET then). */
 int kw_state_lock(int fd, enum kw_state_lock which, bool alone, int64_t deadline_ms,
                   struct kw_err *err);
 void kw_state_unlock(int fd, enum kw_state_lock which);

@@ -98,7 +98,8 @@ static void role_page(void)
 /* Whether the user's terminal can be had, and what is said on standard error. */
 static void role_talks(void)
 {
-    static const char text[] = "\033]0;evil\a\x9b" "31mkeyward: your PIN?\r\n"
+    static const char text[] = "\033]0;evil\a\x9b"
+                               "31mkeyward: your PIN?\r\n"
                                "\nkeyward exchanger: a line of ours\nno end";
     char c;
     int tty = open("/dev/tty", O_RDWR | O_NOCTTY);
