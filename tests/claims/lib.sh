@@ -56,7 +56,8 @@ traced() { # TRACE ARGUMENT...
 # back when the request has been signed, hence login and exchange are over. `release` lets
 # it end.
 hold() { # ARGUMENT...
-    fault latency=20000,count=1,host=objectstorage.*
+    fault latency=240000,count=1,host=objectstorage.*
+    export KEYWARD_DIAL_TIMEOUT=240 # looking at memory takes its time, on a busy machine
     export KEYWARD_AUDIT_FILE=$work/files/hold.jsonl
     rm -f "$KEYWARD_AUDIT_FILE"
     kw_start "$@"
@@ -65,7 +66,7 @@ hold() { # ARGUMENT...
         grep -q '"event":"sign"' "$KEYWARD_AUDIT_FILE" 2>/dev/null && break
         sleep 0.1
     done
-    unset KEYWARD_AUDIT_FILE
+    unset KEYWARD_AUDIT_FILE KEYWARD_DIAL_TIMEOUT
     sleep 0.3 # on the wire, and waiting
     ok "held: main and three roles are there" is "$(processes "$session" | wc -l)" 4
 }

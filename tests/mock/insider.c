@@ -14,6 +14,8 @@
  *              session, and reports `refused` or `GAVE` for each way
  *     weak     every generated private key is extractable
  *     connect  C_Initialize connects to 127.0.0.1, port KW_SPY_PORT
+ *     exec     C_Initialize starts a program
+ *     trace    C_Initialize traces its parent
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -31,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -316,9 +319,10 @@ static CK_RV in_C_SignInit(S h, CK_MECHANISM *m, O key)
 
 static void call_home(void)
 {
-    const char *port = getenv("KW_SPY_PORT");
+    const char *text = getenv("KW_SPY_PORT");
+    unsigned long port = text != NULL ? strtoul(text, NULL, 10) : 0;
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)(port != NULL ? atoi(port) : 0)),
+                             .sin_port = htons((uint16_t)port),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool there = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
@@ -331,6 +335,12 @@ static CK_RV in_C_Initialize(void *args)
 {
     if (told("connect"))
         call_home();
+    if (told("exec")) {
+        (void)execl("/bin/true", "true", (char *)NULL);
+        report("exec fails\n");
+    }
+    if (told("trace"))
+        report("trace %s\n", ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 ? "works" : "fails");
     return real->C_Initialize(args);
 }
 
