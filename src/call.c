@@ -15,6 +15,7 @@ enum { CHUNK = 65536 };
 
 /* main's ends of the two pipes, and what is under way. */
 struct pump {
+    struct kw_crew *crew;
     struct kw_child *exchanger;
     int body_fd;     /* source of the request body, -1: none or all given */
     int to, from;    /* our ends: written to, read from; -1: closed */
@@ -98,18 +99,30 @@ static int take_message(struct pump *p, struct kw_err *err)
     return r;
 }
 
+/* Nobody waits for the keeper or the dialer now: that one of them has gone shows by its
+ * channel only. What it has to say, or how it ended, is the news. */
+static int hear(struct kw_child *gone, int64_t deadline, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_child_recv(gone, &in, deadline, err);
+    kw_in_free(&in);
+    return r;
+}
+
 /* One turn of the loop. The body is only read once its head is here: HEAD comes by
  * another way than the body and could else be overtaken. */
 static int turn(struct pump *p, struct kw_err *err)
 {
-    struct pollfd fds[5] = {
+    struct pollfd fds[7] = {
         {.fd = p->end ? -1 : p->exchanger->ctl.fd, .events = POLLIN},
         {.fd = p->to, .events = POLLOUT},
         {.fd = p->head ? p->from : -1, .events = POLLIN},
         {.fd = kw_signal_fd(), .events = POLLIN},
         {.fd = kw_relay_fd(), .events = POLLIN},
+        {.fd = p->crew->keeper.ctl.fd}, /* an end is told without asking */
+        {.fd = p->crew->dialer.ctl.fd},
     };
-    int n = poll(fds, 5, kw_left_ms(p->deadline));
+    int n = poll(fds, 7, kw_left_ms(p->deadline));
     if (n < 0)
         return errno == EINTR ? 0 : kw_fail_errno(err, KW_FAILED, "could not wait");
     if (fds[3].revents != 0)
@@ -122,7 +135,11 @@ static int turn(struct pump *p, struct kw_err *err)
     if (fds[4].revents != 0)
         kw_relay_take();
     int r = 0;
-    if (fds[2].revents != 0)
+    if (fds[5].revents != 0)
+        r = hear(&p->crew->keeper, p->deadline, err);
+    if (r == 0 && fds[6].revents != 0)
+        r = hear(&p->crew->dialer, p->deadline, err);
+    if (r == 0 && fds[2].revents != 0)
         r = pull(p, err);
     if (r == 0 && fds[1].revents != 0)
         r = push(p, err);
@@ -152,7 +169,8 @@ int kw_call(struct kw_session *s, const char *method, const char *url, const cha
         (size_t)snprintf(m.headers, sizeof m.headers, "%s", headers) >= sizeof m.headers)
         return kw_fail(err, KW_USAGE, "method, URL or headers are too long");
     (void)snprintf(m.body_sha256, sizeof m.body_sha256, "%s", body->sha256);
-    p = (struct pump){.exchanger = &s->crew.exchanger,
+    p = (struct pump){.crew = &s->crew,
+                      .exchanger = &s->crew.exchanger,
                       .body_fd = body->fd,
                       .left = body->len,
                       .sink = sink,

@@ -20,7 +20,7 @@
 
 /* A key generation under way can't be called off, and the key can be destroyed only after
  * it: what the keeper gets to end is as long as where main has died (keeper.c). */
-enum { GRACE_MS = 2000, KEEPER_GRACE_MS = 10000 };
+enum { GRACE_MS = 2000, KEEPER_GRACE_MS = 10000, NETWORK_GRACE_MS = 300 };
 
 /* Waits until the child has ended, at most ms, without consuming anything else. Without
  * a pidfd (no descriptor left, or a filter around us) it looks every few milliseconds. */
@@ -256,16 +256,14 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
 {
     int status = 0, r;
     bool killed = false;
-    /* Who interrupts us shall not wait for a server that does not answer. Only the keeper
-     * has something to put in order. */
-    if (ch->pid != 0 && kw_interrupted() && ch->role != KW_ROLE_KEEPER) {
-        kill_child(ch, &status);
-        killed = true;
-    }
-    int grace = ch->role == KW_ROLE_KEEPER ? KEEPER_GRACE_MS : GRACE_MS;
+    /* Only the keeper has something to put in order. Nobody shall wait for a server that
+     * does not answer the exchanger, least of all who interrupted us. */
+    bool keeper = ch->role == KW_ROLE_KEEPER;
+    int grace = keeper ? KEEPER_GRACE_MS : kw_interrupted() ? 0 : NETWORK_GRACE_MS;
     if (ch->pid != 0 && !reap(ch, grace, &status)) {
-        kw_log(KW_WARN, "the %s did not end in time%s%s and was killed", kw_role_name(ch->role),
-               call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));
+        if (keeper)
+            kw_log(KW_WARN, "the keeper did not end in time%s%s and was killed",
+                   call_under_way(ch)[0] != '\0' ? ", being in " : "", call_under_way(ch));
         kill_child(ch, &status);
         killed = true;
     }

@@ -116,11 +116,16 @@ role() { # ROLE MOMENT CODE TEXT
 role exchanger fetch 1 'the exchanger died: Killed'
 role exchanger exchange 1 'the exchanger died: Killed'
 role exchanger call 1 'the exchanger died: Killed'
+# Whoever dies while the answer is awaited is missed at once, not when time is up (20 s).
+hold=30000
+role keeper call 1 keeper
+role dialer call 1 dialer
+hold=9000
 role keeper generation 3 'C_GenerateKeyPair'
 role keeper signature 3 'C_Sign'
 hold=1500
-role dialer fetch 1 'dialer has gone'
-role dialer exchange 1 'dialer has gone'
+role dialer fetch 1 'dialer'
+role dialer exchange 1 'dialer'
 hold=9000
 
 # With the key in the session nothing is left to prune, whoever dies.
