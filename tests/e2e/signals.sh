@@ -11,11 +11,15 @@ export KEYWARD_KEY_STORAGE=token KEYWARD_DIAL_TIMEOUT=20
 namespace=$LAB_OBJECTS_URL/n/
 state=$HOME/.local/state/keyward/lab.session
 
-pid_of() { # PROGRAM, as the kernel knows it: 15 bytes
-    local pid
-    for pid in $(processes "$session"); do
-        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${1:0:15}" ] && echo "$pid" && return
+pid_of() { # PROGRAM, as the kernel knows it: 15 bytes. A busy machine may need a second look.
+    local pid look
+    for look in 1 2 3 4 5 6 7 8 9 10; do
+        for pid in $(processes "$session"); do
+            [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "${1:0:15}" ] && echo "$pid" && return
+        done
+        sleep "0.0$look"
     done
+    echo "    no process $1 among: $(processes "$session" | tr '\n' ' ')" >&2
 }
 reached() { # within ten seconds a condition holds
     local i

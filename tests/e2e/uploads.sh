@@ -59,9 +59,12 @@ most() { # the largest VmHWM in KiB of any process of the call, until it ends
 more=8192
 ! grep -qa __asan_init "$KW_BIN/keyward" || more=16384
 export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64
+fault 'latency=2000,count=1,path=*/small' # long enough to be seen
 kw_start request PUT -d "@$work/some" "$objects_url/small"
 base=$(most)
 kw_wait
+fault
+ok 'the small body was watched' test "$base" -gt 1000
 kw_start request PUT -d "@$work/large" "$objects_url/large"
 top=$(most)
 kw_wait
