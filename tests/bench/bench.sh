@@ -86,11 +86,11 @@ memory() {
 calls() {
     local spy="env = KW_SPY_MODULE KW_SPY_LOG" with without
     config "$build/tests/mock/spy.so" "$spy" >"$scratch/keyward.ini"
-    export KW_SPY_MODULE=$module KW_SPY_LOG=-
-    kw request GET "$url" 2>"$scratch/with" >/dev/null
-    kw exchange 2>"$scratch/without" >/dev/null
-    with=$(grep -c '^spy: C_Sign' "$scratch/with")
-    without=$(grep -c '^spy: C_Sign' "$scratch/without")
+    export KW_SPY_MODULE=$module
+    KW_SPY_LOG=$scratch/with kw request GET "$url" >/dev/null
+    KW_SPY_LOG=$scratch/without kw exchange >/dev/null 2>&1
+    with=$(grep -c '^C_Sign' "$scratch/with")
+    without=$(grep -c '^C_Sign' "$scratch/without")
     printf 'PKCS#11 calls per signature          %8d\n' $((with - without))
 }
 
