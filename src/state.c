@@ -54,8 +54,10 @@ static int fingerprint(const struct kw_config *c, char *hex, struct kw_err *err)
     struct kw_buf text;
     kw_buf_init(&text, 2 * sizeof *c);
     token.pin_source[0] = '\0'; /* where its PIN lies makes no other token of it */
-    if (!kw_uri_print(&token, uri, sizeof uri))
+    if (!kw_uri_print(&token, uri, sizeof uri)) {
+        uri[0] = '\0'; /* what is in it then need not end */
         text.bad = true;
+    }
     put_text(&text, uri);
     put_text(&text, c->domain_url);
     put_text(&text, c->client_id);
