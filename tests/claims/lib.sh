@@ -12,6 +12,8 @@ export KW_TOOLS=${KW_TOOLS:-$build/tests/claims}
 unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy NO_PROXY no_proxy
 # shellcheck source=tests/e2e/lib.sh
 . "$here/../e2e/lib.sh"
+# shellcheck source=tests/claims/result.sh
+. "$here/result.sh"
 
 # A tracer is not what LeakSanitizer expects, and the sanitizers' shadow makes a difference
 # to a few questions.
@@ -42,12 +44,14 @@ hunt_finds() { # the positive control
 
 # keyward under strace, all its processes: everything that touches a file, a descriptor,
 # the network or a process, with every byte. The kernel lets an ordinary user's strace not
-# see the memory of processes that may not be dumped (claim 12), so this is for root.
+# see the memory of processes that may not be dumped (claim 12), so this is for root. Nobody's
+# strace sees what is in memfd_secret memory, so the kernel is made to say that it has none.
 traced() { # TRACE ARGUMENT...
     local trace=$1 asan=${ASAN_OPTIONS:-}
     shift
     ASAN_OPTIONS=$asan:detect_leaks=0 strace -f -y -v -x -s 65536 -o "$trace" \
-        -e trace=%file,%desc,%network,%process "$KW_BIN/keyward" --config "$config" --profile lab "$@" \
+        -e inject=memfd_secret:error=ENOSYS -e trace=%file,%desc,%network,%process,memfd_secret \
+        "$KW_BIN/keyward" --config "$config" --profile lab "$@" \
         >"$out" 2>"$err" <"${input:-/dev/null}"
     rc=$?
 }
@@ -94,9 +98,7 @@ finish() {
     local verdict=held
     [ "$tests" -gt 0 ] && [ "$failed" -eq 0 ] || verdict='NOT HELD'
     echo "$tests checks, $failed failed$figures"
-    if [ -n "${KW_CLAIM_RESULTS:-}" ] && [ -w "$KW_CLAIM_RESULTS" ]; then
-        echo "$verdict, $(date -u +%Y-%m-%d), $tests checks$figures" >"$KW_CLAIM_RESULTS/$(basename "$0")"
-    fi
+    claim_result "$verdict" "$tests checks$figures"
     [ "$verdict" = held ]
     exit $?
 }
