@@ -147,6 +147,10 @@ static int answer(enum asked asked, const struct kw_command *c, const char *topi
         kw_config_print_help(stdout);
     else if (strcmp(topic, "man") == 0)
         kw_help_man(stdout);
+    else if (strcmp(topic, "man-config") == 0)
+        kw_config_print_man(stdout);
+    else if (strcmp(topic, "bash") == 0)
+        kw_help_bash(stdout);
     else
         return bad(err, "no help on", topic);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The command line: one table of commands with their options. Parser, --help and
- * man page come from it (help.c), so that they can't disagree.
+ * man page come from it (help.c, man.c), so that they can't disagree.
  */
 #ifndef KW_CMD_H
 #define KW_CMD_H
@@ -62,10 +62,17 @@ extern const struct kw_command kw_cmd_exchange, kw_cmd_request, kw_cmd_sign, kw_
 /* NULL-ended list of all commands, in the order of the help text. */
 extern const struct kw_command *const kw_commands[];
 
-/* help.c: `keyward --help`, `keyward COMMAND --help`, and the same as mdoc. */
+/* help.c: `keyward --help` and `keyward COMMAND --help`. */
 void kw_help(FILE *out);
 void kw_help_command(FILE *out, const struct kw_command *c);
+extern const char kw_description[];
+const char *kw_exit_meaning(int code); /* NULL: there is no such exit code */
+void kw_option_name(const struct kw_option *o, char *text, size_t size); /* "-d, --data=DATA" */
+
+/* man.c: keyward(1) (`--help man`) and a completion script (`--help bash`); the build makes
+ * files of them. */
 void kw_help_man(FILE *out);
+void kw_help_bash(FILE *out);
 
 /* Reads the configuration for a command: kw_config_load() with the global options. */
 int kw_cli_config(const struct kw_cli *cli, struct kw_config *c, struct kw_err *err);

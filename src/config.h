@@ -109,6 +109,7 @@ int kw_config_from(struct kw_config *c, const char *path, struct kw_err *err);
 
 /* Every section and key with its meaning, from the same table as the parser. */
 void kw_config_print_help(FILE *out);
+void kw_config_print_man(FILE *out); /* keyward.ini(5) */
 
 /* Was a profile chosen (or is there none to choose)? Else KW_USAGE listing them. For
  * whatever depends on the profile's policy. */

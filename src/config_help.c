@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_keys.h"
+#include "roff.h"
 
 enum { INDENT = 6, WIDTH = 78 };
 
@@ -33,37 +34,42 @@ static void wrap(FILE *out, const char *text, int indent)
             (void)fputc('\n', out);
             column = 0;
         }
-        /* A line must not begin with what troff takes for a request: the man page
-         * holds this text. */
         column += fprintf(out, "%*s%.*s", column == 0 ? indent : 1, "", n, p);
         p += (size_t)n + strspn(p + n, " ");
     }
     (void)fputc('\n', out);
 }
 
-static void print_values(FILE *out, const struct kw_key *k)
+/* Bounds, choices and default; "" if there are none. */
+static void values(const struct kw_key *k, char *text, size_t size)
 {
-    char text[512] = "";
     size_t n = 0;
+    text[0] = '\0';
     if (k->kind == KW_K_U32)
-        n = (size_t)snprintf(text, sizeof text, "%u..%u", k->min, k->max);
+        n = (size_t)snprintf(text, size, "%u..%u", k->min, k->max);
     for (const struct kw_choice *o = k->choices; o != NULL && o->word != NULL; o++)
-        if (n < sizeof text)
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", o == k->choices ? "" : " | ",
-                                  o->word);
-    if (k->dflt != NULL && n < sizeof text)
-        (void)snprintf(text + n, sizeof text - n, "%sdefault: %s", n > 0 ? "; " : "", k->dflt);
-    if (text[0] != '\0')
-        wrap(out, text, INDENT);
+        if (n < size)
+            n +=
+                (size_t)snprintf(text + n, size - n, "%s%s", o == k->choices ? "" : " | ", o->word);
+    if (k->dflt != NULL && n < size)
+        (void)snprintf(text + n, size - n, "%sdefault: %s", n > 0 ? "; " : "", k->dflt);
+}
+
+static const char *name_of(const struct kw_key *k, char *text, size_t size)
+{
+    bool prefix = k->name[strlen(k->name) - 1] == '.';
+    (void)snprintf(text, size, "%s%s", k->name, prefix ? "NAME" : "");
+    return text;
 }
 
 static void print_key(FILE *out, const struct kw_key *k)
 {
-    char variable[128];
-    bool prefix = k->name[strlen(k->name) - 1] == '.';
-    (void)fprintf(out, "\n  %s%s\n", k->name, prefix ? "NAME" : "");
+    char variable[128], text[512];
+    (void)fprintf(out, "\n  %s\n", name_of(k, text, sizeof text));
     wrap(out, k->help, INDENT);
-    print_values(out, k);
+    values(k, text, sizeof text);
+    if (text[0] != '\0')
+        wrap(out, text, INDENT);
     if (k->env && kw_key_variable(k->section, k->name, variable, sizeof variable))
         wrap(out, variable, INDENT);
 }
@@ -82,4 +88,38 @@ void kw_config_print_help(FILE *out)
         section = k->section;
         print_key(out, k);
     }
+}
+
+static void man_key(FILE *out, const struct kw_key *k)
+{
+    char variable[128], text[512];
+    kw_roff_item(out, name_of(k, text, sizeof text), k->help);
+    values(k, text, sizeof text);
+    if (text[0] != '\0')
+        kw_roff_item_more(out, text);
+    if (k->env && kw_key_variable(k->section, k->name, variable, sizeof variable))
+        kw_roff_item_more(out, variable);
+}
+
+void kw_config_print_man(FILE *out)
+{
+    char title[64];
+    kw_roff_page(out, "keyward.ini", 5, "configuration of keyward");
+    kw_roff_section(out, "DESCRIPTION");
+    kw_roff_text(out, intro);
+    kw_roff_section(out, "PROFILES AND VARIABLES");
+    kw_roff_text(out, profiles);
+    kw_roff_text(out, variables);
+    kw_roff_section(out, "KEYS");
+    const char *section = "";
+    for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
+        (void)snprintf(title, sizeof title, "[%s%s]", k->section,
+                       kw_section_named(k->section) ? " NAME" : "");
+        if (strcmp(k->section, section) != 0)
+            kw_roff_subsection(out, title);
+        section = k->section;
+        man_key(out, k);
+    }
+    kw_roff_section(out, "SEE ALSO");
+    kw_roff_text(out, "keyward(1)");
 }

@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * --help and the man page from the same tables as the parser. */
+ * --help from the same tables as the parser; man.c has the man page. */
 #include <string.h>
 
 #include "args.h"
 
-static const char description[] =
+const char kw_description[] =
     "keyward trades a CI job's identity token (a JWT) for an Oracle Cloud session whose RSA key is "
     "made in a PKCS#11 token and never leaves it; API requests are signed through the module. The "
     "network is spoken by a separate sandboxed process that holds no key and no PIN.";
 
-static const struct {
-    int code;
-    const char *meaning;
-} exits[] = {
-    {0, "done"},
-    {1, "failed for another reason"},
-    {2, "usage or configuration"},
-    {3, "token (module, slot, key)"},
-    {4, "PIN refused or locked: never restart on it"},
-    {5, "subject token could not be had"},
-    {6, "refused by our own policy"},
-    {7, "refused by the cloud, or its answer can't be trusted"},
-    {8, "network or temporary: worth a retry"},
-    {9, "sandbox violated or unavailable"},
+/* By code. */
+static const char *const exits[] = {
+    "done",
+    "failed for another reason",
+    "usage or configuration",
+    "token (module, slot, key)",
+    "PIN refused or locked: never restart on it",
+    "subject token could not be had",
+    "refused by our own policy",
+    "refused by the cloud, or its answer can't be trusted",
+    "network or temporary: worth a retry",
+    "sandbox violated or unavailable",
 };
-enum { N_EXITS = sizeof exits / sizeof exits[0] };
+
+const char *kw_exit_meaning(int code)
+{
+    return code >= 0 && (size_t)code < sizeof exits / sizeof exits[0] ? exits[code] : NULL;
+}
 
 /* Prints text wrapped at 78 columns behind an indent; "\n" in text starts a line. */
 static void wrap(FILE *out, const char *text, int indent)
@@ -63,7 +65,7 @@ static void wrap(FILE *out, const char *text, int indent)
     (void)fputc('\n', out);
 }
 
-static void option_name(const struct kw_option *o, char *text, size_t size)
+void kw_option_name(const struct kw_option *o, char *text, size_t size)
 {
     int n = 0;
     if (o->letter != '\0')
@@ -76,7 +78,7 @@ static void print_options(FILE *out, const struct kw_option *options)
 {
     for (; options != NULL && options->name != NULL; options++) {
         char name[96];
-        option_name(options, name, sizeof name);
+        kw_option_name(options, name, sizeof name);
         (void)fprintf(out, "  %s\n", name);
         wrap(out, options->help, 6);
     }
@@ -85,7 +87,7 @@ static void print_options(FILE *out, const struct kw_option *options)
 void kw_help(FILE *out)
 {
     (void)fprintf(out, "usage: keyward [OPTION]... COMMAND [ARGUMENT]...\n\n");
-    wrap(out, description, 0);
+    wrap(out, kw_description, 0);
     (void)fprintf(out, "\ncommands (keyward COMMAND --help tells more)\n");
     for (size_t i = 0; kw_commands[i] != NULL; i++)
         (void)fprintf(out, "  %-10s %s\n", kw_commands[i]->name, kw_commands[i]->summary);
@@ -93,8 +95,8 @@ void kw_help(FILE *out)
     print_options(out, kw_global_options);
     (void)fprintf(out, "\nkeyward --help config lists every key of the configuration.\n");
     (void)fprintf(out, "\nexit codes\n");
-    for (size_t i = 0; i < N_EXITS; i++)
-        (void)fprintf(out, "  %d  %s\n", exits[i].code, exits[i].meaning);
+    for (int code = 0; kw_exit_meaning(code) != NULL; code++)
+        (void)fprintf(out, "  %d  %s\n", code, kw_exit_meaning(code));
 }
 
 void kw_help_command(FILE *out, const struct kw_command *c)
@@ -110,59 +112,4 @@ void kw_help_command(FILE *out, const struct kw_command *c)
     print_options(out, kw_global_options);
     (void)fprintf(out, "\nkeyward --help lists the exit codes, keyward --help config the keys of "
                        "the configuration.\n");
-}
-
-/* roff: a leading dot or quote is a request, a backslash and a dash need escapes. */
-static void roff(FILE *out, const char *text)
-{
-    bool line_start = true;
-    for (; *text != '\0'; text++) {
-        if (line_start && (*text == '.' || *text == '\''))
-            (void)fputs("\\&", out);
-        if (*text == '\\')
-            (void)fputs("\\e", out);
-        else if (*text == '-')
-            (void)fputs("\\-", out);
-        else
-            (void)fputc(*text, out);
-        line_start = *text == '\n';
-    }
-    (void)fputc('\n', out);
-}
-
-static void roff_options(FILE *out, const struct kw_option *options)
-{
-    for (; options != NULL && options->name != NULL; options++) {
-        char name[96];
-        option_name(options, name, sizeof name);
-        (void)fputs(".TP\n", out);
-        roff(out, name);
-        roff(out, options->help);
-    }
-}
-
-void kw_help_man(FILE *out)
-{
-    (void)fprintf(out, ".TH KEYWARD 1 \"\" \"keyward %s\"\n.SH NAME\n", KW_VERSION);
-    roff(out, "keyward - cloud sessions whose key never leaves the PKCS#11 token");
-    (void)fputs(".SH SYNOPSIS\n", out);
-    roff(out, "keyward [OPTION]... COMMAND [ARGUMENT]...");
-    (void)fputs(".SH DESCRIPTION\n", out);
-    roff(out, description);
-    (void)fputs(".SH OPTIONS OF EVERY COMMAND\n", out);
-    roff_options(out, kw_global_options);
-    (void)fputs(".SH COMMANDS\n", out);
-    for (size_t i = 0; kw_commands[i] != NULL; i++) {
-        (void)fprintf(out, ".SS %s %s\n", kw_commands[i]->name, kw_commands[i]->operands);
-        (void)fputs(".nf\n", out);
-        roff(out, kw_commands[i]->text);
-        (void)fputs(".fi\n", out);
-        roff_options(out, kw_commands[i]->options);
-    }
-    (void)fputs(".SH EXIT STATUS\n", out);
-    for (size_t i = 0; i < N_EXITS; i++)
-        (void)fprintf(out, ".TP\n%d\n%s\n", exits[i].code, exits[i].meaning);
-    (void)fputs(".SH CONFIGURATION\n.nf\n", out);
-    kw_config_print_help(out);
-    (void)fputs(".fi\n", out);
 }

@@ -60,7 +60,7 @@ struct lab_options {
     unsigned subject_life, session_life, trust_skew, max_conns;
     uint64_t max_body;
     json_t *claims; /* owned: overrides of the issuer's claims */
-    bool die_with_parent, verbose, help;
+    bool die_with_parent, verbose, help, man;
 };
 
 /* jose.c: a public key under a name (kid, keyId, certificate alias). */
@@ -168,7 +168,15 @@ int lab_files_write(const struct lab *l, struct kw_err *err);
 
 /* options.c */
 int lab_options_parse(int argc, char **argv, struct lab_options *o, struct kw_err *err);
-void lab_options_help(void);
+struct lab_option {
+    const char *name, *argument, *help;
+    int id;
+};
+extern const struct lab_option lab_option_table[]; /* ended by a NULL name */
+
+/* help.c: on standard output. */
+void lab_help(void);
+void lab_man(void);
 
 /* ca.c: makes or reuses DIR/ca.pem and DIR/ca.key; the leaves live in memory. */
 int lab_tls_setup(struct lab *l, struct kw_err *err);

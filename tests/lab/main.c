@@ -116,7 +116,9 @@ int main(int argc, char **argv)
     struct kw_err err = {KW_OK, ""};
     int rc = lab_options_parse(argc, argv, &l->opt, &err);
     if (rc == 0 && l->opt.help) {
-        lab_options_help();
+        lab_help();
+    } else if (rc == 0 && l->opt.man) {
+        lab_man();
     } else if (rc == 0) {
         lab_state_init(l);
         rc = run(l, &err);

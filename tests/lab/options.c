@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line of keyward-lab and its help.
+ * The command line of keyward-lab; help.c prints the table.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -33,13 +33,11 @@ enum option_id {
     OPT_MAX_CONNS,
     OPT_FAULT,
     OPT_DIE,
+    OPT_MAN,
 };
 
-/* One table for getopt_long and for --help. */
-static const struct {
-    const char *name, *argument, *help;
-    int id;
-} TABLE[] = {
+/* One table for getopt_long, --help and the man page. */
+const struct lab_option lab_option_table[] = {
     {"dir", "DIR", "where its files go (made if absent, mode 0700); required", OPT_DIR},
     {"port", "N", "port on 127.0.0.1; 0, the default, takes any", OPT_PORT},
     {"ready-fd", "N", "writes \"READY PORT\\n\" to descriptor N once it serves", OPT_READY_FD},
@@ -80,67 +78,10 @@ static const struct {
     {"die-with-parent", NULL, "end when the process that started it does", OPT_DIE},
     {"verbose", NULL, "one line a request on standard error", 'v'},
     {"help", NULL, "this text", 'h'},
+    {"man", NULL, "the same as a man page", OPT_MAN},
+    {NULL, NULL, NULL, 0},
 };
-enum { N_OPTIONS = sizeof TABLE / sizeof TABLE[0] };
-
-static const char INTRO[] =
-    "keyward-lab: a local cloud to rehearse and test keyward against. It plays, over TLS on\n"
-    "127.0.0.1 with a CA of its own: a GitHub-like OIDC issuer, an OCI identity domain's token\n"
-    "endpoint, and OCI Object Storage, Identity and Core, which verify every request signature.\n"
-    "Nothing leaves this machine and nothing it issues is worth anything elsewhere.\n\n"
-    "usage: keyward-lab --dir DIR [OPTION...]\n\noptions:\n";
-static const char FAULTS[] =
-    "\nfaults: KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]\n"
-    "  For every matching request, or the next N only, after letting `skip` pass. Of faults of\n"
-    "  the same kind the first counts until it is spent. jwk-* and token-* meet the token\n"
-    "  endpoint only, jwt-* the issuer's /token-request only. Also at run time, by /lab/faults.\n";
-static const char FILES[] =
-    "\nfiles in DIR (whole before it is ready; those with secrets have mode 0600):\n"
-    "  ca.pem, ca.key        its CA, reused at the next start; trust ca.pem in tests only\n"
-    "  client-secret         OAuth client secret\n"
-    "  request-token         value for ACTIONS_ID_TOKEN_REQUEST_TOKEN\n"
-    "  control-token         bearer token of /lab/...\n"
-    "  control.curl          `curl -K` configuration with CA and control token\n"
-    "  lab.env               LAB_... variables for a shell: `. DIR/lab.env`\n"
-    "  keyward.ini           configuration for keyward: add a [token] section, use --profile lab\n"
-    "\ncontrol (curl -K DIR/control.curl $LAB_CONTROL_URL/...), JSON answers:\n"
-    "  GET|DELETE log        requests received: names signed, signing string, verdict\n"
-    "  GET|POST|DELETE faults   POST: one SPEC a line\n"
-    "  GET|POST|DELETE claims   POST: JSON object merged over the claims, null removes\n"
-    "  GET state             counts\n"
-    "  POST reset            all back as after the start; objects too\n"
-    "\nhosts (reach them by keyward's [dial] resolve, or curl --connect-to):\n"
-    "  ISSUER: /.well-known/openid-configuration, /.well-known/jwks,\n"
-    "          /token-request?...&audience=A with Authorization: bearer REQUEST-TOKEN\n"
-    "  DOMAIN: POST /oauth2/v1/token\n"
-    "  objectstorage.REGION.oraclecloud.com: /n/, /n/NS/b/BUCKET/o, /n/NS/b/BUCKET/o/OBJECT,\n"
-    "          POST /n/NS/b/BUCKET/actions/renameObject\n"
-    "  identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com:\n"
-    "          /20160918/compartments?compartmentId=OCID\n"
-    "  iaas.REGION.oraclecloud.com: /20160918/vcns?compartmentId=OCID\n"
-    "  Host and TLS server name must agree (421). Four more ports (in lab.env) serve the same\n"
-    "  with TLS 1.1 at most, an expired certificate, one for another host, a self-signed one.\n"
-    "\nEnds on SIGTERM or SIGINT with exit code 0; 2: usage, 1: other failures.\n";
-
-void lab_options_help(void)
-{
-    fputs(INTRO, stdout);
-    for (size_t i = 0; i < N_OPTIONS; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", TABLE[i].name, TABLE[i].argument ? " " : "",
-                 TABLE[i].argument ? TABLE[i].argument : "");
-        printf("  %-28s %s\n", left, TABLE[i].help);
-    }
-    fputs(FAULTS, stdout);
-    for (int k = 0; k < LAB_FAULTS; k++) {
-        const char *help = lab_fault_help((enum lab_fault)k), *colon = strchr(help, ':');
-        size_t n = (help[0] == '=' || help[0] == '[') && colon ? (size_t)(colon - help) : 0;
-        char left[64];
-        snprintf(left, sizeof left, "%s%.*s", lab_fault_name((enum lab_fault)k), (int)n, help);
-        printf("  %-28s %s\n", left, n > 0 ? help + n + 2 : help);
-    }
-    fputs(FILES, stdout);
-}
+enum { N_OPTIONS = sizeof lab_option_table / sizeof lab_option_table[0] - 1 };
 
 static int usage(struct kw_err *err, const char *name, const char *value)
 {
@@ -267,6 +208,8 @@ static bool take(struct lab_options *o, int id, const char *v)
         return (o->verbose = true);
     case 'h':
         return (o->help = true);
+    case OPT_MAN:
+        return (o->man = true);
     default:
         return take_number(o, id, v);
     }
@@ -289,8 +232,9 @@ int lab_options_parse(int argc, char **argv, struct lab_options *o, struct kw_er
                               .max_body = 64u << 20,
                               .claims = json_object()};
     for (size_t i = 0; i < N_OPTIONS; i++)
-        table[i] = (struct option){TABLE[i].name, TABLE[i].argument ? required_argument : 0, NULL,
-                                   TABLE[i].id};
+        table[i] = (struct option){lab_option_table[i].name,
+                                   lab_option_table[i].argument != NULL ? required_argument : 0,
+                                   NULL, lab_option_table[i].id};
     int id, at = 0;
     opterr = 0;
     while ((id = getopt_long(argc, argv, "+vh", table, &at)) != -1) {
@@ -300,7 +244,7 @@ int lab_options_parse(int argc, char **argv, struct lab_options *o, struct kw_er
         if (!take(o, id, optarg))
             return usage(err, table[at].name, optarg);
     }
-    if (o->help)
+    if (o->help || o->man)
         return 0;
     if (optind < argc)
         return kw_fail(err, KW_USAGE, "unexpected argument: %s; see --help", argv[optind]);
