@@ -25,13 +25,14 @@ endif()
 
 add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Werror -Wformat=2 -Wstrict-prototypes
   -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wpointer-arith -Wwrite-strings -Wvla
-  -Wundef)
+  -Wundef -Wdate-time)
 kw_optional(-Walloca -Wtrampolines -Wbidi-chars=any -Wduplicated-cond -Wlogical-op)
 
 # Defined behaviour where the language leaves none: a check is never optimised away.
 add_compile_options(-fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common)
 kw_optional(-fstrict-flex-arrays=3)
 
+# No path, no date, no user of the machine gets into a program (claim 35).
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_SKIP_RPATH ON)
