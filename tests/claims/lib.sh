@@ -14,6 +14,7 @@ unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy NO_PROXY
 . "$here/../e2e/lib.sh"
 # shellcheck source=tests/claims/result.sh
 . "$here/result.sh"
+: >"$out" && : >"$err"
 
 # A tracer is not what LeakSanitizer expects, and the sanitizers' shadow makes a difference
 # to a few questions.
