@@ -19,7 +19,7 @@ static const struct kw_rule local[] = {
 
 static const struct kw_group group_local = {RULES(local), .title = "no services of the machine"};
 
-static const struct kw_group *const groups[] = {&kw_group_coarse, &group_local, &kw_group_network,
+static const struct kw_group *const groups[] = {KW_GROUPS_COARSE, &group_local, &kw_group_network,
                                                 NULL};
 
 const struct kw_table kw_table_dialer = {

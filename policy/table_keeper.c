@@ -27,7 +27,7 @@ static const struct kw_group group_alone = {RULES(alone), .unless = KW_SB_LOCAL 
 static const struct kw_group group_closed = {RULES(closed), .unless = KW_SB_NETWORK,
                                              .title = "no network"};
 
-static const struct kw_group *const groups[] = {&kw_group_coarse, &group_closed, &group_alone,
+static const struct kw_group *const groups[] = {KW_GROUPS_COARSE, &group_closed, &group_alone,
                                                 &kw_group_network, NULL};
 
 const struct kw_table kw_table_keeper = {
