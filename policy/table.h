@@ -129,6 +129,16 @@ extern const struct kw_group kw_group_programs, kw_group_others, kw_group_fences
         &kw_group_mounts
 /* TCP, UDP and what the resolver needs, for the dialer and a keeper with a network. */
 extern const struct kw_group kw_group_network;
+/* Without a network, sockets come as pairs of the UNIX kind only: in both. */
+extern const struct kw_group kw_group_pairs;
+/* A pair's end that sends datagrams can be connected anew, to whoever listens under a name;
+ * it is refused where making such a socket is. The kernel takes RAW for DGRAM. */
+#define NO_PAIR(type, e)                                                                           \
+    {                                                                                              \
+        ON(socketpair), .answer = KW_REFUSE, .error = (e),                                         \
+                        .limits = {EQ(0, AF_UNIX), BITS(1, 0xfu, type)},                           \
+                        .why = "its ends can be connected to services of this machine"             \
+    }
 
 /* The table of a role; NULL for main, which has none. */
 const struct kw_table *kw_table_of(enum kw_role role);

@@ -78,21 +78,42 @@ static bool limited(const struct kw_table *t, int arch, int nr)
 
 /* --- calls that are answered whatever their arguments ------------------------------- */
 
-static void put_word(FILE *out, size_t *column, const char *word)
+struct words {
+    size_t n;
+    char word[NUMBERS][40];
+};
+
+static int by_name(const void *a, const void *b)
 {
-    if (*column + 1 + strlen(word) > PAGE) {
-        (void)fputs("\n   ", out);
-        *column = 3;
-    }
-    (void)fprintf(out, " %s", word);
-    *column += 1 + strlen(word);
+    return strcmp(a, b);
 }
 
-/* Numbers that nobody has judged stay numbers, whatever this libseccomp calls them. */
+/* By their first letters a line each, so that a change of one is a change of one line. */
+static void put_words(FILE *out, struct words *w)
+{
+    size_t column = 0;
+    qsort(w->word, w->n, sizeof w->word[0], by_name);
+    for (size_t i = 0; i < w->n; i++) {
+        const char *word = w->word[i];
+        if (i == 0 || column + 1 + strlen(word) > PAGE || word[0] != w->word[i - 1][0]) {
+            (void)fputs("\n   ", out);
+            column = 3;
+        }
+        (void)fprintf(out, " %s", word);
+        column += 1 + strlen(word);
+    }
+    (void)fputc('\n', out);
+}
+
+/* Other numbers stay numbers, whatever this libseccomp calls them. */
+static bool judged(int arch, uint32_t nr)
+{
+    return nr <= KW_NR_KNOWN && (nr < archs[arch]->gap_first || nr > archs[arch]->gap_last);
+}
+
 static void name_of(int arch, uint32_t nr, char *out, size_t size)
 {
-    bool judged = nr <= KW_NR_KNOWN && (nr < archs[arch]->gap_first || nr > archs[arch]->gap_last);
-    char *name = judged ? seccomp_syscall_resolve_num_arch(archs[arch]->token, (int)nr) : NULL;
+    char *name = seccomp_syscall_resolve_num_arch(archs[arch]->token, (int)nr);
     if (name != NULL)
         (void)snprintf(out, size, "%s", name);
     else
@@ -100,14 +121,31 @@ static void name_of(int arch, uint32_t nr, char *out, size_t size)
     free(name);
 }
 
-/* Under each answer the calls that get it; those without a name by number, runs of them
- * by their ends. */
+/* Adds the call, or the run of unjudged numbers with the same answers that it begins. */
+static void take(struct words *w, int arch, uint32_t nr, char all[][ANSWERS], bool *told)
+{
+    char *name = w->word[w->n++];
+    uint32_t end = nr;
+    told[nr] = true;
+    if (judged(arch, nr)) {
+        name_of(arch, nr, name, sizeof w->word[0]);
+        return;
+    }
+    while (end + 1 < NUMBERS && !judged(arch, end + 1) && strcmp(all[end + 1], all[nr]) == 0)
+        told[++end] = true;
+    if (end == NUMBERS - 1)
+        (void)snprintf(name, sizeof w->word[0], "%u and above", nr);
+    else
+        (void)snprintf(name, sizeof w->word[0], "%u-%u", nr, end);
+}
+
+/* Under each answer the calls that get it. */
 static void put_plain(FILE *out, int arch, const struct kw_table *t, struct columns c)
 {
     static const uint64_t zeros[6];
-    static char all[NUMBERS + 1][ANSWERS]; /* the last one stays empty: an end */
+    static char all[NUMBERS][ANSWERS];
     static bool told[NUMBERS];
-    memset(told, 0, sizeof told);
+    static struct words w;
     for (uint32_t nr = 0; nr < NUMBERS; nr++) {
         answers(arch, c, nr, zeros, all[nr]);
         told[nr] = limited(t, arch, (int)nr);
@@ -115,29 +153,12 @@ static void put_plain(FILE *out, int arch, const struct kw_table *t, struct colu
     for (uint32_t first = 0; first < NUMBERS; first++) {
         if (told[first])
             continue;
-        size_t column = 3;
-        (void)fprintf(out, "\n%s\n   ", all[first]);
-        for (uint32_t nr = first; nr < NUMBERS; nr++) {
-            char name[64], last[64];
-            if (told[nr] || strcmp(all[nr], all[first]) != 0)
-                continue;
-            told[nr] = true;
-            name_of(arch, nr, name, sizeof name);
-            uint32_t end = nr;
-            while (name[0] >= '0' && name[0] <= '9' && strcmp(all[end + 1], all[first]) == 0 &&
-                   !told[end + 1]) {
-                name_of(arch, end + 1, last, sizeof last);
-                if (last[0] < '0' || last[0] > '9')
-                    break;
-                told[++end] = true;
-            }
-            if (end > nr && end == NUMBERS - 1)
-                (void)snprintf(name, sizeof name, "%u and above", nr);
-            else if (end > nr)
-                (void)snprintf(name, sizeof name, "%u-%u", nr, end);
-            put_word(out, &column, name);
-        }
-        (void)fputc('\n', out);
+        w.n = 0;
+        for (uint32_t nr = first; nr < NUMBERS; nr++)
+            if (!told[nr] && strcmp(all[nr], all[first]) == 0)
+                take(&w, arch, nr, all, told);
+        (void)fprintf(out, "\n%s", all[first]);
+        put_words(out, &w);
     }
 }
 
