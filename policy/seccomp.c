@@ -165,6 +165,8 @@ static int export_filter(scmp_filter_ctx ctx, const struct kw_arch *arch, struct
     return 0;
 }
 
+enum { API_KILL_PROCESS = 3 }; /* seccomp_api_get(3) */
+
 static bool for_arch(scmp_filter_ctx ctx, const struct kw_arch *arch)
 {
     return arch == kw_arch_native || (seccomp_arch_add(ctx, arch->token) == 0 &&
@@ -174,6 +176,9 @@ static bool for_arch(scmp_filter_ctx ctx, const struct kw_arch *arch)
 int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
                      const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err)
 {
+    /* What this kernel has is found out when it is given the filter, not here. */
+    if (seccomp_api_get() < API_KILL_PROCESS && seccomp_api_set(API_KILL_PROCESS) != 0)
+        return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp is too old (2.5 is needed)");
     scmp_filter_ctx ctx = seccomp_init(action_of(t->otherwise, 0));
     if (ctx == NULL)
         return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp could not start");
