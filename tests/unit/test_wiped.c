@@ -145,22 +145,25 @@ static int server_pipe[2], port_pipe[2];
 static pid_t server_pid;
 static unsigned port;
 
-#define REPLY(body) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" body
-
 static void serve(void) __attribute__((noreturn));
 
 /* In a process of its own: what it frees is not what is looked at. */
 static void serve(void)
 {
     static struct server s;
+    static char text[4][256];
+    static const char *const bodies[4] = {"{\"count\":1,\"value\":\"" SUBJECT "\"}",
+                                          "{\"token\":\"" SESSION "\"}", "[]",
+                                          "{\"token\":\"" SESSION "\"}"};
+    struct reply replies[4] = {{.close = true}};
     char c;
     server_start(&s, TLS_GOOD, ca_path);
-    static const struct reply replies[] = {
-        {.raw = REPLY("{\"count\":1,\"value\":\"" SUBJECT "\"}"), .close = true},
-        {.raw = REPLY("{\"token\":\"" SESSION "\"}"), .close = true},
-        {.raw = REPLY("[]"), .close = true},
-        {.raw = REPLY("{\"token\":\"" SESSION "\"}"), .close = true},
-    };
+    for (int i = 0; i < 4; i++) {
+        (void)snprintf(text[i], sizeof text[i],
+                       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                       strlen(bodies[i]), bodies[i]);
+        replies[i] = (struct reply){.raw = text[i], .close = true};
+    }
     server_script(&s, replies, 4);
     (void)close(server_pipe[1]);
     if (write(port_pipe[1], &s.port, sizeof s.port) != (ssize_t)sizeof s.port)
