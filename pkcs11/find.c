@@ -141,7 +141,7 @@ int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, si
         r = describe(p, s, found[0], strict, accept, ret, err);
     kw_pool_give(p, index);
     if (r != 0)
-        memset(ret, 0, sizeof *ret);
+        *ret = (struct kw_p11_key){0};
     return r;
 }
 

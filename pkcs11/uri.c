@@ -245,7 +245,7 @@ int kw_uri_parse(const char *text, unsigned need, struct kw_uri *ret, struct kw_
     if (rc == 0)
         rc = check_need(&r, need);
     if (rc != 0)
-        memset(ret, 0, sizeof *ret);
+        *ret = (struct kw_uri){0};
     return rc;
 }
 

@@ -198,7 +198,7 @@ static struct kw_filter filter;
 
 static int seccomp_build(enum kw_role role, unsigned flags, struct kw_err *err)
 {
-    return kw_seccomp_build(kw_table_of(role), flags, KW_SANITIZED, &filter, err);
+    return kw_seccomp_build(kw_table_of(role), flags, KW_SANITIZED, kw_arch_native, &filter, err);
 }
 
 void kw_sandbox_hide(void)

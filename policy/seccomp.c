@@ -15,38 +15,56 @@
 
 #include "table.h"
 
+const struct kw_arch kw_arch_x86_64 = {AUDIT_ARCH_X86_64, 335, 423, true, "x86-64"};
+const struct kw_arch kw_arch_aarch64 = {AUDIT_ARCH_AARCH64, 295, 423, false, "arm64"};
 #if defined(__x86_64__)
-#define ARCH_NATIVE AUDIT_ARCH_X86_64
+const struct kw_arch *const kw_arch_native = &kw_arch_x86_64;
 #elif defined(__aarch64__)
-#define ARCH_NATIVE AUDIT_ARCH_AARCH64
+const struct kw_arch *const kw_arch_native = &kw_arch_aarch64;
 #else
-#define ARCH_NATIVE 0
+#error "the tables have been judged for x86-64 and arm64 only"
 #endif
-_Static_assert(ARCH_NATIVE != 0, "the tables have been judged for x86-64 and arm64 only");
 
 #define OFF(field)  ((uint32_t)offsetof(struct seccomp_data, field))
 #define RET(action) BPF_STMT(BPF_RET | BPF_K, (action))
 #define NOT_THERE   RET(SECCOMP_RET_ERRNO | ENOSYS)
 
+enum { PROLOGUE_MAX = 16 };
+
 /* Number -1 is what a tracer leaves behind that skipped a call; it has the x32 bit. */
-static const struct sock_filter prologue[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(arch)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH_NATIVE, 1, 0),
-    RET(SECCOMP_RET_KILL_PROCESS),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1),
-    NOT_THERE,
-#if defined(__x86_64__)
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, KW_NR_X32, 0, 1),
-    RET(SECCOMP_RET_KILL_PROCESS),
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, KW_NR_GAP_FIRST, 0, 2),
-    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KW_NR_GAP_LAST, 1, 0),
-    NOT_THERE,
-#endif
-    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KW_NR_KNOWN, 0, 1),
-    NOT_THERE,
-};
-enum { PROLOGUE = sizeof prologue / sizeof prologue[0] };
+static size_t prologue(const struct kw_arch *arch, struct sock_filter *out)
+{
+    const struct sock_filter first[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch->token, 1, 0),
+        RET(SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFF(nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1),
+        NOT_THERE,
+    };
+    const struct sock_filter x32[] = {
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, KW_NR_X32, 0, 1),
+        RET(SECCOMP_RET_KILL_PROCESS),
+    };
+    const struct sock_filter unknown[] = {
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, arch->gap_first, 0, 2),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, arch->gap_last, 1, 0),
+        NOT_THERE,
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, KW_NR_KNOWN, 0, 1),
+        NOT_THERE,
+    };
+    _Static_assert(sizeof first + sizeof x32 + sizeof unknown <= PROLOGUE_MAX * sizeof *out,
+                   "room for the prologue");
+    size_t n = 0;
+    memcpy(out, first, sizeof first);
+    n += sizeof first / sizeof *out;
+    if (arch->x32) {
+        memcpy(out + n, x32, sizeof x32);
+        n += sizeof x32 / sizeof *out;
+    }
+    memcpy(out + n, unknown, sizeof unknown);
+    return n + sizeof unknown / sizeof *out;
+}
 
 const struct kw_table *kw_table_of(enum kw_role role)
 {
@@ -104,9 +122,16 @@ static struct scmp_arg_cmp compare(const struct kw_limit *l)
     return (struct scmp_arg_cmp){l->arg, SCMP_CMP_EQ, l->value, 0};
 }
 
-static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, struct kw_err *err)
+int kw_rule_number(const struct kw_rule *r, const struct kw_arch *arch)
 {
-    if (r->nr < 0) /* this architecture doesn't have it */
+    return arch == kw_arch_native ? r->nr : seccomp_syscall_resolve_name_arch(arch->token, r->name);
+}
+
+/* libseccomp wants this machine's number, and makes another architecture's of it. */
+static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, const struct kw_arch *arch,
+                    struct kw_err *err)
+{
+    if (kw_rule_number(r, arch) < 0) /* this architecture doesn't have it */
         return 0;
     struct scmp_arg_cmp limits[KW_LIMITS];
     unsigned n = 0;
@@ -122,26 +147,38 @@ static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, struct kw_err 
 }
 
 /* libseccomp 2.5 exports to a descriptor only. */
-static int export_filter(scmp_filter_ctx ctx, struct kw_filter *ret, struct kw_err *err)
+static int export_filter(scmp_filter_ctx ctx, const struct kw_arch *arch, struct kw_filter *ret,
+                         struct kw_err *err)
 {
-    const size_t room = (KW_FILTER_MAX - PROLOGUE) * sizeof ret->code[0];
+    const size_t before = prologue(arch, ret->code);
+    const size_t room = (KW_FILTER_MAX - before) * sizeof ret->code[0];
     int fd = memfd_create("seccomp", MFD_CLOEXEC);
     if (fd < 0)
         return kw_fail_errno(err, KW_SANDBOX, "seccomp: no memory file for the filter");
     int rc = seccomp_export_bpf(ctx, fd);
-    ssize_t n = rc == 0 ? pread(fd, ret->code + PROLOGUE, room, 0) : -1;
+    ssize_t n = rc == 0 ? pread(fd, ret->code + before, room, 0) : -1;
     (void)close(fd);
     if (n <= 0 || (size_t)n >= room || (size_t)n % sizeof ret->code[0] != 0)
         return kw_fail(err, KW_SANDBOX, "seccomp: could not export the filter (%s)",
                        rc != 0 ? strerror(-rc) : "too long");
-    memcpy(ret->code, prologue, sizeof prologue);
-    ret->n = PROLOGUE + (size_t)n / sizeof ret->code[0];
+    ret->n = before + (size_t)n / sizeof ret->code[0];
     return 0;
 }
 
-int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
-                     struct kw_filter *ret, struct kw_err *err)
+enum { API_KILL_PROCESS = 3 }; /* seccomp_api_get(3) */
+
+static bool for_arch(scmp_filter_ctx ctx, const struct kw_arch *arch)
 {
+    return arch == kw_arch_native || (seccomp_arch_add(ctx, arch->token) == 0 &&
+                                      seccomp_arch_remove(ctx, kw_arch_native->token) == 0);
+}
+
+int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
+                     const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err)
+{
+    /* What this kernel has is found out when it is given the filter, not here. */
+    if (seccomp_api_get() < API_KILL_PROCESS && seccomp_api_set(API_KILL_PROCESS) != 0)
+        return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp is too old (2.5 is needed)");
     scmp_filter_ctx ctx = seccomp_init(action_of(t->otherwise, 0));
     if (ctx == NULL)
         return kw_fail(err, KW_SANDBOX, "seccomp: libseccomp could not start");
@@ -149,13 +186,15 @@ int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
     if (seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
         seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0)
         r = kw_fail(err, KW_SANDBOX, "seccomp: libseccomp is too old (2.5 is needed)");
+    if (r == 0 && !for_arch(ctx, arch))
+        r = kw_fail(err, KW_SANDBOX, "seccomp: libseccomp knows no %s", arch->name);
     for (size_t i = 0; r == 0 && t->groups[i] != NULL; i++) {
         const struct kw_group *g = t->groups[i];
         for (size_t j = 0; r == 0 && kw_group_applies(g, flags, sanitizer) && j < g->n; j++)
-            r = add_rule(ctx, &g->rules[j], err);
+            r = add_rule(ctx, &g->rules[j], arch, err);
     }
     if (r == 0)
-        r = export_filter(ctx, ret, err);
+        r = export_filter(ctx, arch, ret, err);
     seccomp_release(ctx);
     return r;
 }

@@ -138,6 +138,7 @@ const struct kw_attempt kw_attempts[] = {
     EXCHANGER("fchmod", "change a mode", fchmod, BAD, 0),
     EXCHANGER("getdents64", "list a folder", getdents64, BAD, 0, 0),
     EXCHANGER("memfd_create", "make a memory file", memfd_create, 0, BAD),
+    ALL("mknod", "make a device", mknodat, BAD, 0, 0, 0),
     ALL("mount", "mount a file system", mount, 0, 0, 0, 0, 0),
     ALL("chroot", "change the root", chroot, 0),
 
@@ -152,6 +153,11 @@ const struct kw_attempt kw_attempts[] = {
      .keeper = REFUSES(EACCES), .exchanger = VIOLATES("socket"), .dialer = REFUSES(EAFNOSUPPORT)},
     {CALL("socket-netlink", "make a netlink socket", socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
      .keeper = VIOLATES("socket"), .exchanger = VIOLATES("socket"), .dialer = WORKS},
+    {CALL("pair-datagram", "make a pair of sockets that can be connected anew", socketpair, AF_UNIX,
+          SOCK_DGRAM, 0, 0),
+     .keeper = REFUSES(EACCES), .exchanger = VIOLATES("socketpair"),
+     .dialer = REFUSES(EAFNOSUPPORT)},
+    ALL("pair-tipc", "make a pair of sockets of a network", socketpair, AF_TIPC, SOCK_STREAM, 0, 0),
     ALL("socket-audit", "make a netlink socket to the audit", socket, AF_NETLINK, SOCK_RAW,
         NETLINK_AUDIT),
     ALL("socket-mptcp", "make a multipath TCP socket", socket, AF_INET, SOCK_STREAM,
@@ -220,6 +226,8 @@ const struct kw_attempt kw_attempts[] = {
     ALL("keyctl", "use the kernel's keyrings", keyctl, BAD),
     ALL("kexec", "load another kernel", kexec_load, 0, BAD, 0, BAD),
     ALL("module", "load a kernel module", finit_module, BAD, 0, 0),
+    ALL("set-clock", "set the clock", clock_settime, BAD, 0),
+    ALL("reboot", "stop the machine", reboot, BAD, BAD, BAD, 0),
     ALL("personality", "turn address randomisation off", personality, 0xffffffffUL),
 
     /* descriptors and the process itself */

@@ -23,10 +23,18 @@
  * Debian 12's kernel headers. Whatever came or comes later is ENOSYS, and libc falls
  * back to what it did before. */
 #define KW_NR_KNOWN 450u
-/* x86-64 skips these numbers to stay in step with other architectures. */
-#define KW_NR_GAP_FIRST 335u
-#define KW_NR_GAP_LAST  423u
-#define KW_NR_X32       0x40000000u
+#define KW_NR_X32   0x40000000u
+
+/* What differs between the architectures that the tables were judged for. Each can be
+ * compiled on the other, so that tests see both. */
+struct kw_arch {
+    uint32_t token;               /* AUDIT_ARCH_* */
+    uint32_t gap_first, gap_last; /* numbers left out, to stay in step with others */
+    bool x32;                     /* a second set of calls, from KW_NR_X32 on */
+    const char *name;
+};
+extern const struct kw_arch kw_arch_x86_64, kw_arch_aarch64;
+extern const struct kw_arch *const kw_arch_native;
 
 enum kw_answer {
     KW_ALLOW,
@@ -53,7 +61,7 @@ struct kw_limit {
 
 #define KW_LIMITS 3
 struct kw_rule {
-    int nr; /* negative: this architecture has no such call */
+    int nr; /* of this machine: see kw_rule_number() */
     const char *name;
     enum kw_answer answer;
     int error; /* KW_REFUSE: errno; 0 pretends success */
@@ -114,9 +122,23 @@ struct kw_table {
 
 extern const struct kw_table kw_table_exchanger, kw_table_keeper, kw_table_dialer;
 /* What keeper and dialer share: both run foreign code, so both are deny-lists. */
-extern const struct kw_group kw_group_coarse;
+extern const struct kw_group kw_group_programs, kw_group_others, kw_group_fences, kw_group_terminal,
+    kw_group_kernel, kw_group_mounts;
+#define KW_GROUPS_COARSE                                                                           \
+    &kw_group_programs, &kw_group_others, &kw_group_fences, &kw_group_terminal, &kw_group_kernel,  \
+        &kw_group_mounts
 /* TCP, UDP and what the resolver needs, for the dialer and a keeper with a network. */
 extern const struct kw_group kw_group_network;
+/* Without a network, sockets come as pairs of the UNIX kind only: in both. */
+extern const struct kw_group kw_group_pairs;
+/* A pair's end that sends datagrams can be connected anew, to whoever listens under a name;
+ * it is refused where making such a socket is. The kernel takes RAW for DGRAM. */
+#define NO_PAIR(type, e)                                                                           \
+    {                                                                                              \
+        ON(socketpair), .answer = KW_REFUSE, .error = (e),                                         \
+                        .limits = {EQ(0, AF_UNIX), BITS(1, 0xfu, type)},                           \
+                        .why = "its ends can be connected to services of this machine"             \
+    }
 
 /* The table of a role; NULL for main, which has none. */
 const struct kw_table *kw_table_of(enum kw_role role);
@@ -131,9 +153,12 @@ struct kw_filter {
     struct sock_filter code[KW_FILTER_MAX];
 };
 
-/* Compiles a table. KW_SANDBOX on error. */
+/* Compiles a table for an architecture. KW_SANDBOX on error. */
 int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
-                     struct kw_filter *ret, struct kw_err *err);
+                     const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err);
+
+/* The number of a rule's call there; negative: it has no such call. */
+int kw_rule_number(const struct kw_rule *r, const struct kw_arch *arch);
 
 /* Installs it in all threads of the process. */
 int kw_seccomp_install(const struct kw_filter *f, enum kw_role role, struct kw_err *err);

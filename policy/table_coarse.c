@@ -36,8 +36,7 @@
                    .why = "a thread in another namespace"                                          \
     }
 
-static const struct kw_rule coarse[] = {
-    /* programs and processes */
+static const struct kw_rule programs[] = {
     VIOLATION(execve, "starts a program"),
     VIOLATION(execveat, "starts a program"),
     {ON(clone), .answer = KW_REFUSE, .error = EPERM, .limits = {BITS(0, CLONE_THREAD, 0)},
@@ -56,8 +55,9 @@ static const struct kw_rule coarse[] = {
     VIOLATION(unshare, "namespaces"),
     VIOLATION(setns, "namespaces"),
     VIOLATION(personality, "turns address randomisation off"),
+};
 
-    /* other processes */
+static const struct kw_rule others[] = {
     VIOLATION(ptrace, "reads and steers other processes"),
     VIOLATION(process_vm_readv, "reads other processes' memory"),
     VIOLATION(process_vm_writev, "writes other processes' memory"),
@@ -86,24 +86,27 @@ static const struct kw_rule coarse[] = {
      .why = "F_SETOWN by another name"},
     {ON(prlimit64), .answer = KW_REFUSE, .error = EPERM, .limits = {NE(0, 0)},
      .why = "limits of other processes"},
+};
 
-    /* the fences themselves */
+static const struct kw_rule fences[] = {
     {ON(rt_sigaction), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(0, SIGSYS), NE(1, 0)},
      .why = "the handler that reports violations stays"},
     {ON(prctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(0, PR_SET_DUMPABLE)},
      .why = "stays closed to tracers and core dumps"},
     {ON(prctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(0, PR_SET_MM)},
      .why = "rewrites its own memory map"},
+};
 
-    /* the terminal of the user */
+static const struct kw_rule terminal[] = {
     {ON(ioctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, TIOCSTI)},
      .why = "types into the user's terminal"},
     {ON(ioctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, TIOCLINUX)},
      .why = "types into the user's console"},
     {ON(ioctl), .answer = KW_REFUSE, .error = EPERM, .limits = {INT(1, TIOCSETD)},
      .why = "loads line disciplines into the kernel"},
+};
 
-    /* the kernel */
+static const struct kw_rule kernel[] = {
     VIOLATION(bpf, "programs in the kernel"),
     VIOLATION(io_uring_setup, "calls that no filter sees"),
     VIOLATION(io_uring_enter, "calls that no filter sees"),
@@ -136,8 +139,9 @@ static const struct kw_rule coarse[] = {
     VIOLATION(acct, "the machine"),
     VIOLATION(vhangup, "terminals"),
     VIOLATION(nfsservctl, "the machine"),
+};
 
-    /* mounts and files that are reached around the path rules */
+static const struct kw_rule mounts[] = {
     VIOLATION(mount, "mounts"),
     VIOLATION(umount2, "mounts"),
     VIOLATION(pivot_root, "mounts"),
@@ -157,4 +161,11 @@ static const struct kw_rule coarse[] = {
     VIOLATION(mknodat, "devices"),
 };
 
-const struct kw_group kw_group_coarse = {RULES(coarse), .title = "code that isn't ours"};
+const struct kw_group kw_group_programs = {RULES(programs),
+                                           .title = "programs, processes, namespaces"};
+const struct kw_group kw_group_others = {RULES(others), .title = "other processes"};
+const struct kw_group kw_group_fences = {RULES(fences), .title = "the fences themselves"};
+const struct kw_group kw_group_terminal = {RULES(terminal), .title = "the terminal of the user"};
+const struct kw_group kw_group_kernel = {RULES(kernel), .title = "the kernel and the machine"};
+const struct kw_group kw_group_mounts = {
+    RULES(mounts), .title = "mounts, and files that are reached around the path rules"};

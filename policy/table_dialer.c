@@ -15,12 +15,14 @@
 static const struct kw_rule local[] = {
     {ON(socket), .answer = KW_REFUSE, .error = EAFNOSUPPORT, .limits = {EQ(0, AF_UNIX)},
      .why = "services of this machine, which act for whoever connects (D-Bus)"},
+    NO_PAIR(SOCK_DGRAM, EAFNOSUPPORT),
+    NO_PAIR(SOCK_RAW, EAFNOSUPPORT),
 };
 
 static const struct kw_group group_local = {RULES(local), .title = "no services of the machine"};
 
-static const struct kw_group *const groups[] = {&kw_group_coarse, &group_local, &kw_group_network,
-                                                NULL};
+static const struct kw_group *const groups[] = {KW_GROUPS_COARSE, &kw_group_pairs, &group_local,
+                                                &kw_group_network, NULL};
 
 const struct kw_table kw_table_dialer = {
     .role = KW_ROLE_DIALER,

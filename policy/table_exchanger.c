@@ -24,8 +24,9 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-/* O_LARGEFILE as the kernel reports it (libc defines it as 0 on 64 bit). */
-#define LARGEFILE    0100000u
+/* O_LARGEFILE as the kernel reports it (libc defines it as 0 on 64 bit), on x86-64 and on
+ * arm64: each is O_NOFOLLOW to the other, and F_SETFL looks at neither. */
+#define LARGEFILE    (0100000u | 0400000u)
 #define FUTEX_PLAIN  (FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
 #define OPEN_CHANGES (O_ACCMODE | O_CREAT | O_TRUNC)
 

@@ -19,6 +19,8 @@ static const struct kw_rule closed[] = {
 static const struct kw_rule alone[] = {
     {ON(socket), .answer = KW_REFUSE, .error = EACCES, .limits = {EQ(0, AF_UNIX)},
      .why = "a token that is reached by a local daemon needs [token] network = local"},
+    NO_PAIR(SOCK_DGRAM, EACCES),
+    NO_PAIR(SOCK_RAW, EACCES),
 };
 
 static const struct kw_group group_alone = {RULES(alone), .unless = KW_SB_LOCAL | KW_SB_NETWORK,
@@ -27,8 +29,8 @@ static const struct kw_group group_alone = {RULES(alone), .unless = KW_SB_LOCAL 
 static const struct kw_group group_closed = {RULES(closed), .unless = KW_SB_NETWORK,
                                              .title = "no network"};
 
-static const struct kw_group *const groups[] = {&kw_group_coarse, &group_closed, &group_alone,
-                                                &kw_group_network, NULL};
+static const struct kw_group *const groups[] = {KW_GROUPS_COARSE, &kw_group_pairs,   &group_closed,
+                                                &group_alone,     &kw_group_network, NULL};
 
 const struct kw_table kw_table_keeper = {
     .role = KW_ROLE_KEEPER,

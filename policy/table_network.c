@@ -3,7 +3,7 @@
  * Sockets of the two roles that may have a network: TCP and UDP over IPv4 and IPv6,
  * the kernel's route table (getaddrinfo asks it), UNIX sockets. MPTCP and TCP fast
  * open reach a peer around Landlock's port rules, so they are violations, like
- * everything raw or exotic. These roles never listen.
+ * everything raw or exotic. These roles never listen. And pairs of sockets, for both.
  */
 #include <linux/netlink.h>
 #include <netinet/in.h>
@@ -58,6 +58,14 @@ static const struct kw_rule network[] = {
     {ON(accept), .answer = KW_VIOLATE, .why = "nobody connects to it"},
     {ON(accept4), .answer = KW_VIOLATE, .why = "nobody connects to it"},
 };
+
+/* Not only socket() makes sockets. Those of TIPC reach other machines. */
+static const struct kw_rule pairs[] = {
+    {ON(socketpair), .answer = KW_VIOLATE, .limits = {NE(0, AF_UNIX)},
+     .why = "sockets of a network (TIPC)"},
+};
+
+const struct kw_group kw_group_pairs = {RULES(pairs), .title = "pairs of sockets"};
 
 const struct kw_group kw_group_network = {RULES(network), .only = KW_SB_NETWORK,
                                           .title = "TCP, UDP and the resolver"};

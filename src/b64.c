@@ -7,10 +7,26 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/* All ones if a > b. Neither exceeds 255. */
+static unsigned above(unsigned a, unsigned b)
+{
+    return 0u - ((b - a) >> 31);
+}
 
-static void put(struct kw_buf *b, const unsigned char *p, size_t n, const char *alphabet, bool pad)
+/* The character of a value below 64 without a table look-up, so that neither time nor
+ * cache tells which it was: each step adds what lies between one range and the next. */
+static char digit(unsigned v, unsigned char c62, unsigned char c63)
+{
+    unsigned c = v + 'A';
+    c += above(v, 25) & (unsigned)('a' - 'Z' - 1);
+    c += above(v, 51) & (unsigned)('0' - 'z' - 1);
+    c += above(v, 61) & ((unsigned)c62 - '9' - 1);
+    c += above(v, 62) & ((unsigned)c63 - c62 - 1);
+    return (char)(c & 0xffu);
+}
+
+static void put(struct kw_buf *b, const unsigned char *p, size_t n, unsigned char c62,
+                unsigned char c63, bool pad)
 {
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i;
@@ -19,8 +35,8 @@ static void put(struct kw_buf *b, const unsigned char *p, size_t n, const char *
             v |= (uint32_t)p[i + 1] << 8;
         if (left > 2)
             v |= p[i + 2];
-        char out[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63],
-                       alphabet[v & 63]};
+        char out[4] = {digit(v >> 18, c62, c63), digit(v >> 12 & 63, c62, c63),
+                       digit(v >> 6 & 63, c62, c63), digit(v & 63, c62, c63)};
         size_t used = left > 2 ? 4 : left + 1;
         if (pad)
             memset(out + used, '=', sizeof out - used);
@@ -30,12 +46,12 @@ static void put(struct kw_buf *b, const unsigned char *p, size_t n, const char *
 
 void kw_b64_put(struct kw_buf *b, const void *bytes, size_t n)
 {
-    put(b, bytes, n, standard, true);
+    put(b, bytes, n, '+', '/', true);
 }
 
 void kw_b64url_put(struct kw_buf *b, const void *bytes, size_t n)
 {
-    put(b, bytes, n, url_safe, false);
+    put(b, bytes, n, '-', '_', false);
 }
 
 /* Value of one character without a table look-up, so that the time does not tell
@@ -48,9 +64,7 @@ static unsigned value(unsigned char c, unsigned char c62, unsigned char c63)
         unsigned base;
     } ranges[] = {{'A', 'Z', 0}, {'a', 'z', 26}, {'0', '9', 52}, {c62, c62, 62}, {c63, c63, 63}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
-        unsigned below = ((unsigned)c - ranges[i].first) >> 31;
-        unsigned above = ((unsigned)ranges[i].last - c) >> 31;
-        unsigned mask = (below | above) - 1u; /* all ones inside the range */
+        unsigned mask = ~(above(ranges[i].first, c) | above(c, ranges[i].last)); /* inside */
         v |= mask & ((unsigned)c - ranges[i].first + ranges[i].base);
         hit |= mask;
     }

@@ -51,9 +51,10 @@ static void describe(const struct kw_session *s, size_t step, char *text, size_t
                        c->path[0] != '\0' ? c->path : "no file", c->profile, c->domain_url);
         break;
     case 2:
-        (void)snprintf(text, size, "exchanger: %s; dialer: %s%s%s", s->exchanger.fences,
-                       s->dialer.fences, s->exchanger.missing[0] != '\0' ? "; MISSING: " : "",
-                       s->exchanger.missing);
+        (void)snprintf(text, size, "exchanger: %s%s%s; dialer: %s%s%s", s->exchanger.fences,
+                       s->exchanger.missing[0] != '\0' ? "; MISSING: " : "", s->exchanger.missing,
+                       s->dialer.fences, s->dialer.missing[0] != '\0' ? "; MISSING: " : "",
+                       s->dialer.missing);
         break;
     case 3:
         (void)snprintf(text, size, "from %s; %s", s->source, s->decided);

@@ -31,14 +31,16 @@ static int print_json(const struct kw_session *s, bool with_token, struct kw_err
     when(s->not_after, expires, sizeof expires);
     json_t *o = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:{s:s, s:i, s:s, s:b}, s:{s:s, s:s, s:s, s:s}, "
-        "s:s, s:{s:s, s:s, s:s}}",
+        "s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s, s:s}}",
         "profile", s->config->profile, "principal", s->principal, "original_principal", s->original,
         "tenant", s->tenant, "expires", expires, "expires_at", (json_int_t)s->not_after, "source",
         s->source, "correlation", s->correlation, "key", "id", s->key.id, "rung", (int)s->key.rung,
         "attributes", s->key.attributes, "stored", s->config->key_stored, "token", "label",
         s->keeper.label, "serial", s->keeper.serial, "manufacturer", s->keeper.manufacturer,
         "mechanism", s->keeper.mechanism, "extraction_test", s->verdict.text, "fences", "keeper",
-        s->keeper.fences, "exchanger", s->exchanger.fences, "dialer", s->dialer.fences);
+        s->keeper.fences, "exchanger", s->exchanger.fences, "dialer", s->dialer.fences, "missing",
+        "keeper", s->keeper.missing, "exchanger", s->exchanger.missing, "dialer",
+        s->dialer.missing);
     if (o != NULL && with_token)
         (void)json_object_set_new(o, "session_token", json_string(kw_secret_bytes(s->token)));
     return kw_cli_result(o, err);
@@ -59,6 +61,10 @@ static void print_text(const struct kw_session *s)
     (void)printf("extraction %s\n", s->verdict.text);
     (void)printf("fences     keeper: %s\n           exchanger: %s\n           dialer: %s\n",
                  s->keeper.fences, s->exchanger.fences, s->dialer.fences);
+    if (s->keeper.missing[0] != '\0' || s->exchanger.missing[0] != '\0' ||
+        s->dialer.missing[0] != '\0')
+        (void)printf("MISSING    keeper: %s\n           exchanger: %s\n           dialer: %s\n",
+                     s->keeper.missing, s->exchanger.missing, s->dialer.missing);
 }
 
 /* To stderr: results go to stdout, advice does not. */

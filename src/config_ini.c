@@ -181,13 +181,11 @@ static int take_entry(void *user, const char *section, const char *name, const c
         return 0;
     if (ini->n == KW_INI_ENTRIES)
         return bad(rd, "there are too many keys"), 0;
-    struct kw_ini_entry *e = &ini->entries[ini->n];
-    (void)snprintf(e->section, sizeof e->section, "%s", section);
-    e->name = strdup(name);
-    e->value = strdup(value);
-    e->line = rd->line;
-    ini->n++;
-    if (e->name == NULL || e->value == NULL)
+    struct kw_ini_entry e = {.name = strdup(name), .value = strdup(value), .line = rd->line};
+    bool whole = e.name != NULL && e.value != NULL;
+    (void)snprintf(e.section, sizeof e.section, "%s", section);
+    ini->entries[ini->n++] = e;
+    if (!whole)
         return bad(rd, "there is no memory left"), 0;
     for (size_t i = 0; i + 1 < ini->n; i++)
         if (strcmp(ini->entries[i].section, section) == 0 &&

@@ -1,43 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The client's set-up. Allocators that wipe: tokens pass through the buffers of
- * libcurl, OpenSSL and jansson, none of which wipes all it frees; measured, this
- * leaves no copy behind, at a cost below what can be measured. */
+ * The client's set-up. Allocators that wipe (wipe.h): tokens pass through the buffers of
+ * libcurl, OpenSSL and jansson, none of which wipes all it frees. */
 #include "http.h"
 
 #include <jansson.h>
-#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "http_int.h"
+#include "wipe.h"
 
 /* --- allocators ----------------------------------------------------------------- */
-
-static void wipe_free(void *p)
-{
-    if (p != NULL)
-        explicit_bzero(p, malloc_usable_size(p));
-    free(p);
-}
-
-/* A new block, never realloc: that would leave the old one's bytes. */
-static void *wipe_realloc(void *p, size_t n)
-{
-    if (n == 0) {
-        wipe_free(p);
-        return NULL;
-    }
-    void *q = malloc(n);
-    if (q == NULL || p == NULL)
-        return q;
-    size_t had = malloc_usable_size(p);
-    memcpy(q, p, had < n ? had : n);
-    wipe_free(p);
-    return q;
-}
 
 static void *ssl_malloc(size_t n, const char *file, int line)
 {
@@ -48,18 +24,18 @@ static void *ssl_malloc(size_t n, const char *file, int line)
 static void *ssl_realloc(void *p, size_t n, const char *file, int line)
 {
     (void)file, (void)line;
-    return wipe_realloc(p, n);
+    return kw_wipe_realloc(p, n);
 }
 
 static void ssl_free(void *p, const char *file, int line)
 {
     (void)file, (void)line;
-    wipe_free(p);
+    kw_wipe_free(p);
 }
 
 int kw_http_wipe_frees(struct kw_err *err)
 {
-    json_set_alloc_funcs(malloc, wipe_free);
+    kw_wipe_json();
     if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1)
         return kw_fail(err, KW_FAILED,
                        "OpenSSL did not take the wiping allocator: a library used "
@@ -71,7 +47,7 @@ int kw_http_wipe_frees(struct kw_err *err)
 
 static int start_curl(struct kw_http *h, struct kw_err *err)
 {
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_free, wipe_realloc, strdup,
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, kw_wipe_free, kw_wipe_realloc, strdup,
                              calloc) != CURLE_OK)
         return kw_fail(err, KW_FAILED, "libcurl could not be initialised");
     const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);

@@ -71,15 +71,14 @@ static ssize_t transmit(int fd, const unsigned char *packet, size_t n, const int
 {
     if (nfds == 0)
         return send(fd, packet, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    union fd_space control;
-    memset(&control, 0, sizeof control);
+    union fd_space control = {.space = {0}};
     struct iovec iov = {.iov_len = n};
     memcpy(&iov.iov_base, &packet, sizeof packet); /* sendmsg does not write to it */
     struct msghdr mh = {.msg_iov = &iov,
                         .msg_iovlen = 1,
                         .msg_control = control.space,
                         .msg_controllen = CMSG_SPACE(sizeof(int) * nfds)};
-    struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+    struct cmsghdr *cm = &control.align; /* the first and only one */
     cm->cmsg_level = SOL_SOCKET;
     cm->cmsg_type = SCM_RIGHTS;
     cm->cmsg_len = CMSG_LEN(sizeof(int) * nfds);

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "policy/sandbox.h"
 #include "secret.h"
+#include "wipe.h"
 
 const struct kw_command *const kw_commands[] = {
     &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign, &kw_cmd_claims, &kw_cmd_doctor,
@@ -85,6 +86,7 @@ static int harden(struct kw_err *err)
 int main(int argc, char **argv)
 {
     kw_sandbox_hide();
+    kw_wipe_json(); /* tokens pass through it */
     struct kw_cli cli = {0};
     struct kw_args args;
     const struct kw_command *command = NULL;

@@ -408,7 +408,7 @@ static bool get_field(struct kw_buf *b, const struct field *f, char *at)
         return true;
     case K_VIEW:
         view = kw_get_blob(b, f->max);
-        memcpy(at, &view, sizeof view);
+        *(struct kw_view *)(void *)at = view;
         return true;
     case K_SECRET:
         view = kw_get_blob(b, f->max);

@@ -42,34 +42,42 @@ static void become_probe(enum kw_role role, const char *path, const char *name, 
     _exit(KW_FAILED);
 }
 
+/* Ours are closed by kw_probe_end(), the probe's by whoever has made them. */
+static bool make_channels(struct kw_probe *p, int ctl[2], int violation[2], int nobody[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) != 0)
+        return false;
+    p->ctl = ctl[0];
+    if (pipe2(violation, O_CLOEXEC | O_NONBLOCK) != 0)
+        return false;
+    p->violation = violation[0];
+    p->progress = memfd_create("keyward progress", MFD_CLOEXEC);
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nobody) == 0 && p->progress >= 0 &&
+           ftruncate(p->progress, 4096) == 0;
+}
+
 int kw_probe_start(struct kw_probe *p, enum kw_role role, const char *name, struct kw_err *err)
 {
     char path[4200];
-    int ctl[2], violation[2], nobody[2];
+    int ctl[2] = {-1, -1}, violation[2] = {-1, -1}, nobody[2] = {-1, -1};
     *p = (struct kw_probe){.ctl = -1, .violation = -1, .progress = -1};
     int r = kw_role_program(role, path, sizeof path, err);
     if (r != 0)
         return r;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) != 0)
-        return kw_fail_errno(err, KW_FAILED, "selftest: no channel");
-    p->ctl = ctl[0];
-    if (pipe2(violation, O_CLOEXEC | O_NONBLOCK) != 0 ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nobody) != 0)
-        return kw_fail_errno(err, KW_FAILED, "selftest: no channel");
-    p->violation = violation[0];
-    p->progress = memfd_create("keyward progress", MFD_CLOEXEC);
-    const int fds[4] = {ctl[1], violation[1], p->progress, nobody[1]};
-    p->pid = p->progress >= 0 && ftruncate(p->progress, 4096) == 0 ? fork() : -1;
-    if (p->pid == 0)
+    if (!make_channels(p, ctl, violation, nobody))
+        r = kw_fail_errno(err, KW_FAILED, "selftest: no channel");
+    if (r == 0 && (p->pid = fork()) == 0) {
+        const int fds[4] = {ctl[1], violation[1], p->progress, nobody[1]};
         become_probe(role, path, name, fds);
+    }
     if (p->pid < 0) {
         p->pid = 0;
         r = kw_fail_errno(err, KW_FAILED, "selftest: could not start %s", path);
     }
-    (void)close(ctl[1]);
-    (void)close(violation[1]);
-    (void)close(nobody[0]);
-    (void)close(nobody[1]);
+    const int theirs[4] = {ctl[1], violation[1], nobody[0], nobody[1]};
+    for (int i = 0; i < 4; i++)
+        if (theirs[i] >= 0)
+            (void)close(theirs[i]);
     return r;
 }
 

@@ -214,7 +214,7 @@ int kw_url_parse(const char *text, const char *what, enum kw_exit code, struct k
     }
     if (reason == NULL)
         return 0;
-    memset(ret, 0, sizeof *ret);
+    *ret = (struct kw_url){0};
     return kw_fail(err, code, "%s is no good https URL: %s", what, reason);
 }
 

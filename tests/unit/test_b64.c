@@ -45,6 +45,26 @@ static void test_vectors(void **state)
     }
 }
 
+/* Each value has its character. */
+static void test_digits(void **state)
+{
+    (void)state;
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    for (unsigned v = 0; v < 64; v++) {
+        struct kw_buf b;
+        const unsigned char bytes[3] = {(unsigned char)(v << 2), 0, (unsigned char)v};
+        kw_buf_init(&b, 64);
+        kw_b64_put(&b, bytes, 3);
+        kw_b64url_put(&b, bytes, 3);
+        const char *text = kw_buf_str(&b);
+        char standard = v < 62 ? letters[v] : v == 62 ? '+' : '/';
+        char url = v < 62 ? letters[v] : v == 62 ? '-' : '_';
+        const char want[9] = {standard, 'A', 'A', standard, url, 'A', 'A', url, '\0'};
+        assert_string_equal(text, want);
+        kw_buf_free(&b);
+    }
+}
+
 /* Each of the 256 bytes as the second character: 64 are digits, in both alphabets. */
 static void test_alphabets(void **state)
 {
@@ -154,9 +174,9 @@ static void test_hex(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_alphabets),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_no_room),
-        cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_vectors),   cmocka_unit_test(test_digits),
+        cmocka_unit_test(test_alphabets), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_room),   cmocka_unit_test(test_hex),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,11 +19,14 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "policy/landlock.h"
 #include "sandboxed.h"
+
+static char datagrams[64]; /* where somebody listens */
 
 struct aim {
     enum kw_role role;
@@ -155,6 +158,57 @@ static void what_a_module_keeps(void **state)
     assert_int_equal(x.tried.error, 1);
     if (strstr(x.tried.missing, "threads that the module has started (1)") == NULL)
         fail_msg("missing: %s", x.tried.missing);
+}
+
+/* Without a socket() of its own, a socket pair's end is a way to whoever listens for
+ * datagrams under a name (syslog, say): it can be connected anew. */
+static int reaches_by_pair(const void *arg)
+{
+    const enum kw_role *role = arg;
+    struct kw_fences f;
+    struct kw_err err;
+    int bits = 0, pair[2];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    (void)snprintf(to.sun_path, sizeof to.sun_path, "%s", datagrams);
+    if (kw_sandbox_begin(*role, 0, &f, &err) != 0 || kw_sandbox_lock(*role, 0, &f, &err) != 0)
+        return say(KW_SANDBOX, 0, err.text, "");
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM, SOCK_RAW};
+    for (unsigned i = 0; i < 4; i++) {
+        if (socketpair(AF_UNIX, types[i] | SOCK_CLOEXEC, 0, pair) != 0)
+            continue;
+        bits |= 1 << i; /* made, and connected to somebody else */
+        if (connect(pair[0], (struct sockaddr *)&to, sizeof to) == 0 &&
+            send(pair[0], "x", 1, 0) == 1)
+            bits |= 16 << i;
+    }
+    return say(0, bits, f.stands, f.missing);
+}
+
+static void pairs_reach_nobody(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/kw.XXXXXX";
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chmod(dir, 0755), 0);
+    (void)snprintf(datagrams, sizeof datagrams, "%s/log", dir);
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "%s", datagrams);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int bound = bind(fd, (struct sockaddr *)&at, sizeof at);
+    (void)chmod(datagrams, 0666);
+    struct ended x[4];
+    static const enum kw_role roles[] = {KW_ROLE_KEEPER, KW_ROLE_DIALER};
+    for (int i = 0; i < 4; i++)
+        x[i] = run_child(i % 2 == 1, reaches_by_pair, &roles[i / 2]);
+    (void)close(fd);
+    (void)unlink(datagrams);
+    (void)rmdir(dir);
+    assert_int_equal(bound, 0);
+    for (int i = 0; i < 4; i++) {
+        assert_true(x[i].said);
+        assert_int_equal(x[i].tried.code, 0);
+        assert_int_equal(x[i].tried.error, 3);
+    }
 }
 
 /* Descriptors that a role doesn't own are gone after begin; a missing stdin is not. */
@@ -388,6 +442,7 @@ int main(void)
         {"every_attempt, as an ordinary user", every_attempt, NULL, NULL, &yes},
         cmocka_unit_test(keeper_flags),
         cmocka_unit_test(what_a_module_keeps),
+        cmocka_unit_test(pairs_reach_nobody),
         cmocka_unit_test(only_own_descriptors),
         cmocka_unit_test(exchanger_can_work),
         cmocka_unit_test(dialer_can_work),

@@ -260,7 +260,7 @@ static void server_script(struct server *s, const struct reply *replies, unsigne
 }
 
 /* Waits up to five seconds for that many handshakes in all. */
-static bool server_await_handshakes(struct server *s, unsigned n)
+static inline bool server_await_handshakes(struct server *s, unsigned n)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_REALTIME, &until);
