@@ -61,6 +61,15 @@ void __wrap_kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job 
     k->workers.first = k->workers.last = NULL;
 }
 
+/* It is always the same day: dates are signed, and have to be near. */
+time_t __wrap_time(time_t *t);
+time_t __wrap_time(time_t *t)
+{
+    if (t != NULL)
+        *t = 1700000000;
+    return 1700000000;
+}
+
 unsigned __wrap_alarm(unsigned s);
 unsigned __wrap_alarm(unsigned s)
 {

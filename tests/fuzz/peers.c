@@ -94,39 +94,50 @@ static void say(int fd, const struct kw_buf *b, unsigned nfds, int file)
         (void)sendmsg(fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void play(struct peers *p, struct script *s, int file)
+/* One packet, but for a peer's going; its body is in *body. */
+static void send_packet(int fd, unsigned op, unsigned type, struct script *s, uint32_t *serial,
+                        struct kw_buf *body, int file)
 {
-    uint32_t serial[PEERS] = {0};
-    struct kw_buf body, packet;
-    kw_buf_init(&body, KW_IPC_MAX + 64);
+    struct kw_buf packet;
+    unsigned more = (op & SERIAL) != 0 ? byte(s) : 0, longer = (op & LENGTH) != 0 ? byte(s) : 0;
     kw_buf_init(&packet, KW_IPC_MAX + 128);
-    while (s->p < s->end) {
-        unsigned op = byte(s), to = (op & 3) % (unsigned)(p->n + 1);
+    while (item(s, body))
+        continue;
+    if ((op & RAW) == 0) {
+        kw_put_u32(&packet, type % (KW_MSGS + 2));
+        kw_put_u32(&packet, (*serial)++ + more);
+        kw_put_u32(&packet, (uint32_t)body->len + longer);
+    }
+    kw_put(&packet, body->p != NULL ? (const void *)body->p : "", body->len);
+    if (fd >= 0)
+        say(fd, &packet, op >> 2 & 3, file);
+    kw_buf_free(&packet);
+}
+
+void peers_say(const int *fds, size_t n, const unsigned char *data, size_t size,
+               struct kw_buf *side)
+{
+    struct script s = {data, data + size};
+    uint32_t serial[PEERS + 1] = {0};
+    struct kw_buf body;
+    int file = memfd_create("given", MFD_CLOEXEC);
+    must(file >= 0 && write(file, "body", 4) == 4 && lseek(file, 0, SEEK_SET) == 0);
+    kw_buf_init(&body, KW_IPC_MAX + 64);
+    while (s.p < s.end) {
+        unsigned op = byte(&s), to = (op & 3) % (unsigned)(n + 1);
         if ((op & GONE) != 0) {
-            if (to < p->n)
-                (void)shutdown(p->mine[to], SHUT_WR);
+            if (to < n)
+                (void)shutdown(fds[to], SHUT_WR);
             continue;
         }
-        unsigned type = byte(s), more = (op & SERIAL) != 0 ? byte(s) : 0;
-        unsigned longer = (op & LENGTH) != 0 ? byte(s) : 0;
+        unsigned type = byte(&s);
         kw_buf_reset(&body);
-        kw_buf_reset(&packet);
-        while (item(s, &body))
-            continue;
-        if (to == p->n) {
-            kw_put_blob(&p->side, body.p != NULL ? (const void *)body.p : "", body.len);
-            continue;
-        }
-        if ((op & RAW) == 0) {
-            kw_put_u32(&packet, type % (KW_MSGS + 2));
-            kw_put_u32(&packet, serial[to]++ + more);
-            kw_put_u32(&packet, (uint32_t)body.len + longer);
-        }
-        kw_put(&packet, body.p != NULL ? (const void *)body.p : "", body.len);
-        say(p->mine[to], &packet, op >> 2 & 3, file);
+        send_packet(to < n ? fds[to] : -1, op, type, &s, &serial[to], &body, file);
+        if (to == n && side != NULL)
+            kw_put_blob(side, body.p != NULL ? (const void *)body.p : "", body.len);
     }
     kw_buf_free(&body);
-    kw_buf_free(&packet);
+    (void)close(file);
 }
 
 /* Whether the role may send such a message over this channel, in whatever state. */
@@ -212,21 +223,17 @@ static int lowest_fd(void)
 void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
                  const unsigned char *data, size_t size)
 {
-    int pair[2], file;
-    struct script s = {data, data + size};
+    int pair[2];
     (void)signal(SIGPIPE, SIG_IGN); /* as every role has it */
     *p = (struct peers){.role = role, .n = n, .lowest = lowest_fd()};
     kw_buf_init(&p->side, 1 << 20);
-    file = memfd_create("given", MFD_CLOEXEC);
-    must(file >= 0 && write(file, "body", 4) == 4 && lseek(file, 0, SEEK_SET) == 0);
     for (size_t i = 0; i < n; i++) {
         must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
         p->chans[i] = chans[i];
         p->mine[i] = pair[0];
         p->fds[i] = pair[1];
     }
-    play(p, &s, file);
-    (void)close(file);
+    peers_say(p->mine, n, data, size, &p->side);
     last = p;
 }
 

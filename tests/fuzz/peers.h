@@ -38,6 +38,10 @@ struct peers {
     int lowest;         /* the lowest free descriptor before */
 };
 
+/* Says all of the input over n channels. What is no message goes to side, NULL: nowhere. */
+void peers_say(const int *fds, size_t n, const unsigned char *data, size_t size,
+               struct kw_buf *side);
+
 /* Makes the channels and says all of the input. */
 void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
                  const unsigned char *data, size_t size);
