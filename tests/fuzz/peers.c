@@ -213,11 +213,13 @@ void peers_idle(bool for_ever)
     }
 }
 
-static int lowest_fd(void)
+static uint64_t open_fds(void)
 {
-    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    (void)close(fd);
-    return fd;
+    uint64_t set = 0;
+    for (int fd = 0; fd < 64; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            set |= UINT64_C(1) << fd;
+    return set;
 }
 
 void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
@@ -225,7 +227,7 @@ void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chan
 {
     int pair[2];
     (void)signal(SIGPIPE, SIG_IGN); /* as every role has it */
-    *p = (struct peers){.role = role, .n = n, .lowest = lowest_fd()};
+    *p = (struct peers){.role = role, .n = n, .open = open_fds()};
     kw_buf_init(&p->side, 1 << 20);
     for (size_t i = 0; i < n; i++) {
         must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
@@ -245,5 +247,5 @@ void peers_end(struct peers *p)
         (void)close(p->mine[i]);
     }
     kw_buf_free(&p->side);
-    must(lowest_fd() == p->lowest);
+    must(open_fds() == p->open);
 }

@@ -35,7 +35,7 @@ struct peers {
     int mine[PEERS]; /* the peers' ends */
     uint32_t heard[PEERS];
     struct kw_buf side; /* fields with a length before each: kw_get_blob() */
-    int lowest;         /* the lowest free descriptor before */
+    uint64_t open;      /* which descriptors there were before, one a bit */
 };
 
 /* Says all of the input over n channels. What is no message goes to side, NULL: nowhere. */
