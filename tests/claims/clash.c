@@ -103,18 +103,29 @@ static enum kw_msg legal(enum kw_channel chan, enum kw_role sender, unsigned *nf
     }
 }
 
+/* A message that may come, whose body is not one. */
+static void malformed(struct kw_buf *b, size_t chan, enum kw_msg type, unsigned nfds)
+{
+    const unsigned char text[] = "\x05\0\0\0a\033b\0c";
+    byte(b, (unsigned)chan | nfds << 2);
+    byte(b, type);
+    raw(b, text, any(sizeof text));
+    byte(b, 0);
+}
+
 static void converse(struct kw_buf *b, const enum kw_channel *chans, const enum kw_role *senders,
                      size_t n)
 {
     for (unsigned i = any(12); i > 0; i--) {
         size_t chan = any((unsigned)n);
-        unsigned nfds = 0;
-        if (any(3) == 0)
+        unsigned nfds = 0, how = any(8);
+        enum kw_msg type = legal(chans[chan], senders[chan], &nfds);
+        if (how < 2)
             broken(b, chan);
-        else {
-            enum kw_msg type = legal(chans[chan], senders[chan], &nfds);
+        else if (how < 4)
+            malformed(b, chan, type, nfds);
+        else
             whole(b, chan, type, nfds, NULL);
-        }
     }
 }
 
