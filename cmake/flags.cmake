@@ -42,7 +42,15 @@ if(KW_FUZZ) # coverage of all that a target calls, not only of the target itself
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-if(KW_SANITIZE)
+if(KW_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
+if(KW_MSAN)
+  add_compile_options(-fsanitize=memory -fsanitize-memory-track-origins -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=memory)
+elseif(KW_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=address,undefined)
   add_compile_definitions(KW_SANITIZE=1)

@@ -203,7 +203,7 @@ int kw_args_parse(int argc, char **argv, struct kw_cli *cli, const struct kw_com
             if (c == NULL)
                 return bad(err, "unknown command", arg);
             args->options = c->options;
-            args->argc = argc - pos - 1;
+            args->argc = options ? argc - pos - 1 : 0; /* behind "--" there are none */
             args->argv = argv + pos + 1;
             pos++;
         } else {

@@ -193,6 +193,13 @@ static size_t on_write(char *bytes, size_t size, size_t items, void *arg)
 {
     struct transfer *t = arg;
     size_t n = size * items;
+    if (!t->failed && !t->head_done) {
+        /* libcurl ends a head at any line that begins with CR, also where more follows it:
+         * for us such a head has no end. */
+        t->failed = true;
+        (void)kw_fail(t->err, KW_CLOUD, "what %s sent is not HTTP/1.1 (its head has no end)",
+                      t->call->url->authority);
+    }
     if (t->failed)
         return 0;
     t->failed = t->call->on_body(t->call->arg, bytes, n, t->err) != 0;

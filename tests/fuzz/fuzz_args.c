@@ -2,13 +2,14 @@
  *
  * Command lines, words separated by NUL: parsed or refused with one line; what is taken
  * came from the line, and the repeated reading of options sees the same as the first. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "fuzz.h"
 #include "src/args.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 const struct kw_command *const kw_commands[] = {
     &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign, &kw_cmd_claims, &kw_cmd_doctor,
@@ -16,12 +17,6 @@ const struct kw_command *const kw_commands[] = {
 };
 
 enum { WORDS = 64 };
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void check(const struct kw_command *c, const struct kw_args *a, const char *from,
                   size_t size)
@@ -40,7 +35,20 @@ static void check(const struct kw_command *c, const struct kw_args *a, const cha
 }
 
 /* Help goes to standard output, which is not what is looked at here. */
-static bool prints(char **argv, int argc)
+static int quietly(int argc, char **argv, struct kw_cli *cli, const struct kw_command **c,
+                   struct kw_args *args, struct kw_err *err)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), out = dup(STDOUT_FILENO);
+    must(null >= 0 && out >= 0 && fflush(stdout) == 0 && dup2(null, STDOUT_FILENO) >= 0);
+    int r = kw_args_parse(argc, argv, cli, c, args, err);
+    must(fflush(stdout) == 0 && dup2(out, STDOUT_FILENO) >= 0);
+    (void)close(null);
+    (void)close(out);
+    return r;
+}
+
+/* Help was asked for, and the answer is all that there is to do. */
+static bool answered(char **argv, int argc)
 {
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0)
@@ -50,6 +58,7 @@ static bool prints(char **argv, int argc)
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
+    fault_seed(data, &size); /* nothing in it can fail */
     char *text = malloc(size + 1), *argv[WORDS + 2], name[] = "keyward";
     int argc = 0;
     must(text != NULL);
@@ -64,13 +73,12 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     struct kw_args args;
     struct kw_err err = {0};
     const struct kw_command *c = NULL;
-    if (!prints(argv, argc)) {
-        int r = kw_args_parse(argc, argv, &cli, &c, &args, &err);
-        must((r == 0) == (c != NULL) && (r == 0 || (r == KW_USAGE && err.text[0] != '\0')));
-        must(strpbrk(err.text, "\n\r\x1b") == NULL);
-        if (r == 0)
-            check(c, &args, text, size);
-    }
+    int r = quietly(argc, argv, &cli, &c, &args, &err);
+    must((r == 0) == (c != NULL) || (r == 0 && answered(argv, argc)));
+    must(r == 0 || (r == KW_USAGE && err.text[0] != '\0'));
+    must(strpbrk(err.text, "\n\r\x1b") == NULL);
+    if (c != NULL)
+        check(c, &args, text, size);
     free(text);
     return 0;
 }

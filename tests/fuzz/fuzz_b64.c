@@ -7,15 +7,8 @@
 
 #include <openssl/evp.h>
 
+#include "fuzz.h"
 #include "src/b64.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool same(const struct kw_buf *b, const void *bytes, size_t n)
 {
@@ -88,7 +81,17 @@ static void decode(const unsigned char *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
+    fault_seed(data, &size);
     encode(data, size);
     decode(data, size);
+    /* Where memory runs out, nothing is taken for the whole. */
+    struct kw_buf b;
+    kw_buf_init(&b, 2 * size + 8);
+    fault_begin();
+    kw_b64_put(&b, data, size);
+    kw_b64url_put(&b, data, size);
+    bool got = kw_b64_get(&b, (const char *)data, size);
+    must(!fault_end() || !got || !b.bad);
+    kw_buf_free(&b);
     return 0;
 }

@@ -7,15 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fuzz.h"
 #include "src/hdr.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* A line without a colon is written as it was: only those have no ": ". */
 static void check_line(const char *line, const char *next, const char *name, const char *value)
@@ -38,6 +31,7 @@ static void check_line(const char *line, const char *next, const char *name, con
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
+    fault_seed(data, &size); /* nothing in it can fail */
     char *text = malloc(size + 1), *name = malloc(size + 1), *value = malloc(size + 1),
          *found = malloc(size + 1);
     must(text != NULL && name != NULL && value != NULL && found != NULL);

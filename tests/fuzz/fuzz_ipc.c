@@ -10,15 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "src/talk.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static const struct {
     enum kw_channel name;
@@ -62,8 +55,10 @@ static void speak(struct kw_chan *c, unsigned type)
     int fds[KW_IPC_FDS] = {c->fd, c->fd};
     unsigned next, nfds;
     size_t max;
+    fault_begin();
     if (kw_msg_legal((enum kw_msg)type, c->name, c->self, c->state, &next, &max, &nfds))
         (void)kw_chan_send(c, (enum kw_msg)type, NULL, fds, nfds, 0, NULL);
+    (void)fault_end();
 }
 
 static bool listen_once(struct kw_chan *c)
@@ -72,7 +67,9 @@ static bool listen_once(struct kw_chan *c)
     struct kw_err err = {0};
     uint32_t rx = c->rx;
     unsigned state = c->state;
+    fault_begin();
     int r = kw_chan_recv(c, &in, 0, &err);
+    (void)fault_end();
     if (r == 0) {
         must(in.type != KW_MSG_NONE && c->rx == rx + 1 && in.body.len <= KW_IPC_MAX);
         for (unsigned i = 0; i < in.nfds; i++)
@@ -92,6 +89,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     int fds[2];
     must(kw_secret_init(true, NULL) == 0);
+    fault_seed(data, &size);
     if (size < 1 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
         return 0;
     int lowest = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);

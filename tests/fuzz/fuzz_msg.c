@@ -5,15 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "src/talk.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* All 64 places of the arena are free: nothing was left behind by what came before. */
 static void arena_is_empty(void)
@@ -28,6 +21,7 @@ static void arena_is_empty(void)
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     must(kw_secret_init(true, NULL) == 0);
+    fault_seed(data, &size);
     if (size == 0 || size - 1 > KW_IPC_MAX)
         return 0;
     enum kw_msg type = (enum kw_msg)(KW_MSG_ERROR + data[0] % (KW_MSGS - KW_MSG_ERROR));
@@ -37,7 +31,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     kw_buf_init(&again, KW_IPC_MAX);
     must(m != NULL);
     kw_put(&b, data + 1, size - 1);
-    if (kw_msg_get(&b, type, m)) {
+    fault_begin();
+    bool got = kw_msg_get(&b, type, m);
+    (void)fault_end();
+    if (got) {
         must(kw_msg_put(&again, type, m));
         must(again.len == size - 1 &&
              (again.len == 0 || memcmp(again.p, data + 1, again.len) == 0));

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "src/http_answer.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static void check(int r, struct kw_secret *token, const struct kw_err *err)
 {
@@ -30,6 +29,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     char id[64];
     if (kw_secret_init(true, &err) != 0)
         abort();
+    fault_seed(data, &size);
     const unsigned char *line = memchr(data, '\n', size);
     if (line == NULL || size > 1 << 17)
         return 0;
@@ -46,7 +46,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     a.headers = head;
     a.body = empty != NULL ? empty + 2 : from;
     a.len = (size_t)(end - (const unsigned char *)a.body);
+    fault_begin();
     int r = kw_oci_answer(&a, "idcs.test", &token, &err);
+    (void)fault_end();
     check(r, token, &err);
     kw_secret_free(&token);
     kw_oci_correlation(a.headers, id, sizeof id);

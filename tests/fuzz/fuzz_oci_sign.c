@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "src/hdr.h"
 #include "src/httpdate.h"
 #include "src/oci_sign.h"
-
-int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 static const unsigned char *field(const unsigned char *p, const unsigned char *end, char *out,
                                   size_t room)
@@ -24,12 +23,6 @@ static const unsigned char *field(const unsigned char *p, const unsigned char *e
     return nul != NULL ? nul + 1 : end;
 }
 
-static void require(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
 /* As many lines as were given, each "name: value", one of them the request's target. */
 static void check_string(const struct kw_m_sign *m, const char *s)
 {
@@ -38,17 +31,17 @@ static void check_string(const struct kw_m_sign *m, const char *s)
         given += *p == '\n';
     for (const char *p = s; *p != '\0'; p++)
         made += *p == '\n';
-    require(given == made);
+    must(given == made);
     for (const char *line = s; line != NULL;) {
         size_t n = strcspn(line, "\n");
         const char *colon = memchr(line, ':', n);
-        require(colon != NULL && colon[1] == ' ' && n > (size_t)(colon - line) + 2);
+        must(colon != NULL && colon[1] == ' ' && n > (size_t)(colon - line) + 2);
         targets += strncmp(line, "(request-target): ", 18) == 0;
         for (size_t i = 0; i < n; i++)
-            require((unsigned char)line[i] < 0x7f && (line[i] >= 0x20 || line[i] == '\t'));
+            must((unsigned char)line[i] < 0x7f && (line[i] >= 0x20 || line[i] == '\t'));
         line = line[n] == '\n' ? line + n + 1 : NULL;
     }
-    require(targets == 1);
+    must(targets == 1);
 }
 
 static void sign_lines(const struct kw_m_sign *m, size_t size)
@@ -69,8 +62,8 @@ static void sign_lines(const struct kw_m_sign *m, size_t size)
         return;
     /* What we tell to sign is a legal list, whatever the caller's headers are: only their
      * values and the request itself can still be refused. */
-    require(kw_hdr_count(sign, "host") == 1 && kw_hdr_count(sign, "(request-target)") == 1);
-    require(kw_hdr_count(sign, "date") + kw_hdr_count(sign, "x-date") == 1);
+    must(kw_hdr_count(sign, "host") == 1 && kw_hdr_count(sign, "(request-target)") == 1);
+    must(kw_hdr_count(sign, "date") + kw_hdr_count(sign, "x-date") == 1);
     again = *m;
     memcpy(again.headers, sign, sizeof sign);
     kw_buf_init(&b, 1 << 20);
@@ -78,7 +71,7 @@ static void sign_lines(const struct kw_m_sign *m, size_t size)
         check_string(&again, kw_buf_str(&b));
     kw_buf_reset(&b);
     kw_oci_authorization("ST$", "t", sign, (const unsigned char *)"x", 1, &b);
-    require(strchr(kw_buf_str(&b), '\n') == NULL);
+    must(strchr(kw_buf_str(&b), '\n') == NULL);
     kw_buf_free(&b);
 }
 
@@ -87,13 +80,17 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     static struct kw_m_sign m;
     struct kw_err err;
     struct kw_buf b;
+    fault_seed(data, &size);
     const unsigned char *end = data + size;
     const unsigned char *p = field(data, end, m.method, sizeof m.method);
     p = field(p, end, m.host, sizeof m.host);
     p = field(p, end, m.target, sizeof m.target);
     (void)field(p, end, m.headers, sizeof m.headers);
     kw_buf_init(&b, 1 << 20);
-    if (kw_oci_signing_string(&m, &b, &err) == 0)
+    fault_begin();
+    int r = kw_oci_signing_string(&m, &b, &err);
+    (void)fault_end();
+    if (r == 0)
         check_string(&m, kw_buf_str(&b));
     kw_buf_free(&b);
     sign_lines(&m, size);
@@ -102,6 +99,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     int64_t t;
     (void)field(data, end, date, sizeof date);
     if (kw_httpdate_parse(date, &t))
-        require(kw_httpdate_print(t, again) && strcmp(again, date) == 0);
+        must(kw_httpdate_print(t, again) && strcmp(again, date) == 0);
     return 0;
 }

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "lab.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void try_head(char *text, size_t n)
 {
