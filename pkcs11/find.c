@@ -85,15 +85,29 @@ static int find_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key 
     return r;
 }
 
+/* An id that can't be read is not the same as none: a key to be destroyed would be taken for
+ * another one. */
+static int get_id(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, struct kw_p11_key *ret,
+                  struct kw_err *err)
+{
+    CK_RV rv = kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len);
+    if (rv == CKR_OK)
+        return 0;
+    ret->id_len = 0;
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID
+               ? 0
+               : kw_ck_fail(p, err, KW_TOKEN, "C_GetAttributeValue of CKA_ID", rv, "");
+}
+
 /* Everything about a private key that was found. */
 static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, bool strict,
                     unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
 {
     memset(ret, 0, sizeof *ret);
     ret->priv = o;
-    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK)
-        ret->id_len = 0;
-    int r = find_public(p, s, ret, err);
+    int r = get_id(p, s, o, ret, err);
+    if (r == 0)
+        r = find_public(p, s, ret, err);
     if (r == 0)
         r = kw_key_verify(p, s, strict, accept, ret, err);
     if (r == 0)
@@ -159,8 +173,8 @@ static int lone_half(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o,
     memset(ret, 0, sizeof *ret);
     ret->pub = o;
     ret->token_object = true;
-    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK ||
-        ret->id_len == 0)
+    *ret_r = get_id(p, s, o, ret, err);
+    if (*ret_r != 0 || ret->id_len == 0)
         return 0;
     CK_ATTRIBUTE t[] = {attr(CKA_CLASS, &class_private, sizeof class_private),
                         attr(CKA_ID, ret->id, ret->id_len)};
