@@ -34,7 +34,8 @@
  *   token=LABEL,SERIAL,PIN  a token, up to four; default mock,0001,1234. Three wrong PINs
  *                           lock it, and its flags say so before
  *   slots=N                 empty slots besides the one that is always there
- *   key=LABEL,IDHEX         a key pair that is in the first token from the start
+ *   key=LABEL,IDHEX         a key pair that is in the first token from the start; a dot in
+ *                           its label is a blank
  *   low final locked pad no-login read-only   flags of the tokens
  *   stdout stderr           noise when loaded and at C_Initialize
  *   no-sha256               no CKM_SHA256_RSA_PKCS
@@ -112,6 +113,8 @@ static void plug_in(void)
         char label[64], id[64];
         if (sscanf(text, "%63[^,],%63s", label, id) != 2)
             abort();
+        for (char *dot = strchr(label, '.'); dot != NULL; dot = strchr(dot, '.'))
+            *dot = ' ';
         mk_key_stock(label, id);
     }
 }
