@@ -229,6 +229,39 @@ int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in
     return 0;
 }
 
+/* Is the module in a signature? That takes milliseconds, where it doesn't hang. */
+static bool is_signing(const struct kw_child *keeper)
+{
+    uint32_t call = keeper->progress != NULL ? atomic_load(&keeper->progress->call) : KW_P11_NONE;
+    return keeper->pid != 0 && (call == KW_P11_SignInit || call == KW_P11_Sign);
+}
+
+int kw_crew_reason(struct kw_crew *crew, int64_t deadline_ms, int r, struct kw_err *err)
+{
+    enum { SLACK_MS = 500 }; /* the exchanger has a clock of its own */
+    struct kw_child *const others[] = {&crew->keeper, &crew->dialer};
+    if (kw_interrupted())
+        return r;
+    if (r == KW_NET && kw_left_ms(deadline_ms) < SLACK_MS && is_signing(&crew->keeper))
+        return silent_error(&crew->keeper, err);
+    for (size_t i = 0; r == KW_FAILED && i < sizeof others / sizeof others[0]; i++) {
+        struct pollfd p = {.fd = others[i]->ctl.fd, .events = POLLIN};
+        struct kw_err why;
+        struct kw_in in;
+        int one = 0;
+        while (one == 0 && others[i]->pid != 0 && poll(&p, 1, 0) > 0) {
+            one = kw_child_recv(others[i], &in, kw_now_ms() + GRACE_MS, &why);
+            kw_in_free(&in);
+        }
+        if (one == 0)
+            continue;
+        kw_log(KW_INFO, "%s", err->text);
+        *err = why;
+        r = one;
+    }
+    return r;
+}
+
 int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
                   unsigned nfds, struct kw_err *err)
 {
