@@ -255,15 +255,17 @@ static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_er
     int r = k->id_len > 0 ? kw_pool_take(p, &index, &s, err) : 0;
     if (r != 0 || k->id_len == 0)
         return r;
-    bool blind = (k->token_object || k->rung > 2) && p->logged_in && !still_in(p, s);
+    const bool stored = k->token_object || k->rung > 2;
+    bool blind = stored && p->logged_in && !still_in(p, s);
     r = kw_find(p, s, t, 1, found, 2, &n, NULL);
     kw_pool_give(p, index);
     if (r != 0 || n > 0 || blind)
         return kw_fail(err, KW_TOKEN, "the key in token %s was destroyed but %s", p->token,
-                       n > 0 ? "is still there; `keyward keys --prune` or the vendor's tool "
-                               "removes it"
-                             : "the token can't be asked whether it is gone; "
-                               "`keyward keys --prune` will tell");
+                       n > 0    ? "is still there; `keyward keys --prune` or the vendor's tool "
+                                  "removes it"
+                       : stored ? "the token can't be asked whether it is gone; "
+                                  "`keyward keys --prune` will tell"
+                                : "the token can't be asked whether it is gone");
     return 0;
 }
 
