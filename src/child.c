@@ -236,30 +236,36 @@ static bool is_signing(const struct kw_child *keeper)
     return keeper->pid != 0 && (call == KW_P11_SignInit || call == KW_P11_Sign);
 }
 
+/* What one that has gone had to say, behind messages that were under way already. */
+static int last_words(struct kw_child *ch, struct kw_err *err)
+{
+    int r = 0;
+    while (r == 0) {
+        struct kw_in in;
+        r = kw_child_recv(ch, &in, kw_now_ms() + GRACE_MS, err);
+        kw_in_free(&in);
+    }
+    return r;
+}
+
 int kw_crew_reason(struct kw_crew *crew, int64_t deadline_ms, int r, struct kw_err *err)
 {
     enum { SLACK_MS = 500 }; /* the exchanger has a clock of its own */
-    struct kw_child *const others[] = {&crew->keeper, &crew->dialer};
+    /* an end is told without asking */
+    struct pollfd p[2] = {{.fd = crew->keeper.ctl.fd}, {.fd = crew->dialer.ctl.fd}};
+    struct kw_err why;
     if (kw_interrupted())
         return r;
-    if (r == KW_NET && kw_left_ms(deadline_ms) < SLACK_MS && is_signing(&crew->keeper))
+    bool late = r == KW_NET && kw_left_ms(deadline_ms) < SLACK_MS;
+    if ((late || r == KW_TOKEN) && is_signing(&crew->keeper))
         return silent_error(&crew->keeper, err);
-    for (size_t i = 0; r == KW_FAILED && i < sizeof others / sizeof others[0]; i++) {
-        struct pollfd p = {.fd = others[i]->ctl.fd, .events = POLLIN};
-        struct kw_err why;
-        struct kw_in in;
-        int one = 0;
-        while (one == 0 && others[i]->pid != 0 && poll(&p, 1, 0) > 0) {
-            one = kw_child_recv(others[i], &in, kw_now_ms() + GRACE_MS, &why);
-            kw_in_free(&in);
-        }
-        if (one == 0)
-            continue;
-        kw_log(KW_INFO, "%s", err->text);
-        *err = why;
-        r = one;
-    }
-    return r;
+    /* Who ends closes one descriptor after the other: the exchanger may hear it first. */
+    if (r != KW_FAILED || crew->exchanger.pid == 0 || poll(p, 2, GRACE_MS) <= 0)
+        return r;
+    int gone = last_words(p[0].revents != 0 ? &crew->keeper : &crew->dialer, &why);
+    kw_log(KW_INFO, "%s", err->text);
+    *err = why;
+    return gone;
 }
 
 int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
