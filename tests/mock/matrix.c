@@ -88,12 +88,12 @@ bool mx_begin(void)
 void mx_prepare(const char *base, const struct mx_case *c)
 {
     char script[512];
+    memset(mx_store, 0, sizeof *mx_store);
     (void)snprintf(script, sizeof script, "%s any@%u%s=%s", base, c->call, c->from_here ? ".." : "",
                    c->what);
     (void)setenv("KW_MOCK", c->call != 0 ? script : base, 1);
     if (truncate(mx_file("calls"), 0) != 0 && errno != ENOENT)
         abort();
-    memset(mx_store, 0, sizeof *mx_store);
 }
 
 unsigned mx_calls(char (*names)[32], unsigned max)

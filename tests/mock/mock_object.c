@@ -155,7 +155,7 @@ struct mk_object *mk_object(const struct mk_session *s, CK_OBJECT_HANDLE h)
 
 void mk_object_free(struct mk_object *o)
 {
-    memset(o, 0, sizeof *o);
+    explicit_bzero(o, sizeof *o);
 }
 
 void mk_objects_of(CK_SESSION_HANDLE home)
