@@ -221,8 +221,9 @@ int kw_p11_try_extract(struct kw_p11 *p, bool token_object, unsigned accept,
         kw_wrap_end(p, a.twin.home, &a.wrap);
     }
     a.twin.token_object = token_object;
-    int gone = kw_p11_destroy(p, &a.twin, r == 0 ? err : NULL);
     if (r == 0)
-        r = gone;
+        r = kw_p11_destroy(p, &a.twin, err);
+    else
+        kw_key_discard(p, &a.twin);
     return r != 0 ? r : judge(&a, accept, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "src/log.h"
 
 #define FIND_MAX 256
 
@@ -84,15 +85,29 @@ static int find_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key 
     return r;
 }
 
+/* An id that can't be read is not the same as none: a key to be destroyed would be taken for
+ * another one. */
+static int get_id(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, struct kw_p11_key *ret,
+                  struct kw_err *err)
+{
+    CK_RV rv = kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len);
+    if (rv == CKR_OK)
+        return 0;
+    ret->id_len = 0;
+    return rv == CKR_ATTRIBUTE_TYPE_INVALID
+               ? 0
+               : kw_ck_fail(p, err, KW_TOKEN, "C_GetAttributeValue of CKA_ID", rv, "");
+}
+
 /* Everything about a private key that was found. */
 static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, bool strict,
                     unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
 {
     memset(ret, 0, sizeof *ret);
     ret->priv = o;
-    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK)
-        ret->id_len = 0;
-    int r = find_public(p, s, ret, err);
+    int r = get_id(p, s, o, ret, err);
+    if (r == 0)
+        r = find_public(p, s, ret, err);
     if (r == 0)
         r = kw_key_verify(p, s, strict, accept, ret, err);
     if (r == 0)
@@ -158,8 +173,8 @@ static int lone_half(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o,
     memset(ret, 0, sizeof *ret);
     ret->pub = o;
     ret->token_object = true;
-    if (kw_attr_get(p, s, o, CKA_ID, ret->id, sizeof ret->id, &ret->id_len) != CKR_OK ||
-        ret->id_len == 0)
+    *ret_r = get_id(p, s, o, ret, err);
+    if (*ret_r != 0 || ret->id_len == 0)
         return 0;
     CK_ATTRIBUTE t[] = {attr(CKA_CLASS, &class_private, sizeof class_private),
                         attr(CKA_ID, ret->id, ret->id_len)};
@@ -220,6 +235,15 @@ int kw_p11_each(struct kw_p11 *p, each_key *each, void *arg, struct kw_err *err)
     return r;
 }
 
+/* A token that was reset has forgotten the login, and shows no private object to anybody. */
+static bool still_in(struct kw_p11 *p, CK_SESSION_HANDLE s)
+{
+    CK_SESSION_INFO i = {0};
+    CK_RV rv;
+    KW_CK(rv, p, GetSessionInfo, s, &i);
+    return rv == CKR_OK && (i.state == CKS_RO_USER_FUNCTIONS || i.state == CKS_RW_USER_FUNCTIONS);
+}
+
 /* Nothing with the key's random id may be left. */
 static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_err *err)
 {
@@ -231,12 +255,17 @@ static int check_gone(struct kw_p11 *p, const struct kw_p11_key *k, struct kw_er
     int r = k->id_len > 0 ? kw_pool_take(p, &index, &s, err) : 0;
     if (r != 0 || k->id_len == 0)
         return r;
+    const bool stored = k->token_object || k->rung > 2;
+    bool blind = stored && p->logged_in && !still_in(p, s);
     r = kw_find(p, s, t, 1, found, 2, &n, NULL);
     kw_pool_give(p, index);
-    if (r != 0 || n > 0)
+    if (r != 0 || n > 0 || blind)
         return kw_fail(err, KW_TOKEN, "the key in token %s was destroyed but %s", p->token,
-                       r != 0 ? "the token can't be asked whether it is gone"
-                              : "is still there; remove it with the vendor's tool");
+                       n > 0    ? "is still there; `keyward keys --prune` or the vendor's tool "
+                                  "removes it"
+                       : stored ? "the token can't be asked whether it is gone; "
+                                  "`keyward keys --prune` will tell"
+                                : "the token can't be asked whether it is gone");
     return 0;
 }
 
@@ -252,6 +281,32 @@ static CK_RV destroy_object(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HAN
     return rv;
 }
 
+CK_RV kw_key_sweep(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key *k)
+{
+    CK_OBJECT_HANDLE found[16];
+    size_t n = 0;
+    CK_ATTRIBUTE t[] = {attr(CKA_ID, k->id, k->id_len)};
+    CK_RV rv = CKR_OK;
+    if (k->id_len == 0 || k->rung == 0 || s == 0)
+        return rv;
+    if (kw_find(p, s, t, 1, found, 16, &n, NULL) != 0)
+        return CKR_FUNCTION_FAILED;
+    for (size_t i = 0; i < n; i++) {
+        CK_RV one = destroy_object(p, s, &found[i]);
+        rv = one != CKR_OK ? one : rv;
+    }
+    return rv;
+}
+
+static CK_RV destroy_in(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *key, bool sweep)
+{
+    CK_RV rv = destroy_object(p, s, &key->priv);
+    CK_RV rv_pub = destroy_object(p, s, &key->pub);
+    if (rv == CKR_OK)
+        rv = rv_pub;
+    return rv == CKR_OK && sweep ? kw_key_sweep(p, s, key) : rv;
+}
+
 int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err)
 {
     if (key->home == 0 && key->priv == 0 && key->pub == 0)
@@ -261,12 +316,14 @@ int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err)
     if (r != 0)
         return r;
     const bool dies_with_session = key->home != 0 && !key->token_object && key->rung <= 2;
-    CK_RV rv = destroy_object(p, s, &key->priv);
-    CK_RV rv_pub = destroy_object(p, s, &key->pub);
+    CK_RV rv = destroy_in(p, s, key, !dies_with_session);
     kw_token_session_close(p, &s);
     key->home = 0;
-    if (rv == CKR_OK)
-        rv = rv_pub;
+    if (rv != CKR_OK && !dies_with_session && kw_session_died(rv) &&
+        kw_token_session_open(p, true, &s, NULL) == 0) {
+        rv = destroy_in(p, s, key, true);
+        kw_token_session_close(p, &s);
+    }
     if (rv != CKR_OK && !dies_with_session)
         return kw_ck_fail(p, err, KW_TOKEN, "C_DestroyObject", rv,
                           "the key may still be in the token: `keyward keys --prune`");
@@ -274,4 +331,12 @@ int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *key, struct kw_err *err)
     if (r == 0)
         key->priv = key->pub = 0;
     return r;
+}
+
+void kw_key_discard(struct kw_p11 *p, struct kw_p11_key *k)
+{
+    struct kw_err why;
+    bool stays = k->token_object || k->rung > 2;
+    if (kw_p11_destroy(p, k, &why) != 0 && stays)
+        kw_log(KW_WARN, "a key may be left in the token: `keyward keys --prune` (%s)", why.text);
 }

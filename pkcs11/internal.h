@@ -36,8 +36,9 @@ struct kw_p11 {
     /* set by kw_p11_choose(), constant afterwards */
     bool chosen;
     CK_SLOT_ID slot;
-    bool read_only; /* write-protected token: no R/W sessions */
-    char token[64]; /* for messages: label and serial */
+    bool read_only;                     /* write-protected token: no R/W sessions */
+    char has_label[33], has_serial[17]; /* what it said of itself then */
+    char token[64];                     /* for messages: label and serial */
     CK_MECHANISM_TYPE mech;
     CK_ULONG min_bits, max_bits; /* of key generation */
     CK_ULONG mech_min_bits;      /* of the signature mechanism */
@@ -106,6 +107,15 @@ int kw_key_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *k, s
 int kw_find(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_ATTRIBUTE *t, CK_ULONG n,
             CK_OBJECT_HANDLE *ret, size_t max, size_t *ret_n, struct kw_err *err);
 
+/* Destroys every object with the random id of a key that we made, and nothing else has: also
+ * copies, and what a call has made that then answered with an error (find.c). */
+CK_RV kw_key_sweep(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key *k);
+/* kw_p11_destroy() after another error, which is the one to return: says in the log if a
+ * token object may be left. */
+void kw_key_discard(struct kw_p11 *p, struct kw_p11_key *k);
+
+/* Did the session end, so that another one may do? (sign.c) */
+bool kw_session_died(CK_RV rv);
 /* Signs in session s, two calls (sign.c). */
 CK_RV kw_sign_in(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key *key,
                  const void *data, size_t n, unsigned char sig[512], size_t *ret_n,

@@ -127,13 +127,13 @@ int kw_ladder_climb(struct kw_p11 *p, const char *label, unsigned bits, bool tok
     const unsigned last = token_object ? 4 : 2;
     CK_RV rv = CKR_OK;
     for (unsigned rung = token_object ? 3 : 1; rung <= last; rung++) {
+        k->rung = rung; /* also where it fails: then it tells what may be left */
         rv = try_rung(p, rung, label, bits, k);
-        if (rv == CKR_OK) {
-            k->rung = rung;
+        if (rv == CKR_OK)
             return 0;
-        }
         k->priv = k->pub = 0;
-        if (!template_refused(rv))
+        /* It may have made the key all the same: an answer that came too late, say. */
+        if (!template_refused(rv) || (token_object && kw_key_sweep(p, k->home, k) != CKR_OK))
             break;
     }
     char call[128];
@@ -160,7 +160,7 @@ int kw_p11_generate(struct kw_p11 *p, unsigned bits, bool token_object, unsigned
         r = kw_fail(err, KW_TOKEN, "token %s made a %s object when asked for a %s object", p->token,
                     ret->token_object ? "token" : "session", token_object ? "token" : "session");
     if (r != 0)
-        (void)kw_p11_destroy(p, ret, NULL); /* the first error is the one to tell */
+        kw_key_discard(p, ret);
     else if (token_object)
         kw_token_session_close(p, &ret->home);
     return r;

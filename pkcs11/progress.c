@@ -21,6 +21,7 @@ static const char *const names[KW_P11_CALLS] = {
     [KW_P11_GetMechanismList] = "C_GetMechanismList",
     [KW_P11_GetMechanismInfo] = "C_GetMechanismInfo",
     [KW_P11_OpenSession] = "C_OpenSession",
+    [KW_P11_GetSessionInfo] = "C_GetSessionInfo",
     [KW_P11_Login] = "C_Login",
     [KW_P11_GenerateKeyPair] = "C_GenerateKeyPair",
     [KW_P11_GetAttributeValue] = "C_GetAttributeValue",

@@ -24,6 +24,7 @@ enum kw_p11_call {
     KW_P11_GetMechanismList,
     KW_P11_GetMechanismInfo,
     KW_P11_OpenSession,
+    KW_P11_GetSessionInfo,
     KW_P11_Login,
     KW_P11_GenerateKeyPair,
     KW_P11_GetAttributeValue,

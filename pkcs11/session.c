@@ -146,7 +146,20 @@ static const char *login_cure(CK_RV rv)
     }
 }
 
-/* May C_Login be called at all? Fresh flags: others share the token. */
+/* A field as libp11 reads it: without the blanks at its end. */
+static bool field_is(const unsigned char *field, size_t size, const char *text)
+{
+    char copy[65];
+    while (size > 0 && field[size - 1] == ' ')
+        size--;
+    memcpy(copy, field, size);
+    copy[size] = '\0';
+    return strcmp(copy, text) == 0;
+}
+
+/* May C_Login be called at all? Fresh flags: others share the token. And the same token:
+ * where readers come and go, another one may be in the slot by now, and would take our PIN
+ * for a wrong one. */
 static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, bool *ret_low,
                        struct kw_err *err)
 {
@@ -156,6 +169,12 @@ static int judge_flags(struct kw_p11 *p, bool has_pin, bool *ret_needed, bool *r
     KW_CK(rv, p, GetTokenInfo, p->slot, &i);
     if (rv != CKR_OK)
         return kw_ck_fail(p, err, KW_TOKEN, "C_GetTokenInfo", rv, "");
+    if (!field_is(i.label, sizeof i.label, p->has_label) ||
+        !field_is(i.serialNumber, sizeof i.serialNumber, p->has_serial))
+        return kw_fail(err, KW_TOKEN,
+                       "token %s is no longer in the slot where it was found, and another one is; "
+                       "the PIN was not tried: start over",
+                       p->token);
     if (i.flags & CKF_USER_PIN_LOCKED)
         return kw_fail(err, KW_PIN,
                        "the PIN of token %s is locked, so it was not tried; unlock it with the "
@@ -180,9 +199,9 @@ int kw_p11_login(struct kw_p11 *p, const struct kw_secret *pin, struct kw_err *e
     bool needed = true, low = false;
     if (!p->chosen)
         return kw_fail(err, KW_TOKEN, "no token has been chosen in module %s", p->module);
-    int r = judge_flags(p, pin != NULL, &needed, &low, err);
+    int r = fill_pool(p, err); /* first: a session stays with its token, a slot may not */
     if (r == 0)
-        r = fill_pool(p, err);
+        r = judge_flags(p, pin != NULL, &needed, &low, err);
     if (r != 0 || !needed)
         return r;
     CK_RV rv;

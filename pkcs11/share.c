@@ -47,8 +47,15 @@ static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *app, CK_NOTIFY 
     return CKR_OK;
 }
 
-/* One broken reader must not hide the others: libp11 gives up at the first slot
- * whose token can't be read. */
+/* One broken reader must not hide the others: libp11 gives up (and 0.4.12 leaks) at the
+ * first slot that can't be read, or whose token can't. An empty slot is just passed over. */
+static CK_RV slot_info(CK_SLOT_ID slot, CK_SLOT_INFO *info)
+{
+    if (lent->f->C_GetSlotInfo(slot, info) != CKR_OK)
+        memset(info, 0, sizeof *info);
+    return CKR_OK;
+}
+
 static CK_RV token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
     CK_RV rv;
@@ -68,6 +75,7 @@ void kw_p11_lend(const struct kw_p11 *p)
     list.C_Finalize = finalize;
     list.C_CloseAllSessions = close_all;
     list.C_OpenSession = open_session;
+    list.C_GetSlotInfo = slot_info;
     list.C_GetTokenInfo = token_info;
 }
 

@@ -44,7 +44,7 @@ CK_RV kw_sign_in(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key 
     return rv;
 }
 
-static bool session_died(CK_RV rv)
+bool kw_session_died(CK_RV rv)
 {
     return rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_SESSION_CLOSED;
 }
@@ -76,7 +76,7 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data
     if (r != 0)
         return r;
     CK_RV rv = kw_sign_in(p, s, key, data, n, sig, ret_n, &call);
-    if (session_died(rv)) {
+    if (kw_session_died(rv)) {
         r = kw_pool_renew(p, i, &s, err);
         if (r == 0)
             rv = kw_sign_in(p, s, key, data, n, sig, ret_n, &call);

@@ -154,6 +154,8 @@ int kw_p11_choose(struct kw_p11 *p, struct kw_m_keeper_ready *info, struct kw_er
         return missing(p, &l, err);
     p->slot = l.slot;
     p->read_only = l.read_only;
+    memcpy(p->has_label, l.label, sizeof p->has_label);
+    memcpy(p->has_serial, l.serial, sizeof p->has_serial);
     p->chosen = true;
     (void)snprintf(p->token, sizeof p->token, "%s (serial %s)", l.label, l.serial);
     kw_printable(p->token);

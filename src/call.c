@@ -200,5 +200,5 @@ int kw_call(struct kw_session *s, const char *method, const char *url, const cha
     close_fd(&p.from);
     explicit_bzero(p.out, sizeof p.out);
     explicit_bzero(p.in, sizeof p.in);
-    return r;
+    return r != 0 ? kw_crew_reason(&s->crew, p.deadline, r, err) : 0;
 }

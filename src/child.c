@@ -229,6 +229,45 @@ int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in
     return 0;
 }
 
+/* Is the module in a signature? That takes milliseconds, where it doesn't hang. */
+static bool is_signing(const struct kw_child *keeper)
+{
+    uint32_t call = keeper->progress != NULL ? atomic_load(&keeper->progress->call) : KW_P11_NONE;
+    return keeper->pid != 0 && (call == KW_P11_SignInit || call == KW_P11_Sign);
+}
+
+/* What one that has gone had to say, behind messages that were under way already. */
+static int last_words(struct kw_child *ch, struct kw_err *err)
+{
+    int r = 0;
+    while (r == 0) {
+        struct kw_in in;
+        r = kw_child_recv(ch, &in, kw_now_ms() + GRACE_MS, err);
+        kw_in_free(&in);
+    }
+    return r;
+}
+
+int kw_crew_reason(struct kw_crew *crew, int64_t deadline_ms, int r, struct kw_err *err)
+{
+    enum { SLACK_MS = 500 }; /* the exchanger has a clock of its own */
+    /* an end is told without asking */
+    struct pollfd p[2] = {{.fd = crew->keeper.ctl.fd}, {.fd = crew->dialer.ctl.fd}};
+    struct kw_err why;
+    if (kw_interrupted())
+        return r;
+    bool late = r == KW_NET && kw_left_ms(deadline_ms) < SLACK_MS;
+    if ((late || r == KW_TOKEN) && is_signing(&crew->keeper))
+        return silent_error(&crew->keeper, err);
+    /* Who ends closes one descriptor after the other: the exchanger may hear it first. */
+    if (r != KW_FAILED || crew->exchanger.pid == 0 || poll(p, 2, GRACE_MS) <= 0)
+        return r;
+    int gone = last_words(p[0].revents != 0 ? &crew->keeper : &crew->dialer, &why);
+    kw_log(KW_INFO, "%s", err->text);
+    *err = why;
+    return gone;
+}
+
 int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
                   unsigned nfds, struct kw_err *err)
 {

@@ -28,6 +28,8 @@ static int ask(struct kw_chan *c, bool *ended, enum kw_msg request, const void *
     if (r == 0)
         r = kw_msg_expect(c, answer, out, in, kw_left_ms(deadline_ms), err);
     bool told = r != 0 && in->type == KW_MSG_ERROR;
+    if (r == KW_NET && !told && c->name == KW_CHAN_SIGN) /* not the network: nothing to retry */
+        r = kw_fail(err, KW_TOKEN, "%s", err->text);
     if (r != 0 && !told)
         *ended = true;
     return r;

@@ -41,13 +41,14 @@ struct pruning {
     unsigned char id[32];
     size_t n;
     struct kw_p11_key key;
-    bool found;
+    bool found, nameless; /* nameless: there is one without an id */
 };
 
 static int match_one(const struct kw_p11_key *key, const char *label, void *arg)
 {
     struct pruning *p = arg;
     (void)label;
+    p->nameless = p->nameless || key->id_len == 0;
     if (key->id_len == p->n && memcmp(key->id, p->id, p->n) == 0) {
         p->key = *key;
         p->found = true;
@@ -79,10 +80,11 @@ int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err)
     if (is_session(k, &p))
         return kw_fail(err, KW_POLICY, "key %s is that of the session in use", id_hex);
     int r = kw_p11_each(k->p11, match_one, &p, err);
-    if (r == 0 && !p.found && k->cfg.purpose != KW_FOR_LIST)
+    if (r == 0 && !p.found && !p.nameless && k->cfg.purpose != KW_FOR_LIST)
         return 0; /* gone already, and nobody was told that it is there */
     if (r == 0 && !p.found)
-        r = kw_fail(err, KW_TOKEN, "there is no key %s that keyward made", id_hex);
+        r = kw_fail(err, KW_TOKEN, "there is no key %s that keyward made%s", id_hex,
+                    p.nameless ? ", but one whose id can't be told" : "");
     if (r != 0)
         return r;
     r = kw_p11_destroy(k->p11, &p.key, err);

@@ -128,10 +128,12 @@ static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struc
 {
     struct kw_session *s = arg;
     struct kw_m_fetched answer = {0};
+    int64_t deadline = kw_deadline(s->config);
     int r = kw_child_send(&s->crew.exchanger, KW_XM_FETCH, request, NULL, 0, err);
     if (r == 0)
-        r = expect_and_free(&s->crew.exchanger, KW_XM_FETCHED, &answer, kw_deadline(s->config),
-                            err);
+        r = expect_and_free(&s->crew.exchanger, KW_XM_FETCHED, &answer, deadline, err);
+    if (r != 0)
+        r = kw_crew_reason(&s->crew, deadline, r, err);
     *ret = answer.token;
     return r;
 }
@@ -173,9 +175,12 @@ static int send_exchange(struct kw_session *s, struct kw_err *err)
 {
     struct kw_m_go go = {.spki = s->key.spki, .subject = s->subject};
     struct kw_m_token t = {0};
+    int64_t deadline = kw_deadline(s->config);
     int r = kw_child_send(&s->crew.exchanger, KW_XM_GO, &go, NULL, 0, err);
     if (r == 0)
-        r = expect_and_free(&s->crew.exchanger, KW_XM_TOKEN, &t, kw_deadline(s->config), err);
+        r = expect_and_free(&s->crew.exchanger, KW_XM_TOKEN, &t, deadline, err);
+    if (r != 0)
+        r = kw_crew_reason(&s->crew, deadline, r, err);
     kw_secret_free(&s->subject);
     s->token = t.token;
     (void)snprintf(s->correlation, sizeof s->correlation, "%s", t.correlation);

@@ -51,6 +51,11 @@ int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, st
 int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const int *fds,
                   unsigned nfds, struct kw_err *err);
 
+/* An exchanger whose neighbour has gone, or does not answer, can only say that. What that one
+ * has told us, how it ended, or the PKCS#11 signature in which it hangs is the reason: takes
+ * the place of *err, where there is one. Returns the code. */
+int kw_crew_reason(struct kw_crew *crew, int64_t deadline_ms, int r, struct kw_err *err);
+
 /* Ends all: closes channels, gives them a second, then SIGKILL; reaps. Tells if one broke
  * its sandbox on the way out (KW_SANDBOX); 0 otherwise. Idempotent. */
 int kw_crew_end(struct kw_crew *crew, struct kw_err *err);

@@ -8,7 +8,7 @@ root=$(cd "$here/../.." && pwd)
 build=$(realpath -m "${KW_BUILD:-$root/build/release}")
 export KW_BIN=${KW_BIN:-$build} KW_LAB=${KW_LAB:-$build/tests/lab/keyward-lab}
 export KW_SPY=${KW_SPY:-$build/tests/mock/spy.so} KW_INSIDER=${KW_INSIDER:-$build/tests/mock/insider.so}
-export KW_TOOLS=${KW_TOOLS:-$build/tests/claims}
+export KW_TOOLS=${KW_TOOLS:-$build/tests/claims} KW_MOCK_SO=${KW_MOCK_SO:-$build/tests/mock/mock.so}
 unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy ALL_PROXY all_proxy NO_PROXY no_proxy
 # shellcheck source=tests/e2e/lib.sh
 . "$here/../e2e/lib.sh"
@@ -30,6 +30,16 @@ insider() { # WORDS...
 }
 no_insider() { unset KW_SPY_REAL KW_SPY_REPORT KW_SPY_INSIDER KEYWARD_TOKEN_ENV KEYWARD_TOKEN_URI; }
 reports() { grep -qF -- "$1" "$work/report"; }
+
+# A token of our own that misbehaves by a script (tests/mock/mock.c), empty at first.
+mock() { # WORD...
+    export KW_MOCK="$*" KW_MOCK_LOG=$work/mock.log KW_MOCK_STORE=$work/mock.store
+    export KEYWARD_TOKEN_ENV='KW_MOCK KW_MOCK_LOG KW_MOCK_STORE'
+    export KEYWARD_TOKEN_URI="pkcs11:token=mock?module-path=$KW_MOCK_SO&pin-source=file:$work/mock.pin"
+    [ -e "$work/mock.pin" ] || printf '1234\n' >"$work/mock.pin"
+    rm -f "$work/mock.store"
+    : >"$work/mock.log"
+}
 
 # hunt says what it searched; a find of it shows where.
 hunt() {

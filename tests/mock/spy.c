@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A PKCS#11 module that stands between keyward and a real one, for tests: it logs
- * calls and misbehaves on demand. Steered by the environment, read anew at each
- * C_GetFunctionList:
+ * calls and misbehaves on demand. For what has to hold with a module that other people
+ * wrote; where no real token would do it, or thousands of runs must be fast: mock.c.
+ * Steered by the environment, read anew at each C_GetFunctionList:
  *
  *   KW_SPY_MODULE  the real module (absolute path)
  *   KW_SPY_LOG     file to which each call's name is appended, one a line, before the

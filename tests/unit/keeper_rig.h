@@ -38,7 +38,7 @@ static char rig_dir[256], rig_log[300], rig_pin[300], rig_tokens[300];
 static const char *rig_module;
 
 /* Runs a program to its end, its output thrown away: the exit status. */
-static int rig_run(const char *const *argv)
+static inline int rig_run(const char *const *argv)
 {
     char *args[32] = {NULL};
     posix_spawn_file_actions_t quiet;
@@ -57,14 +57,14 @@ static int rig_run(const char *const *argv)
     return status;
 }
 
-static bool rig_file(const char *path, const char *text)
+static inline bool rig_file(const char *path, const char *text)
 {
     FILE *f = fopen(path, "we");
     bool ok = f != NULL && fputs(text, f) >= 0 && fchmod(fileno(f), 0600) == 0;
     return f != NULL && fclose(f) == 0 && ok;
 }
 
-static bool rig_make_key(const char *label, const char *id)
+static inline bool rig_make_key(const char *label, const char *id)
 {
     const char *const argv[] = {
         "pkcs11-tool",  "--module", rig_module, "--token-label", "rig",
@@ -74,7 +74,7 @@ static bool rig_make_key(const char *label, const char *id)
     return rig_run(argv) == 0;
 }
 
-static int rig_set_up(void **state)
+static inline int rig_set_up(void **state)
 {
     static const char *const modules[] = {
         "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
@@ -104,7 +104,7 @@ static int rig_set_up(void **state)
     return ok ? 0 : -1;
 }
 
-static int rig_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
+static inline int rig_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;
     (void)kind;
@@ -112,15 +112,15 @@ static int rig_remove(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-static int rig_tear_down(void **state)
+static inline int rig_tear_down(void **state)
 {
     (void)state;
     return nftw(rig_dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void rig_child(const char *path, const int *theirs) __attribute__((noreturn));
+static inline void rig_child(const char *path, const int *theirs) __attribute__((noreturn));
 
-static void rig_child(const char *path, const int *theirs)
+static inline void rig_child(const char *path, const int *theirs)
 {
     char name[] = "keyward-keeper";
     char *argv[] = {name, NULL};
@@ -135,7 +135,7 @@ static void rig_child(const char *path, const int *theirs)
 }
 
 /* Starts the program; the audit log is rig_log unless audit is false. */
-static bool rig_spawn(struct rig *r, bool audit)
+static inline bool rig_spawn(struct rig *r, bool audit)
 {
     char self[3000], path[4096];
     int theirs[KW_FD_END], ctl[2], sign[2], violation[2];
@@ -169,7 +169,7 @@ static bool rig_spawn(struct rig *r, bool audit)
 }
 
 /* The usual configuration; tests change what they are about. */
-static void rig_config(struct rig *r, enum kw_purpose purpose)
+static inline void rig_config(struct rig *r, enum kw_purpose purpose)
 {
     *r = (struct rig){.cfg = {.purpose = purpose,
                               .best_effort = 1,
@@ -187,7 +187,7 @@ static void rig_config(struct rig *r, enum kw_purpose purpose)
 }
 
 /* Waits for the program's end: its exit code, or 1000 with a word on standard error. */
-static int rig_end(struct rig *r)
+static inline int rig_end(struct rig *r)
 {
     int status = 0, code = 1000;
     struct kw_violation v;
