@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -139,8 +141,28 @@ static int export_filter(scmp_filter_ctx ctx, struct kw_filter *ret, struct kw_e
     return 0;
 }
 
-int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
-                     struct kw_filter *ret, struct kw_err *err)
+/* libseccomp 2.5 crashes, or compiles another filter than it was asked for, where an
+ * allocation of its fails. So there is memory for all of them before it starts: of the size
+ * that malloc() would else map apart, and would else give back when it is freed. */
+static bool set_memory_aside(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 2 * KW_FILTER_MEMORY);
+    (void)mallopt(M_TRIM_THRESHOLD, 4 * KW_FILTER_MEMORY);
+    void *volatile p = malloc(KW_FILTER_MEMORY); /* else a compiler sees no use in it */
+    bool there = p != NULL;
+    free(p);
+    return there;
+}
+
+static void give_memory_back(void)
+{
+    enum { USUAL = 128 * 1024 };
+    (void)mallopt(M_MMAP_THRESHOLD, USUAL);
+    (void)mallopt(M_TRIM_THRESHOLD, USUAL);
+}
+
+static int compile(const struct kw_table *t, unsigned flags, bool sanitizer, struct kw_filter *ret,
+                   struct kw_err *err)
 {
     scmp_filter_ctx ctx = seccomp_init(action_of(t->otherwise, 0));
     if (ctx == NULL)
@@ -157,6 +179,16 @@ int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
     if (r == 0)
         r = export_filter(ctx, ret, err);
     seccomp_release(ctx);
+    return r;
+}
+
+int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
+                     struct kw_filter *ret, struct kw_err *err)
+{
+    int r = set_memory_aside()
+                ? compile(t, flags, sanitizer, ret, err)
+                : kw_fail(err, KW_SANDBOX, "seccomp: out of memory for the filter's compiler");
+    give_memory_back();
     return r;
 }
 

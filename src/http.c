@@ -1,78 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The client's set-up. Allocators that wipe: tokens pass through the buffers of
- * libcurl, OpenSSL and jansson, none of which wipes all it frees; measured, this
- * leaves no copy behind, at a cost below what can be measured. */
+ * The client's set-up. */
 #include "http.h"
 
 #include <jansson.h>
-#include <malloc.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "http_int.h"
-
-/* --- allocators ----------------------------------------------------------------- */
-
-static void wipe_free(void *p)
-{
-    if (p != NULL)
-        explicit_bzero(p, malloc_usable_size(p));
-    free(p);
-}
-
-/* A new block, never realloc: that would leave the old one's bytes. */
-static void *wipe_realloc(void *p, size_t n)
-{
-    if (n == 0) {
-        wipe_free(p);
-        return NULL;
-    }
-    void *q = malloc(n);
-    if (q == NULL || p == NULL)
-        return q;
-    size_t had = malloc_usable_size(p);
-    memcpy(q, p, had < n ? had : n);
-    wipe_free(p);
-    return q;
-}
-
-static void *ssl_malloc(size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return n > 0 ? malloc(n) : NULL;
-}
-
-static void *ssl_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return wipe_realloc(p, n);
-}
-
-static void ssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    wipe_free(p);
-}
-
-int kw_http_wipe_frees(struct kw_err *err)
-{
-    json_set_alloc_funcs(malloc, wipe_free);
-    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1)
-        return kw_fail(err, KW_FAILED,
-                       "OpenSSL did not take the wiping allocator: a library used "
-                       "it before the program started");
-    return 0;
-}
-
-/* --- the client ----------------------------------------------------------------- */
+#include "memory.h"
 
 static int start_curl(struct kw_http *h, struct kw_err *err)
 {
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_free, wipe_realloc, strdup,
-                             calloc) != CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, kw_memory_new, kw_memory_free, kw_memory_again,
+                             kw_memory_text, kw_memory_zeroed) != CURLE_OK)
         return kw_fail(err, KW_FAILED, "libcurl could not be initialised");
     const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
     if (v->ssl_version == NULL || strncmp(v->ssl_version, "OpenSSL/", 8) != 0)

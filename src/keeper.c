@@ -15,6 +15,7 @@
 
 #include "keeper.h"
 #include "log.h"
+#include "memory.h"
 #include "pkcs11/progress.h"
 
 enum { SEND_MS = 2000, ORPHAN_S = 10 };
@@ -238,6 +239,7 @@ static int run(struct kw_keeper *k, struct kw_err *err)
 int main(int argc, char **argv)
 {
     kw_sandbox_hide();
+    (void)kw_memory_watch(/* wipe= */ false); /* the module's signatures go through it, too */
     static struct kw_keeper keeper; /* some ten KiB: too much for a stack */
     struct kw_err err = {0};
     static const char selftest[] = "--selftest=";
@@ -255,5 +257,6 @@ int main(int argc, char **argv)
     if (r != 0)
         kw_msg_send_error(&keeper.main.chan, &err);
     kw_keeper_end(&keeper, r != 0 ? err.text : "closed");
-    return r;
+    /* main asks only where no message came, and then that is the likely reason. */
+    return kw_memory_short() ? (int)KW_EXIT_MEMORY : r;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "keeper.h"
+#include "memory.h"
 
 struct kw_job *kw_job_new(enum kw_msg answer)
 {
@@ -36,7 +37,8 @@ static int sign(struct kw_p11 *p11, struct kw_job *j)
     int r = kw_p11_sign(p11, &s->key, j->data.p, j->data.len, j->sig, &j->sig_n, &j->err);
     if (r == 0 && !atomic_load(&s->proven)) {
         r = kw_p11_check(&s->key, j->data.p, j->data.len, j->sig, j->sig_n, &j->err);
-        atomic_store(r == 0 ? &s->proven : &s->broken, true);
+        if (r == 0 || !kw_memory_short()) /* else it could not be looked at */
+            atomic_store(r == 0 ? &s->proven : &s->broken, true);
     }
     return r;
 }

@@ -76,8 +76,10 @@ static int fingerprint(const struct kw_config *c, char *hex, struct kw_err *err)
     if (text.bad)
         r = kw_fail(err, KW_USAGE, "[token] uri is too long for a stored session");
     else {
-        (void)SHA256(text.p, text.len, hash);
-        kw_hex(hex, hash, sizeof hash);
+        if (SHA256(text.p, text.len, hash) != NULL)
+            kw_hex(hex, hash, sizeof hash);
+        else
+            r = kw_fail(err, KW_FAILED, "could not compute a SHA-256");
     }
     kw_buf_free(&text);
     return r;

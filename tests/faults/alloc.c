@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * faults.so: the page, and allocations that fail. malloc() and its family come first in
+ * the order in which the loader looks for them, so every library gets these: the C
+ * library's own users, OpenSSL, libcurl and jansson, C++ (without a sanitizer) and the
+ * program itself. Memory comes from the sanitizer's allocator where there is one.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "page.h"
+
+struct kw_faults_page *kw_faults;
+_Thread_local int kw_faults_inside __attribute__((tls_model("initial-exec")));
+static _Thread_local bool busy __attribute__((tls_model("initial-exec")));
+
+/* Linked names instead of dlsym(), which may itself allocate. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t align, size_t n);
+void *__interceptor_malloc(size_t n) __attribute__((weak));
+void *__interceptor_calloc(size_t n, size_t size) __attribute__((weak));
+void *__interceptor_realloc(void *p, size_t n) __attribute__((weak));
+void *__interceptor_aligned_alloc(size_t align, size_t n) __attribute__((weak));
+
+/* Called by gate.c around each call into the module. */
+void kw_faults_module(int in);
+void kw_faults_module(int in)
+{
+    kw_faults_inside += in;
+}
+
+static void tell_who(void)
+{
+    void *frames[KW_FRAMES];
+    int n = backtrace(frames, KW_FRAMES);
+    kw_faults->frames = 0;
+    for (int i = 2; i < n; i++) {
+        Dl_info info;
+        if (dladdr(frames[i], &info) == 0)
+            continue;
+        const char *name = strrchr(info.dli_fname, '/');
+        uintptr_t at = (uintptr_t)frames[i], base = (uintptr_t)info.dli_fbase;
+        (void)snprintf(kw_faults->frame[kw_faults->frames++], KW_FRAME_TEXT, "%.60s+%#lx",
+                       name != NULL ? name + 1 : info.dli_fname, (unsigned long)(at - base - 1));
+    }
+}
+
+/* The thread's callers, once each. Threads may overwrite each other's entry: that stack is
+ * then looked up twice, or not at all this time. */
+static void note_stack(uint64_t nth)
+{
+    void *frames[KW_FRAMES];
+    int n = backtrace(frames, KW_FRAMES);
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 2; i < n; i++)
+        hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211u;
+    hash |= 1;
+    for (uint64_t i = 0; i < KW_STACKS; i++) {
+        struct kw_fault_stack *s = &kw_faults->stacks[(hash + i) % KW_STACKS];
+        if (s->hash == hash)
+            return;
+        if (s->hash == 0) {
+            *s = (struct kw_fault_stack){hash, nth};
+            return;
+        }
+    }
+}
+
+static uintptr_t assured_from, assured_to;
+
+static int find_assured(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size, (void)arg;
+    if (strstr(info->dlpi_name, "/libseccomp.so") == NULL)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) != 0) {
+            assured_from = info->dlpi_addr + ph->p_vaddr;
+            assured_to = assured_from + ph->p_memsz;
+        }
+    }
+    return 1;
+}
+
+static enum kw_fault_whose whose_is(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    return kw_faults_inside > 0                    ? KW_MODULE
+           : at >= assured_from && at < assured_to ? KW_ASSURED
+                                                   : KW_OURS;
+}
+
+static bool fails(const void *caller)
+{
+    struct kw_faults_page *p = kw_faults;
+    if (p == NULL || busy)
+        return false;
+    enum kw_fault_whose whose = whose_is(caller);
+    uint64_t nth = atomic_fetch_add(&p->allocations[whose], 1) + 1;
+    if (p->survey != 0 && whose == KW_OURS) {
+        busy = true;
+        note_stack(nth);
+        busy = false;
+    }
+    if (p->fail[whose] == 0 || nth < p->fail[whose] || (nth > p->fail[whose] && p->for_good == 0))
+        return false;
+    busy = true;
+    if (atomic_fetch_add(&p->failed, 1) == 0)
+        tell_who();
+    busy = false;
+    errno = ENOMEM;
+    return true;
+}
+
+#define CALLER __builtin_return_address(0)
+
+static void *get(size_t n)
+{
+    return __interceptor_malloc != NULL ? __interceptor_malloc(n) : __libc_malloc(n);
+}
+
+__attribute__((visibility("default"))) void *malloc(size_t n)
+{
+    return fails(CALLER) ? NULL : get(n);
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
+{
+    if (fails(CALLER))
+        return NULL;
+    return __interceptor_calloc != NULL ? __interceptor_calloc(n, size) : __libc_calloc(n, size);
+}
+
+__attribute__((visibility("default"))) void *realloc(void *p, size_t n)
+{
+    if (n > 0 && fails(CALLER)) /* realloc(p, 0) frees */
+        return NULL;
+    return __interceptor_realloc != NULL ? __interceptor_realloc(p, n) : __libc_realloc(p, n);
+}
+
+__attribute__((visibility("default"))) void *reallocarray(void *p, size_t n, size_t size)
+{
+    size_t all;
+    if (__builtin_mul_overflow(n, size, &all)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(p, all);
+}
+
+static void *get_aligned(size_t align, size_t n)
+{
+    return __interceptor_aligned_alloc != NULL ? __interceptor_aligned_alloc(align, n)
+                                               : __libc_memalign(align, n);
+}
+
+__attribute__((visibility("default"))) void *aligned_alloc(size_t align, size_t n)
+{
+    return fails(CALLER) ? NULL : get_aligned(align, n);
+}
+
+__attribute__((visibility("default"))) int posix_memalign(void **ret, size_t align, size_t n)
+{
+    void *p = fails(CALLER) ? NULL : get_aligned(align, n);
+    if (p == NULL)
+        return ENOMEM;
+    *ret = p;
+    return 0;
+}
+
+/* The sanitizer's own strdup() would go past malloc(). */
+__attribute__((visibility("default"))) char *strndup(const char *s, size_t max)
+{
+    size_t n = strnlen(s, max);
+    char *copy = malloc(n + 1);
+    if (copy != NULL) {
+        memcpy(copy, s, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+__attribute__((visibility("default"))) char *strdup(const char *s)
+{
+    return strndup(s, strlen(s));
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("KW_FAULTS");
+    int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void *frames[2];
+    if (fd < 0)
+        return;
+    (void)backtrace(frames, 2); /* loads what it needs while that is possible */
+    (void)dl_iterate_phdr(find_assured, NULL);
+    void *page = mmap(NULL, sizeof *kw_faults, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (page != MAP_FAILED)
+        kw_faults = page;
+}
