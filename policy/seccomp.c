@@ -123,6 +123,18 @@ static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, struct kw_err 
     return 0;
 }
 
+static bool read_whole(int fd, void *to, size_t n)
+{
+    char *p = to;
+    for (size_t at = 0; at < n;) {
+        ssize_t got = pread(fd, p + at, n - at, (off_t)at);
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return false;
+        at += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
 /* libseccomp 2.5 exports to a descriptor only. */
 static int export_filter(scmp_filter_ctx ctx, struct kw_filter *ret, struct kw_err *err)
 {
@@ -131,7 +143,9 @@ static int export_filter(scmp_filter_ctx ctx, struct kw_filter *ret, struct kw_e
     if (fd < 0)
         return kw_fail_errno(err, KW_SANDBOX, "seccomp: no memory file for the filter");
     int rc = seccomp_export_bpf(ctx, fd);
-    ssize_t n = rc == 0 ? pread(fd, ret->code + PROLOGUE, room, 0) : -1;
+    ssize_t n = rc == 0 ? lseek(fd, 0, SEEK_END) : -1; /* a part of it would be another filter */
+    if (n > 0 && (size_t)n < room && !read_whole(fd, ret->code + PROLOGUE, (size_t)n))
+        n = -1;
     (void)close(fd);
     if (n <= 0 || (size_t)n >= room || (size_t)n % sizeof ret->code[0] != 0)
         return kw_fail(err, KW_SANDBOX, "seccomp: could not export the filter (%s)",

@@ -253,6 +253,15 @@ static int look(struct kw_audit *a, struct tail *t, struct kw_err *err)
     return r;
 }
 
+static int sync_data(int fd)
+{
+    int r;
+    do
+        r = fdatasync(fd);
+    while (r != 0 && errno == EINTR);
+    return r;
+}
+
 /* --- the interface ------------------------------------------------------------ */
 
 int kw_audit_begin(struct kw_audit *a, int fd, struct kw_err *err)
@@ -288,7 +297,7 @@ int kw_audit_write(struct kw_audit *a, const char *event, json_t *fields, bool d
         r = look(a, &t, err);
         if (r == 0)
             r = put_line(a, &t, event, fields, err);
-        if (r == 0 && durable && fdatasync(a->fd) != 0)
+        if (r == 0 && durable && sync_data(a->fd) != 0)
             r = kw_fail_errno(err, KW_FAILED, "audit log: could not sync it");
         (void)flock(a->fd, LOCK_UN);
     }

@@ -240,7 +240,7 @@ int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const in
     if (ch->pid == 0)
         return kw_fail(err, KW_FAILED, "the %s is not running", kw_role_name(ch->role));
     int r = kw_msg_send(&ch->ctl, type, m, fds, nfds, GRACE_MS, err);
-    if (r == 0 || r == KW_USAGE)
+    if (r == 0 || r == KW_USAGE || kw_memory_short())
         return r;
     /* It may have said why before it went, behind messages that were under way already:
      * prefer that to "has gone". */

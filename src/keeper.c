@@ -138,7 +138,7 @@ static void cut_off(struct kw_keeper *k, const struct kw_err *why)
 static int woken(struct kw_keeper *k, struct kw_err *err)
 {
     uint64_t n;
-    if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN)
+    if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN && errno != EINTR)
         return kw_fail_errno(err, KW_FAILED, "could not read the wake-up counter");
     int r = kw_birth_step(k, err);
     if (r == 0)
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 {
     kw_sandbox_hide();
     (void)kw_memory_watch(/* wipe= */ false); /* the module's signatures go through it, too */
-    static struct kw_keeper keeper; /* some ten KiB: too much for a stack */
+    static struct kw_keeper keeper;           /* some ten KiB: too much for a stack */
     struct kw_err err = {0};
     static const char selftest[] = "--selftest=";
     if (argc == 2 && strncmp(argv[1], selftest, sizeof selftest - 1) == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The threads that sign, and the order of answers. */
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,8 +63,8 @@ static void *work(void *arg)
         (void)pthread_mutex_lock(&w->lock);
         j->result = r;
         j->done = true;
-        if (write(w->wake, &one, sizeof one) < 0)
-            continue; /* the counter is at its maximum: the loop has been woken */
+        while (write(w->wake, &one, sizeof one) < 0 && errno == EINTR)
+            continue; /* any other error: the counter is at its maximum, the loop has been woken */
     }
     (void)pthread_mutex_unlock(&w->lock);
     return NULL;

@@ -77,7 +77,7 @@ static int print_result(struct kw_err *err)
 static void last_words(void)
 {
     static const char text[] = "keyward: out of memory\n";
-    (void)kw_write_all(STDERR_FILENO, text, sizeof text - 1);
+    (void)kw_write_now(STDERR_FILENO, text, sizeof text - 1);
 }
 
 static void last_object(void)

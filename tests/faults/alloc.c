@@ -7,15 +7,16 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include "page.h"
 
@@ -40,31 +41,103 @@ void kw_faults_module(int in)
     kw_faults_inside += in;
 }
 
+/* --- who asked ------------------------------------------------------------------------ */
+
+enum { OBJECTS = 96 };
+
+struct callers {
+    uintptr_t at[KW_FRAMES];
+    unsigned n;
+};
+
+static uintptr_t own_from, own_to, assured_from, assured_to;
+
+static _Unwind_Reason_Code note_caller(struct _Unwind_Context *c, void *arg)
+{
+    struct callers *callers = arg;
+    uintptr_t at = _Unwind_GetIP(c);
+    if (at >= own_from && at < own_to)
+        return _URC_NO_REASON;
+    if (at == 0 || callers->n == KW_FRAMES)
+        return _URC_END_OF_STACK;
+    callers->at[callers->n++] = at;
+    return _URC_NO_REASON;
+}
+
+/* Not backtrace(), whose first call loads a library. */
+static void find_callers(struct callers *callers)
+{
+    callers->n = 0;
+    (void)_Unwind_Backtrace(note_caller, callers);
+}
+
+/* What is loaded, as far as somebody has asked for memory from there. */
+static struct object {
+    uintptr_t from, to, base;
+    char name[48];
+} objects[OBJECTS];
+static unsigned n_objects;
+
+static int note_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    uintptr_t at = *(const uintptr_t *)arg;
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + ph->p_vaddr;
+        if (ph->p_type != PT_LOAD || at < from || at >= from + ph->p_memsz || n_objects == OBJECTS)
+            continue;
+        const char *slash = strrchr(info->dlpi_name, '/');
+        struct object *o = &objects[n_objects];
+        *o = (struct object){.from = from, .to = from + ph->p_memsz, .base = info->dlpi_addr};
+        (void)snprintf(o->name, sizeof o->name, "%.47s", slash != NULL ? slash + 1 : "the program");
+        n_objects++;
+        return 1;
+    }
+    return 0;
+}
+
+/* Where code lies in this process is another place each time: object and offset are not. */
+static const char *object_of(uintptr_t at, uintptr_t *ret_offset)
+{
+    for (int again = 0; again < 2; again++) {
+        for (unsigned i = 0; i < n_objects; i++)
+            if (at >= objects[i].from && at < objects[i].to) {
+                *ret_offset = at - 1 - objects[i].base;
+                return objects[i].name;
+            }
+        (void)dl_iterate_phdr(note_object, &at);
+    }
+    *ret_offset = 0;
+    return "?";
+}
+
 static void tell_who(void)
 {
-    void *frames[KW_FRAMES];
-    int n = backtrace(frames, KW_FRAMES);
-    kw_faults->frames = 0;
-    for (int i = 2; i < n; i++) {
-        Dl_info info;
-        if (dladdr(frames[i], &info) == 0)
-            continue;
-        const char *name = strrchr(info.dli_fname, '/');
-        uintptr_t at = (uintptr_t)frames[i], base = (uintptr_t)info.dli_fbase;
-        (void)snprintf(kw_faults->frame[kw_faults->frames++], KW_FRAME_TEXT, "%.60s+%#lx",
-                       name != NULL ? name + 1 : info.dli_fname, (unsigned long)(at - base - 1));
+    struct callers callers;
+    find_callers(&callers);
+    kw_faults->frames = callers.n;
+    for (unsigned i = 0; i < callers.n; i++) {
+        uintptr_t offset = 0;
+        const char *object = object_of(callers.at[i], &offset);
+        (void)snprintf(kw_faults->frame[i], KW_FRAME_TEXT, "%.60s+%#lx", object,
+                       (unsigned long)offset);
     }
 }
 
-/* The thread's callers, once each. Threads may overwrite each other's entry: that stack is
- * then looked up twice, or not at all this time. */
+/* Threads may overwrite each other's entry: that stack is then looked up twice, or not at
+ * all this time. */
 static void note_stack(uint64_t nth)
 {
-    void *frames[KW_FRAMES];
-    int n = backtrace(frames, KW_FRAMES);
+    struct callers callers;
+    find_callers(&callers);
     uint64_t hash = 14695981039346656037u;
-    for (int i = 2; i < n; i++)
-        hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211u;
+    for (unsigned i = 0; i < callers.n; i++) {
+        uintptr_t offset = 0;
+        for (const char *c = object_of(callers.at[i], &offset); *c != '\0'; c++)
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+        hash = (hash ^ offset) * 1099511628211u;
+    }
     hash |= 1;
     for (uint64_t i = 0; i < KW_STACKS; i++) {
         struct kw_fault_stack *s = &kw_faults->stacks[(hash + i) % KW_STACKS];
@@ -77,29 +150,32 @@ static void note_stack(uint64_t nth)
     }
 }
 
-static uintptr_t assured_from, assured_to;
-
-static int find_assured(struct dl_phdr_info *info, size_t size, void *arg)
+static int find_objects(struct dl_phdr_info *info, size_t size, void *arg)
 {
     (void)size, (void)arg;
-    if (strstr(info->dlpi_name, "/libseccomp.so") == NULL)
-        return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
+    bool assured = strstr(info->dlpi_name, "/libseccomp.so") != NULL;
+    bool own = strstr(info->dlpi_name, "/faults.so") != NULL;
+    for (int i = 0; (assured || own) && i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-        if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) != 0) {
-            assured_from = info->dlpi_addr + ph->p_vaddr;
-            assured_to = assured_from + ph->p_memsz;
-        }
+        if (ph->p_type != PT_LOAD || (ph->p_flags & PF_X) == 0)
+            continue;
+        *(own ? &own_from : &assured_from) = info->dlpi_addr + ph->p_vaddr;
+        *(own ? &own_to : &assured_to) = info->dlpi_addr + ph->p_vaddr + ph->p_memsz;
     }
-    return 1;
+    return 0;
+}
+
+/* --- what fails ------------------------------------------------------------------------- */
+
+bool kw_faults_assured(const void *caller)
+{
+    uintptr_t at = (uintptr_t)caller;
+    return at >= assured_from && at < assured_to;
 }
 
 static enum kw_fault_whose whose_is(const void *caller)
 {
-    uintptr_t at = (uintptr_t)caller;
-    return kw_faults_inside > 0                    ? KW_MODULE
-           : at >= assured_from && at < assured_to ? KW_ASSURED
-                                                   : KW_OURS;
+    return kw_faults_inside > 0 ? KW_MODULE : kw_faults_assured(caller) ? KW_ASSURED : KW_OURS;
 }
 
 static bool fails(const void *caller)
@@ -197,15 +273,26 @@ __attribute__((visibility("default"))) char *strdup(const char *s)
     return strndup(s, strlen(s));
 }
 
+/* The sanitizer looks at each new thread by this, and dies where it fails. */
+__attribute__((visibility("default"))) int pthread_getattr_np(pthread_t thread, pthread_attr_t *a)
+{
+    static __typeof__(pthread_getattr_np) *next;
+    void *found = dlsym(RTLD_NEXT, "pthread_getattr_np");
+    bool was = busy;
+    memcpy(&next, &found, sizeof next);
+    busy = true;
+    int r = next(thread, a);
+    busy = was;
+    return r;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("KW_FAULTS");
     int fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void *frames[2];
     if (fd < 0)
         return;
-    (void)backtrace(frames, 2); /* loads what it needs while that is possible */
-    (void)dl_iterate_phdr(find_assured, NULL);
+    (void)dl_iterate_phdr(find_objects, NULL);
     void *page = mmap(NULL, sizeof *kw_faults, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     (void)close(fd);
     if (page != MAP_FAILED)

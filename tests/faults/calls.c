@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -90,6 +91,11 @@ static ssize_t disturb(int fd, bool impatient, bool may_cut, size_t n)
     return (r >> 18) % 3 == 0 ? 1 : (ssize_t)(1 + (r >> 20) % (n - 1));
 }
 
+static bool interrupted_counter(size_t n)
+{
+    return n == sizeof(uint64_t) && interrupted();
+}
+
 static bool is_stream(int fd)
 {
     return kw_faults != NULL && kw_faults->stream_from != 0 && fd >= (int)kw_faults->stream_from;
@@ -104,10 +110,14 @@ EXPORT ssize_t read(int fd, void *to, size_t n)
     return ask < 0 ? -1 : next(fd, to, (size_t)ask);
 }
 
+/* A counter takes eight bytes unless it is full, which it is not; a memory file, which is
+ * what libseccomp writes to, is never interrupted. */
 EXPORT ssize_t write(int fd, const void *from, size_t n)
 {
     NEXT(write);
-    ssize_t ask = disturb(fd, false, n > 8, n);
+    if (n == sizeof(uint64_t) || kw_faults_assured(__builtin_return_address(0)))
+        return interrupted_counter(n) ? -1 : next(fd, from, n);
+    ssize_t ask = disturb(fd, false, true, n);
     return ask < 0 ? -1 : next(fd, from, (size_t)ask);
 }
 
@@ -193,6 +203,18 @@ EXPORT int fsync(int fd)
     return interrupted() ? -1 : next(fd);
 }
 
+EXPORT int fdatasync(int fd)
+{
+    NEXT(fdatasync);
+    return interrupted() ? -1 : next(fd);
+}
+
+EXPORT int flock(int fd, int how)
+{
+    NEXT(flock);
+    return (how & LOCK_UN) == 0 && interrupted() ? -1 : next(fd, how);
+}
+
 EXPORT int fcntl(int fd, int what, ...)
 {
     NEXT(fcntl);
@@ -264,7 +286,8 @@ __attribute__((constructor)) static void find_all(void)
     n += write(-1, byte, 1) + pread(-1, byte, 1, 0) + recv(-1, byte, 1, 0) + send(-1, byte, 1, 0);
     n += recvmsg(-1, &m, 0) + sendmsg(-1, &m, 0);
     struct epoll_event e;
-    n += poll(NULL, 0, 0) + epoll_wait(-1, &e, 1, 0) + waitpid(-1, NULL, WNOHANG) + fsync(-1);
+    n += poll(NULL, 0, 0) + epoll_wait(-1, &e, 1, 0) + waitpid(-1, NULL, WNOHANG) + fsync(-1) +
+         fdatasync(-1) + flock(-1, LOCK_UN);
     n += fcntl(-1, F_GETFD) + nanosleep(&none, NULL);
     errno = n > 0 ? EIO : 0;
 }

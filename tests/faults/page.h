@@ -10,6 +10,7 @@
 #define KW_FAULTS_PAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum kw_fault_whose {
@@ -49,5 +50,7 @@ struct kw_faults_page {
  * PKCS#11 module; and whether it is busy in faults.so itself. */
 extern struct kw_faults_page *kw_faults __attribute__((visibility("hidden")));
 extern _Thread_local int kw_faults_inside __attribute__((visibility("hidden")));
+/* Whether this is code of libseccomp's. */
+bool kw_faults_assured(const void *caller) __attribute__((visibility("hidden")));
 
 #endif

@@ -10,7 +10,9 @@
  *                                     again, cut, looks, leaked, leaked-bytes
  *   steer FILE who                    who asked for the allocation that failed
  *   steer FILE stacks                 after survey=1: the number of the first allocation
- *                                     of each stack of callers, in order
+ *                                     of each stack of callers, and that stack's hash
+ *   steer nonblocking PROGRAM ARGUMENT...   runs it with standard input and output that
+ *                                     don't wait
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -100,11 +102,19 @@ static void stacks(struct kw_faults_page *p)
     qsort(p->stacks, KW_STACKS, sizeof p->stacks[0], by_first);
     for (size_t i = 0; i < KW_STACKS; i++)
         if (p->stacks[i].first != 0)
-            (void)printf("%llu\n", (unsigned long long)p->stacks[i].first);
+            (void)printf("%llu %016llx\n", (unsigned long long)p->stacks[i].first,
+                         (unsigned long long)p->stacks[i].hash);
 }
 
 int main(int argc, char **argv)
 {
+    if (argc > 2 && strcmp(argv[1], "nonblocking") == 0) {
+        for (int i = STDIN_FILENO; i <= STDOUT_FILENO; i++)
+            if (fcntl(i, F_SETFL, fcntl(i, F_GETFL) | O_NONBLOCK) != 0)
+                return 2;
+        (void)execv(argv[2], argv + 2);
+        return 2;
+    }
     bool fresh = argc > 2 && strcmp(argv[2], "new") == 0, ok = false;
     int fd =
         argc > 2 ? open(argv[1], O_RDWR | O_CLOEXEC | (fresh ? O_CREAT | O_TRUNC : 0), 0600) : -1;
