@@ -20,6 +20,7 @@ faults_asan() { echo "${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0:al
 faults_prepare() {
     local role
     mkdir "$work/faulty"
+    echo 'leak:ssl_new' >"$work/lsan"
     cp "$KW_BIN/keyward" "$work/faulty"
     for role in keeper exchanger dialer; do
         printf '#!/bin/sh\nKW_FAULTS=%s LD_PRELOAD=%s exec %s "$@"\n' \
@@ -52,8 +53,12 @@ figures_of() { # ROLE NAME...
 }
 who() { "$steer" "$work/page.$1" who | head -n 12 | sed 's/^/    who: /'; }
 
+# What OpenSSL 3.0 itself loses where an allocation of its own failed is not ours to free:
+# its objects that we own are watched by all the tests in which nothing fails.
+faults_lsan() { echo "suppressions=$work/lsan:print_suppressions=0"; }
+
 fkw_start() { # ARGUMENT...: in the background, ended by kw_wait
-    ASAN_OPTIONS=$(faults_asan) setsid env KW_FAULTS="$work/page.main" LD_PRELOAD="$faults_so" \
+    ASAN_OPTIONS=$(faults_asan) LSAN_OPTIONS=$(faults_lsan) setsid env KW_FAULTS="$work/page.main" LD_PRELOAD="$faults_so" \
         "$work/faulty/keyward" --config "$config" --profile lab "$@" >"$out" 2>"$err" <"${input:-/dev/null}" &
     session=$!
 }
