@@ -50,13 +50,20 @@ struct callers {
     unsigned n;
 };
 
-static uintptr_t own_from, own_to, assured_from, assured_to;
+static struct range {
+    uintptr_t from, to;
+} own, assured, program;
+
+static bool within(const struct range *r, uintptr_t at)
+{
+    return at >= r->from && at < r->to;
+}
 
 static _Unwind_Reason_Code note_caller(struct _Unwind_Context *c, void *arg)
 {
     struct callers *callers = arg;
     uintptr_t at = _Unwind_GetIP(c);
-    if (at >= own_from && at < own_to)
+    if (within(&own, at))
         return _URC_NO_REASON;
     if (at == 0 || callers->n == KW_FRAMES)
         return _URC_END_OF_STACK;
@@ -153,14 +160,15 @@ static void note_stack(uint64_t nth)
 static int find_objects(struct dl_phdr_info *info, size_t size, void *arg)
 {
     (void)size, (void)arg;
-    bool assured = strstr(info->dlpi_name, "/libseccomp.so") != NULL;
-    bool own = strstr(info->dlpi_name, "/faults.so") != NULL;
-    for (int i = 0; (assured || own) && i < info->dlpi_phnum; i++) {
+    struct range *r = info->dlpi_name[0] == '\0' && program.to == 0       ? &program
+                      : strstr(info->dlpi_name, "/libseccomp.so") != NULL ? &assured
+                      : strstr(info->dlpi_name, "/faults.so") != NULL     ? &own
+                                                                          : NULL;
+    for (int i = 0; r != NULL && i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-        if (ph->p_type != PT_LOAD || (ph->p_flags & PF_X) == 0)
-            continue;
-        *(own ? &own_from : &assured_from) = info->dlpi_addr + ph->p_vaddr;
-        *(own ? &own_to : &assured_to) = info->dlpi_addr + ph->p_vaddr + ph->p_memsz;
+        uintptr_t from = info->dlpi_addr + ph->p_vaddr;
+        if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) != 0)
+            *r = (struct range){from, from + ph->p_memsz};
     }
     return 0;
 }
@@ -169,8 +177,12 @@ static int find_objects(struct dl_phdr_info *info, size_t size, void *arg)
 
 bool kw_faults_assured(const void *caller)
 {
-    uintptr_t at = (uintptr_t)caller;
-    return at >= assured_from && at < assured_to;
+    return within(&assured, (uintptr_t)caller);
+}
+
+bool kw_faults_program(const void *caller)
+{
+    return within(&program, (uintptr_t)caller);
 }
 
 static enum kw_fault_whose whose_is(const void *caller)

@@ -35,7 +35,7 @@ struct kw_faults_page {
     uint64_t rate;             /* of 1024 calls to the kernel so many are disturbed */
     uint64_t stream_from;      /* sockets from this number on are streams; 0: none is */
     _Atomic int64_t clock_s;   /* the wall clock is ahead by so much; may change any time */
-    _Atomic uint64_t clock_at; /* ... from this look at the clock on (1: the first) */
+    _Atomic uint64_t clock_at; /* ... from the program's look at it of this number on */
     _Atomic uint64_t random;   /* state of the generator that chooses what to disturb */
     /* the process's */
     _Atomic uint64_t allocations[KW_WHOSE];
@@ -52,5 +52,7 @@ extern struct kw_faults_page *kw_faults __attribute__((visibility("hidden")));
 extern _Thread_local int kw_faults_inside __attribute__((visibility("hidden")));
 /* Whether this is code of libseccomp's. */
 bool kw_faults_assured(const void *caller) __attribute__((visibility("hidden")));
+/* Whether it is the program's own. */
+bool kw_faults_program(const void *caller) __attribute__((visibility("hidden")));
 
 #endif
