@@ -18,7 +18,7 @@ commands=(exchange request sign claims doctor keys)
 # user's, whatever it is).
 table() {
     cat <<TABLE
-latency =3000 1 8 8 8
+latency =12000 5 8 8 8
 status =503 20 8 8 8
 status =401 20 5 7 7
 drop - 20 8 8 8
@@ -30,8 +30,8 @@ reset - 20 8 8 8
 overlong - 20 5 7 -
 overlong =100000 20 5 7 0
 endless - 20 5 7 -
-endless =100000000 1 5 7 8
-drip =400 1 8 8 8
+endless =10000000000 5 5 7 8
+drip =400 5 8 8 8
 long-header =20000 20 5 7 7
 jwk-wrong - 20 - 7 -
 jwk-missing - 20 - 7 -
@@ -88,8 +88,7 @@ meet() { # COMMAND PLACE KIND VALUE CODE
     ok "$name: nothing else is left" is "$(snapshot)" "$before"
 }
 
-"$KW_LAB" --help | sed -n '/^faults:/,/^files in/p' | sed -nE 's/^  ([a-z-]+)(\[?=[^ ]*)? .*/\1/p' |
-    grep -vE '^(endpoint)$' | sort -u >"$work/kinds"
+"$KW_LAB" --help | sed -n '/^faults:/,/^files in/p' | sed -nE 's/^  ([a-z-]+)(\[?=[A-Z]+\]?)?  .*/\1/p' | sort -u >"$work/kinds"
 ok 'the table has every kind of fault' is "$(table | cut -d' ' -f1 | sort -u)" "$(cat "$work/kinds")"
 
 n=0 met=0
