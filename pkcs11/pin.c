@@ -89,8 +89,13 @@ static int ask_on(int tty, struct kw_secret *pin, struct kw_err *err)
         char c = 0;
         if (signal_waits(&block))
             done = -1;
-        else if (poll(&p, 1, 200) > 0)
-            done = read(tty, &c, 1) == 1 ? stroke(pin, c) : -1;
+        else if (poll(&p, 1, 200) > 0) {
+            ssize_t n = read(tty, &c, 1);
+            if (n == 1)
+                done = stroke(pin, c);
+            else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+                done = -1;
+        }
         explicit_bzero(&c, sizeof c);
     }
     (void)tcsetattr(tty, TCSAFLUSH, &was);

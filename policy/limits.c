@@ -80,10 +80,14 @@ static int status_number(const char *name)
     int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
+    size_t n = 0;
+    for (ssize_t got = 1; got != 0 && n < sizeof text - 1;) {
+        got = read(fd, text + n, sizeof text - 1 - n);
+        if (got < 0 && errno != EINTR)
+            break;
+        n += got > 0 ? (size_t)got : 0;
+    }
     (void)close(fd);
-    if (n <= 0)
-        return 0;
     text[n] = '\0';
     const char *line = strstr(text, name);
     return line != NULL ? (int)strtol(line + strlen(name), NULL, 10) : 0;

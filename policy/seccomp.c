@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -146,6 +148,18 @@ static int add_rule(scmp_filter_ctx ctx, const struct kw_rule *r, const struct k
     return 0;
 }
 
+static bool read_whole(int fd, void *to, size_t n)
+{
+    char *p = to;
+    for (size_t at = 0; at < n;) {
+        ssize_t got = pread(fd, p + at, n - at, (off_t)at);
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return false;
+        at += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
 /* libseccomp 2.5 exports to a descriptor only. */
 static int export_filter(scmp_filter_ctx ctx, const struct kw_arch *arch, struct kw_filter *ret,
                          struct kw_err *err)
@@ -156,13 +170,35 @@ static int export_filter(scmp_filter_ctx ctx, const struct kw_arch *arch, struct
     if (fd < 0)
         return kw_fail_errno(err, KW_SANDBOX, "seccomp: no memory file for the filter");
     int rc = seccomp_export_bpf(ctx, fd);
-    ssize_t n = rc == 0 ? pread(fd, ret->code + before, room, 0) : -1;
+    ssize_t n = rc == 0 ? lseek(fd, 0, SEEK_END) : -1; /* a part of it would be another filter */
+    if (n > 0 && (size_t)n < room && !read_whole(fd, ret->code + before, (size_t)n))
+        n = -1;
     (void)close(fd);
     if (n <= 0 || (size_t)n >= room || (size_t)n % sizeof ret->code[0] != 0)
         return kw_fail(err, KW_SANDBOX, "seccomp: could not export the filter (%s)",
                        rc != 0 ? strerror(-rc) : "too long");
     ret->n = before + (size_t)n / sizeof ret->code[0];
     return 0;
+}
+
+/* libseccomp 2.5 crashes, or compiles another filter than it was asked for, where an
+ * allocation of its fails. So there is memory for all of them before it starts: of the size
+ * that malloc() would else map apart, and would else give back when it is freed. */
+static bool set_memory_aside(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 2 * KW_FILTER_MEMORY);
+    (void)mallopt(M_TRIM_THRESHOLD, 4 * KW_FILTER_MEMORY);
+    void *volatile p = malloc(KW_FILTER_MEMORY); /* else a compiler sees no use in it */
+    bool there = p != NULL;
+    free(p);
+    return there;
+}
+
+static void give_memory_back(void)
+{
+    enum { USUAL = 128 * 1024 };
+    (void)mallopt(M_MMAP_THRESHOLD, USUAL);
+    (void)mallopt(M_TRIM_THRESHOLD, USUAL);
 }
 
 enum { API_KILL_PROCESS = 3 }; /* seccomp_api_get(3) */
@@ -173,8 +209,8 @@ static bool for_arch(scmp_filter_ctx ctx, const struct kw_arch *arch)
                                       seccomp_arch_remove(ctx, kw_arch_native->token) == 0);
 }
 
-int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
-                     const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err)
+static int compile(const struct kw_table *t, unsigned flags, bool sanitizer,
+                   const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err)
 {
     /* What this kernel has is found out when it is given the filter, not here. */
     if (seccomp_api_get() < API_KILL_PROCESS && seccomp_api_set(API_KILL_PROCESS) != 0)
@@ -196,6 +232,16 @@ int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
     if (r == 0)
         r = export_filter(ctx, arch, ret, err);
     seccomp_release(ctx);
+    return r;
+}
+
+int kw_seccomp_build(const struct kw_table *t, unsigned flags, bool sanitizer,
+                     const struct kw_arch *arch, struct kw_filter *ret, struct kw_err *err)
+{
+    int r = set_memory_aside()
+                ? compile(t, flags, sanitizer, arch, ret, err)
+                : kw_fail(err, KW_SANDBOX, "seccomp: out of memory for the filter's compiler");
+    give_memory_back();
     return r;
 }
 

@@ -148,6 +148,9 @@ bool kw_group_applies(const struct kw_group *g, unsigned flags, bool sanitizer);
 
 #define KW_FILTER_MAX 4096 /* the kernel's limit, in instructions */
 
+/* More than libseccomp needs at once for the longest table. */
+#define KW_FILTER_MEMORY (512 * 1024)
+
 struct kw_filter {
     size_t n;
     struct sock_filter code[KW_FILTER_MAX];

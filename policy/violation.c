@@ -62,7 +62,11 @@ int kw_violation_watch(struct kw_err *err)
 bool kw_violation_read(int fd, struct kw_violation *v)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    if (poll(&p, 1, 0) != 1 || (p.revents & POLLIN) == 0)
+    int ready;
+    do
+        ready = poll(&p, 1, 0);
+    while (ready < 0 && errno == EINTR);
+    if (ready != 1 || (p.revents & POLLIN) == 0)
         return false;
     ssize_t n;
     do

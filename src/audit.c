@@ -24,13 +24,14 @@ enum { LOCK_WAIT_MS = 5000, TORN_KEPT = 1024 };
 
 static const char no_hash[] = "0000000000000000000000000000000000000000000000000000000000000000";
 
-void kw_audit_sha256(const void *bytes, size_t n, char out[65])
+int kw_audit_sha256(const void *bytes, size_t n, char out[65], struct kw_err *err)
 {
     unsigned char md[32];
     unsigned len = 0;
     if (EVP_Digest(bytes, n, md, &len, EVP_sha256(), NULL) != 1)
-        abort(); /* no memory for a hash: a line without one must not be written */
+        return kw_fail(err, KW_FAILED, "audit log: could not compute a hash");
     kw_hex(out, md, sizeof md);
+    return 0;
 }
 
 size_t kw_audit_head_bytes(uint64_t of, const char *hash, char out[128])
@@ -125,8 +126,7 @@ static int find_tail(struct tail *t, const unsigned char *p, size_t n, struct kw
     if (t->seq == 0)
         return kw_fail(err, KW_FAILED,
                        "audit log: its last line is no audit line; move the file away");
-    kw_audit_sha256(start, len, t->hash);
-    return 0;
+    return kw_audit_sha256(start, len, t->hash, err);
 }
 
 static int append(int fd, const char *line, size_t n, off_t size, struct kw_err *err)
@@ -188,12 +188,15 @@ static int put_line(struct kw_audit *a, struct tail *t, const char *event, json_
         free(line);
         return kw_fail(err, KW_FAILED, "audit log: event %s can't be written as a line", event);
     }
-    int r = append(a->fd, line, n, t->size, err);
+    char hash[sizeof t->hash]; /* first: a line is not written that could not be chained */
+    int r = kw_audit_sha256(line, n - 1, hash, err);
+    if (r == 0)
+        r = append(a->fd, line, n, t->size, err);
     if (r == 0) {
         t->size += (off_t)n;
         t->whole = t->size;
         t->seq++;
-        kw_audit_sha256(line, n - 1, t->hash);
+        memcpy(t->hash, hash, sizeof hash);
         a->seq = t->seq;
         memcpy(a->hash, t->hash, sizeof a->hash);
         a->behind++;
@@ -208,13 +211,14 @@ static int repair(struct kw_audit *a, struct tail *t, const unsigned char *torn,
                   struct kw_err *err)
 {
     char sha[65];
-    kw_audit_sha256(torn, n, sha);
+    int r = kw_audit_sha256(torn, n, sha, err);
+    if (r != 0)
+        return r;
     struct kw_buf kept;
     kw_buf_init(&kept, TORN_KEPT * 2);
     kw_b64_put(&kept, torn, n < TORN_KEPT ? n : TORN_KEPT);
     json_t *fields = json_pack("{s:I,s:s,s:s}", "bytes", (json_int_t)n, "sha256", sha, "text",
                                kw_buf_str(&kept));
-    int r = 0;
     if (ftruncate(a->fd, t->whole) != 0)
         r = kw_fail_errno(err, KW_FAILED,
                           "audit log: its last line is torn and can't be taken out; move it away");
@@ -246,6 +250,15 @@ static int look(struct kw_audit *a, struct tail *t, struct kw_err *err)
     if (torn > 0)
         r = repair(a, t, p + n - torn, torn, err);
     free(p);
+    return r;
+}
+
+static int sync_data(int fd)
+{
+    int r;
+    do
+        r = fdatasync(fd);
+    while (r != 0 && errno == EINTR);
     return r;
 }
 
@@ -284,7 +297,7 @@ int kw_audit_write(struct kw_audit *a, const char *event, json_t *fields, bool d
         r = look(a, &t, err);
         if (r == 0)
             r = put_line(a, &t, event, fields, err);
-        if (r == 0 && durable && fdatasync(a->fd) != 0)
+        if (r == 0 && durable && sync_data(a->fd) != 0)
             r = kw_fail_errno(err, KW_FAILED, "audit log: could not sync it");
         (void)flock(a->fd, LOCK_UN);
     }
@@ -298,11 +311,13 @@ int kw_audit_key(struct kw_audit *a, const unsigned char *spki, size_t n, const 
 {
     struct kw_buf b64;
     kw_buf_init(&b64, 8192);
-    kw_audit_sha256(spki, n, ret_id);
     kw_b64_put(&b64, spki, n);
-    int r = kw_audit_write(
-        a, "audit-key",
-        json_pack("{s:s,s:s,s:s}", "key", ret_id, "spki", kw_buf_str(&b64), "is", is), true, err);
+    int r = kw_audit_sha256(spki, n, ret_id, err);
+    if (r == 0)
+        r = kw_audit_write(
+            a, "audit-key",
+            json_pack("{s:s,s:s,s:s}", "key", ret_id, "spki", kw_buf_str(&b64), "is", is), true,
+            err);
     kw_buf_free(&b64);
     return r;
 }

@@ -105,7 +105,7 @@ int kw_audit_verify(const char *path, const char *key_path, struct kw_audit_repo
 /* The bytes that a head's signature is over; out has room for 128. Returns how many. */
 size_t kw_audit_head_bytes(uint64_t of, const char *hash, char out[128]);
 
-/* Hex SHA-256 of n bytes into out. */
-void kw_audit_sha256(const void *bytes, size_t n, char out[65]);
+/* Hex SHA-256 of n bytes into out; KW_FAILED where OpenSSL can't (no memory). */
+int kw_audit_sha256(const void *bytes, size_t n, char out[65], struct kw_err *err);
 
 #endif

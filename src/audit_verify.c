@@ -83,8 +83,9 @@ static int load_trusted(struct verify *v, const char *path)
         r = kw_fail(v->err, KW_USAGE, "%s holds no public key in PEM form (BEGIN PUBLIC KEY)",
                     path);
     else {
-        kw_audit_sha256(der, (size_t)n, v->trusted);
-        r = add_key(v, der, (size_t)n, v->trusted);
+        r = kw_audit_sha256(der, (size_t)n, v->trusted, v->err);
+        if (r == 0)
+            r = add_key(v, der, (size_t)n, v->trusted);
     }
     OPENSSL_free(der);
     EVP_PKEY_free(pk);
@@ -100,11 +101,11 @@ static int judge_key(struct verify *v, const json_t *o)
     int r = 0;
     if (!kw_b64_get(&der, spki, strlen(spki)) || der.len == 0)
         r = bad(v, "audit-key: spki is no base64 of a key");
-    if (r == 0) {
-        kw_audit_sha256(der.p, der.len, id);
+    if (r == 0)
+        r = kw_audit_sha256(der.p, der.len, id, v->err);
+    if (r == 0)
         r = strcmp(id, text(o, "key")) == 0 ? add_key(v, der.p, der.len, id)
                                             : bad(v, "audit-key: key is not the hash of spki");
-    }
     kw_buf_free(&der);
     return r;
 }
@@ -201,8 +202,7 @@ static int remember_hash(struct verify *v, const char *line, size_t n)
         v->hashes = more;
         v->room = room;
     }
-    kw_audit_sha256(line, n, v->hashes[v->number - 1]);
-    return 0;
+    return kw_audit_sha256(line, n, v->hashes[v->number - 1], v->err);
 }
 
 static int judge_line(struct verify *v, const char *line, size_t n)
@@ -234,7 +234,8 @@ static int judge_all(struct verify *v)
     while (r == 0 && (n = getline(&line, &room, v->f)) > 0)
         r = judge_line(v, line, (size_t)n);
     free(line);
-    if (r == 0 && ferror(v->f) != 0)
+    /* Without memory for a line, getline() stops as if that were the end. */
+    if (r == 0 && feof(v->f) == 0)
         r = kw_fail_errno(v->err, KW_USAGE, "could not read %s", v->path);
     if (r == 0 && v->number == 0)
         r = kw_fail(v->err, KW_FAILED, "%s is empty: no audit log", v->path);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 void kw_buf_init(struct kw_buf *b, size_t max)
 {
     /* so that no sum with a length can wrap */
@@ -44,6 +46,7 @@ static bool reserve(struct kw_buf *b, size_t n)
         cap = b->max + 1;
     unsigned char *p = malloc(cap);
     if (p == NULL) {
+        kw_memory_none();
         b->bad = true;
         return false;
     }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -66,7 +67,7 @@ static int spool(int from, int *ret_fd, const char *what, struct kw_err *err)
     int r = 0;
     for (;;) {
         ssize_t n = read(from, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && kw_may_go_on(from, POLLIN))
             continue;
         if (n < 0)
             r = kw_fail_errno(err, KW_USAGE, "could not read %s", what);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory.h"
 #include "pkcs11/progress.h"
 #include "policy/sandbox.h"
 #include "relay.h"
@@ -102,6 +103,8 @@ static int death_error(const struct kw_child *ch, int status, struct kw_err *err
                        "sandbox: the %s ended itself for a system call that it may never make, "
                        "and could not say which; see SECURITY.md",
                        kw_role_name(ch->role));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == KW_EXIT_MEMORY)
+        return kw_fail(err, KW_FAILED, "the %s ended: out of memory", kw_role_name(ch->role));
     const char *call = call_under_way(ch);
     if (ch->role == KW_ROLE_KEEPER && call[0] != '\0') {
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
@@ -154,6 +157,8 @@ static int broken(struct kw_child *ch, struct kw_err *err)
 {
     if (err->code == KW_NET)
         return silent_error(ch, err);
+    if (kw_memory_short()) /* ours, and none of its doing: it shall put its things in order */
+        return (int)err->code;
     int status = 0;
     if (ch->pid != 0 && !reap(ch, GRACE_MS, &status)) {
         kill_child(ch, &status); /* alive, but talks nonsense: *err says what */
@@ -274,7 +279,7 @@ int kw_child_send(struct kw_child *ch, enum kw_msg type, const void *m, const in
     if (ch->pid == 0)
         return kw_fail(err, KW_FAILED, "the %s is not running", kw_role_name(ch->role));
     int r = kw_msg_send(&ch->ctl, type, m, fds, nfds, GRACE_MS, err);
-    if (r == 0 || r == KW_USAGE)
+    if (r == 0 || r == KW_USAGE || kw_memory_short())
         return r;
     /* It may have said why before it went, behind messages that were under way already:
      * prefer that to "has gone". */

@@ -83,7 +83,8 @@ static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
                                      JSON_MOST >> 20)
                            : 0;
     }
-    return (isatty(STDOUT_FILENO) == 1 ? show(a, bytes, n) : fwrite(bytes, 1, n, stdout) == n)
+    return (isatty(STDOUT_FILENO) == 1 ? show(a, bytes, n)
+                                       : kw_write_all(STDOUT_FILENO, bytes, n) == 0)
                ? 0
                : kw_fail_errno(err, KW_FAILED, "could not write the result");
 }

@@ -12,6 +12,7 @@
 
 #include "dialer_connect.h"
 #include "log.h"
+#include "memory.h"
 #include "policy/rules.h"
 #include "policy/sandbox.h"
 
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
     kw_log_init("dialer", 0);
     kw_chan_init(&ctl, KW_CHAN_DIALER, KW_ROLE_DIALER, KW_FD_CTL);
     kw_chan_init(&dial, KW_CHAN_DIAL, KW_ROLE_DIALER, KW_FD_PEER);
+    kw_memory_must(KW_EXIT_MEMORY, NULL); /* nothing here has to be put in order */
     int r = start(&ctl, &c, &err);
     if (r < 0) /* main has gone before it said anything */
         return KW_OK;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "dialer_connect.h"
+#include "memory.h"
 #include "policy/limits.h"
 
 enum state { FREE, ASKED, ANSWERED };
@@ -113,6 +114,8 @@ static int ask(const char *host, uint32_t port, int64_t deadline_ms, struct addr
     state = FREE;
     if (result == EAI_SYSTEM)
         return kw_fail(err, KW_NET, "could not resolve %s: %s", host, strerror(error));
+    if (result == EAI_MEMORY)
+        kw_memory_none();
     if (result != 0)
         return kw_fail(err, KW_NET, "could not resolve %s: %s", host, gai_strerror(result));
     return 0;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory.h"
+
 /* Characters of three bytes that break or reorder lines, or that nobody sees: U+200B..F,
  * U+2028..E, U+2060..F, U+FEFF, U+FFF9..B. */
 static bool is_hidden(const unsigned char *s)
@@ -54,6 +56,23 @@ void kw_printable(char *text)
     }
 }
 
+/* Once memory ran out, what a library complains of is no more than what came of that, and
+ * would send people looking in the wrong place (memory.h). Said once, in front. */
+static enum kw_exit blame(enum kw_exit code, char text[KW_ERR_TEXT])
+{
+    static const char short_of[] = "out of memory", joint[] = ": ";
+    enum { FRONT = sizeof short_of + sizeof joint - 2 };
+    if (!kw_memory_short() || code == KW_PIN || code == KW_SANDBOX)
+        return code;
+    if (strstr(text, short_of) == NULL) {
+        memmove(text + FRONT, text, KW_ERR_TEXT - FRONT);
+        memcpy(text, short_of, sizeof short_of - 1);
+        memcpy(text + sizeof short_of - 1, joint, sizeof joint - 1);
+        text[KW_ERR_TEXT - 1] = '\0';
+    }
+    return KW_FAILED;
+}
+
 static int __attribute__((format(printf, 4, 0)))
 set(struct kw_err *err, enum kw_exit code, const char *tail, const char *fmt, va_list ap)
 {
@@ -69,10 +88,11 @@ set(struct kw_err *err, enum kw_exit code, const char *tail, const char *fmt, va
         n = n < keep ? n : keep;
         (void)snprintf(text + n, sizeof text - n, ": %s", tail);
     }
+    code = blame(code, text);
     kw_printable(text);
     err->code = code != KW_OK ? code : KW_FAILED;
     memcpy(err->text, text, sizeof text);
-    return (int)code;
+    return (int)err->code;
 }
 
 int(kw_fail)(struct kw_err *err, enum kw_exit code, const char *fmt, ...)

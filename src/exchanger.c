@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "memory.h"
 #include "policy/sandbox.h"
 
 enum { MARGIN_MS = 1000 }; /* our error shall be there before main stops waiting */
@@ -33,7 +34,14 @@ static int start(struct kw_exchanger *x, struct kw_err *err)
     struct kw_fences f;
     struct kw_in in;
     struct kw_m_exchanger_start m;
-    int r = kw_http_wipe_frees(err);
+    int r = 0;
+    /* Nothing here has to be put in order, and no library shall be seen at how it manages
+     * without memory while strangers feed it. */
+    kw_memory_must(KW_EXIT_MEMORY, NULL);
+    if (!kw_memory_watch(/* wipe= */ true))
+        r = kw_fail(err, KW_FAILED,
+                    "OpenSSL did not take the wiping allocator: a library used "
+                    "it before the program started");
     if (r == 0)
         r = kw_sandbox_begin(KW_ROLE_EXCHANGER, 0, &f, err);
     if (r != 0)

@@ -1,54 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The client's set-up. Allocators that wipe (wipe.h): tokens pass through the buffers of
- * libcurl, OpenSSL and jansson, none of which wipes all it frees. */
+ * The client's set-up. */
 #include "http.h"
 
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "http_int.h"
-#include "wipe.h"
-
-/* --- allocators ----------------------------------------------------------------- */
-
-static void *ssl_malloc(size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return n > 0 ? malloc(n) : NULL;
-}
-
-static void *ssl_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return kw_wipe_realloc(p, n);
-}
-
-static void ssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    kw_wipe_free(p);
-}
-
-int kw_http_wipe_frees(struct kw_err *err)
-{
-    kw_wipe_json();
-    if (CRYPTO_set_mem_functions(ssl_malloc, ssl_realloc, ssl_free) != 1)
-        return kw_fail(err, KW_FAILED,
-                       "OpenSSL did not take the wiping allocator: a library used "
-                       "it before the program started");
-    return 0;
-}
-
-/* --- the client ----------------------------------------------------------------- */
+#include "memory.h"
 
 static int start_curl(struct kw_http *h, struct kw_err *err)
 {
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, kw_wipe_free, kw_wipe_realloc, strdup,
-                             calloc) != CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, kw_memory_new, kw_memory_free, kw_memory_again,
+                             kw_memory_text, kw_memory_zeroed) != CURLE_OK)
         return kw_fail(err, KW_FAILED, "libcurl could not be initialised");
     const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
     if (v->ssl_version == NULL || strncmp(v->ssl_version, "OpenSSL/", 8) != 0)

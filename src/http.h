@@ -21,10 +21,6 @@ struct kw_http;
 typedef int kw_http_dial(void *arg, const char *host, uint16_t port, int64_t deadline_ms,
                          int *ret_fd, struct kw_err *err);
 
-/* To be called first thing in main(): gives OpenSSL, libcurl and jansson allocators that
- * wipe what they free, before any of them has allocated. */
-int kw_http_wipe_frees(struct kw_err *err);
-
 /* Everything that opens files or makes descriptors: the system's CA roots and ca_file
  * ("" for none) are loaded, TLS, the random generator and libcurl initialised. After
  * it the sandbox can lock. */

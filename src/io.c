@@ -4,11 +4,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+bool kw_may_go_on(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int was = errno;
+    if (was == EAGAIN && poll(&p, 1, -1) < 0 && errno != EINTR)
+        return false;
+    errno = was;
+    return was == EINTR || was == EAGAIN;
+}
+
+int kw_fsync(int fd)
+{
+    int r;
+    do
+        r = fsync(fd);
+    while (r != 0 && errno == EINTR);
+    return r;
+}
 
 int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, struct kw_err *err)
 {
@@ -16,7 +36,7 @@ int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, st
     int r = 0;
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && kw_may_go_on(fd, POLLIN))
             continue;
         if (n < 0)
             r = kw_fail_errno(err, code, "could not read %s", what);
@@ -42,12 +62,12 @@ int kw_read_file(const char *path, struct kw_buf *b, enum kw_exit code, struct k
     return r;
 }
 
-int kw_write_all(int fd, const void *bytes, size_t n)
+static int write_on(int fd, const void *bytes, size_t n, bool wait)
 {
     const unsigned char *p = bytes;
     while (n > 0) {
         ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR)
+        if (w < 0 && (errno == EINTR || (wait && kw_may_go_on(fd, POLLOUT))))
             continue;
         if (w == 0) /* a device that takes nothing: no reason to spin */
             errno = EIO;
@@ -57,6 +77,16 @@ int kw_write_all(int fd, const void *bytes, size_t n)
         n -= (size_t)w;
     }
     return 0;
+}
+
+int kw_write_all(int fd, const void *bytes, size_t n)
+{
+    return write_on(fd, bytes, n, /* wait= */ true);
+}
+
+int kw_write_now(int fd, const void *bytes, size_t n)
+{
+    return write_on(fd, bytes, n, /* wait= */ false);
 }
 
 int kw_std_open(struct kw_err *err)
@@ -132,7 +162,7 @@ static int sync_dir(const char *path)
     int dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return errno == EACCES ? 0 : -1;
-    int r = fsync(dir) != 0 && errno != EINVAL && errno != ENOTSUP ? -1 : 0;
+    int r = kw_fsync(dir) != 0 && errno != EINVAL && errno != ENOTSUP ? -1 : 0;
     (void)close(dir);
     return r;
 }
@@ -144,7 +174,7 @@ int kw_atomic_commit(struct kw_atomic *a, struct kw_err *err)
         a->fd = -1;
         return close(fd) == 0 ? 0 : kw_fail_errno(err, KW_FAILED, "could not write %s", a->path);
     }
-    if (fsync(a->fd) != 0 || rename(a->tmp, a->path) != 0 || sync_dir(a->path) != 0) {
+    if (kw_fsync(a->fd) != 0 || rename(a->tmp, a->path) != 0 || sync_dir(a->path) != 0) {
         int r = kw_fail_errno(err, KW_FAILED, "could not write %s", a->path);
         kw_atomic_abort(a);
         return r;

@@ -5,6 +5,7 @@
 #ifndef KW_IO_H
 #define KW_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,8 +18,19 @@ int kw_read_file(const char *path, struct kw_buf *b, enum kw_exit code, struct k
 /* Reads fd to its end into b (same bound); `what` names it in errors. */
 int kw_read_fd(int fd, struct kw_buf *b, const char *what, enum kw_exit code, struct kw_err *err);
 
-/* Writes all n bytes, retrying EINTR and short writes. -1 with errno on failure. */
+/* Writes all n bytes, going on after EINTR and short writes, and waiting where fd is one
+ * that doesn't wait by itself (a pipe that others have made O_NONBLOCK). -1 with errno on
+ * failure. */
 int kw_write_all(int fd, const void *bytes, size_t n);
+
+/* The same without waiting: a line for people is not worth it. */
+int kw_write_now(int fd, const void *bytes, size_t n);
+
+/* Whether to try again after a read() or write() that failed: interrupted, or nothing
+ * there yet, in which case this has waited for events (POLLIN, POLLOUT). Keeps errno. */
+bool kw_may_go_on(int fd, short events);
+
+int kw_fsync(int fd); /* fsync() that isn't interrupted */
 
 /* Puts /dev/null where descriptor 0, 1 or 2 is closed, so that no file or channel of ours
  * can come to lie there and be taken for standard output; using it still fails. First

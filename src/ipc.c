@@ -218,18 +218,23 @@ int kw_chan_recv(struct kw_chan *c, struct kw_in *in, int timeout_ms, struct kw_
 {
     *in = (struct kw_in){.type = KW_MSG_NONE, .fds = {-1, -1}};
     kw_buf_init(&in->body, KW_IPC_MAX);
-    int ready = wait_for(c, POLLIN, timeout_ms < 0 ? -1 : kw_now_ms() + timeout_ms);
-    if (ready == 0)
-        return kw_fail(err, KW_NET, "%s: no answer from %s in time", kw_channel_name(c->name),
-                       kw_role_name(peer_of(c)));
-    if (ready < 0)
-        return kw_fail_errno(err, KW_FAILED, "%s: could not wait", kw_channel_name(c->name));
+    int64_t deadline = timeout_ms < 0 ? -1 : kw_now_ms() + timeout_ms;
     struct kw_buf packet;
     kw_buf_init(&packet, HEADER + KW_IPC_MAX);
     bool truncated = false;
-    ssize_t n = receive(c, &packet, in, &truncated);
-    int r;
-    if (n == 0 || (n < 0 && errno == ECONNRESET))
+    ssize_t n = -1;
+    int ready, r;
+    do { /* poll() may be wrong: there is nothing */
+        ready = wait_for(c, POLLIN, deadline);
+        if (ready > 0)
+            n = receive(c, &packet, in, &truncated);
+    } while (ready > 0 && n < 0 && errno == EAGAIN && (timeout_ms < 0 || kw_left_ms(deadline) > 0));
+    if (ready == 0 || (ready > 0 && n < 0 && errno == EAGAIN))
+        r = kw_fail(err, KW_NET, "%s: no answer from %s in time", kw_channel_name(c->name),
+                    kw_role_name(peer_of(c)));
+    else if (ready < 0)
+        r = kw_fail_errno(err, KW_FAILED, "%s: could not wait", kw_channel_name(c->name));
+    else if (n == 0 || (n < 0 && errno == ECONNRESET))
         r = kw_fail(err, KW_FAILED, "%s: %s has gone", kw_channel_name(c->name),
                     kw_role_name(peer_of(c)));
     else if (n < 0)

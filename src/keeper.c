@@ -15,6 +15,7 @@
 
 #include "keeper.h"
 #include "log.h"
+#include "memory.h"
 #include "pkcs11/progress.h"
 
 enum { SEND_MS = 2000, ORPHAN_S = 10 };
@@ -137,7 +138,7 @@ static void cut_off(struct kw_keeper *k, const struct kw_err *why)
 static int woken(struct kw_keeper *k, struct kw_err *err)
 {
     uint64_t n;
-    if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN)
+    if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN && errno != EINTR)
         return kw_fail_errno(err, KW_FAILED, "could not read the wake-up counter");
     int r = kw_birth_step(k, err);
     if (r == 0)
@@ -238,7 +239,8 @@ static int run(struct kw_keeper *k, struct kw_err *err)
 int main(int argc, char **argv)
 {
     kw_sandbox_hide();
-    static struct kw_keeper keeper; /* some ten KiB: too much for a stack */
+    (void)kw_memory_watch(/* wipe= */ false); /* the module's signatures go through it, too */
+    static struct kw_keeper keeper;           /* some ten KiB: too much for a stack */
     struct kw_err err = {0};
     static const char selftest[] = "--selftest=";
     if (argc == 2 && strncmp(argv[1], selftest, sizeof selftest - 1) == 0)
@@ -255,5 +257,6 @@ int main(int argc, char **argv)
     if (r != 0)
         kw_msg_send_error(&keeper.main.chan, &err);
     kw_keeper_end(&keeper, r != 0 ? err.text : "closed");
-    return r;
+    /* main asks only where no message came, and then that is the likely reason. */
+    return kw_memory_short() ? (int)KW_EXIT_MEMORY : r;
 }

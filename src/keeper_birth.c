@@ -4,6 +4,7 @@
  * of the token, both at once, because each costs a key generation. KM_KEY goes out as
  * soon as there is a key, so that the exchange can start; nothing is signed with it
  * before the verdict. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,8 +14,8 @@
 static void wake(const struct kw_keeper *k)
 {
     static const uint64_t one = 1;
-    if (write(k->wake, &one, sizeof one) < 0)
-        return; /* the counter is at its maximum: the loop has been woken */
+    while (write(k->wake, &one, sizeof one) < 0 && errno == EINTR)
+        continue; /* any other error: the counter is at its maximum, the loop has been woken */
 }
 
 static int find_stored(struct kw_keeper *k, struct kw_err *err)

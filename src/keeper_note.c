@@ -64,7 +64,9 @@ int kw_note_session(struct kw_keeper *k, struct kw_err *err)
 static json_t *request(const struct kw_keeper *k, const struct kw_m_sign *m)
 {
     char sha[65];
-    kw_audit_sha256(m->target, strcspn(m->target, "?"), sha);
+    struct kw_err ignored; /* whoever writes a line without fields says why it can't */
+    if (kw_audit_sha256(m->target, strcspn(m->target, "?"), sha, &ignored) != 0)
+        return NULL;
     return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key",
                      m->key == KW_SIGN_CLIENT ? "client" : "session", "method",
                      kw_audit_text(m->method), "host", kw_audit_text(m->host), "path_sha256", sha,

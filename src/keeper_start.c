@@ -11,6 +11,7 @@
 #include "b64.h"
 #include "keeper.h"
 #include "log.h"
+#include "memory.h"
 #include "tty.h"
 
 static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
@@ -75,6 +76,8 @@ static int open_token(struct kw_keeper *k, struct kw_err *err)
 {
     if (k->cfg.pin_source != KW_PIN_PROMPT)
         kw_tty_leave();
+    kw_memory_openssl();
+    kw_memory_must(0, NULL);
     int r = kw_p11_load(&k->cfg, &k->p11, err);
     if (r == 0)
         r = kw_p11_choose(k->p11, &k->ready, err);
@@ -91,6 +94,7 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
                                         .per_minute = cfg->per_minute,
                                         .max_count = cfg->max_count};
     kw_log_init("keeper", (int)cfg->verbosity);
+    kw_memory_must(KW_EXIT_MEMORY, NULL); /* until there is something to put in order */
     int r = kw_sandbox_begin(KW_ROLE_KEEPER, flags, &k->fences, err);
     if (r == 0) { /* not before: the sandbox closes what isn't in roles.h */
         k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

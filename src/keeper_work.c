@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The threads that sign, and the order of answers. */
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "keeper.h"
+#include "memory.h"
 
 struct kw_job *kw_job_new(enum kw_msg answer)
 {
@@ -36,7 +38,8 @@ static int sign(struct kw_p11 *p11, struct kw_job *j)
     int r = kw_p11_sign(p11, &s->key, j->data.p, j->data.len, j->sig, &j->sig_n, &j->err);
     if (r == 0 && !atomic_load(&s->proven)) {
         r = kw_p11_check(&s->key, j->data.p, j->data.len, j->sig, j->sig_n, &j->err);
-        atomic_store(r == 0 ? &s->proven : &s->broken, true);
+        if (r == 0 || !kw_memory_short()) /* else it could not be looked at */
+            atomic_store(r == 0 ? &s->proven : &s->broken, true);
     }
     return r;
 }
@@ -60,8 +63,8 @@ static void *work(void *arg)
         (void)pthread_mutex_lock(&w->lock);
         j->result = r;
         j->done = true;
-        if (write(w->wake, &one, sizeof one) < 0)
-            continue; /* the counter is at its maximum: the loop has been woken */
+        while (write(w->wake, &one, sizeof one) < 0 && errno == EINTR)
+            continue; /* any other error: the counter is at its maximum, the loop has been woken */
     }
     (void)pthread_mutex_unlock(&w->lock);
     return NULL;

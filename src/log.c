@@ -41,6 +41,6 @@ void kw_log(enum kw_level level, const char *fmt, ...)
     kw_printable(line);
     size_t len = strlen(line);
     line[len] = '\n';
-    (void)kw_write_all(STDERR_FILENO, line, len + 1);
+    (void)kw_write_now(STDERR_FILENO, line, len + 1);
     errno = was;
 }

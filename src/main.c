@@ -15,9 +15,9 @@
 #include "cmd.h"
 #include "io.h"
 #include "log.h"
+#include "memory.h"
 #include "policy/sandbox.h"
 #include "secret.h"
-#include "wipe.h"
 
 const struct kw_command *const kw_commands[] = {
     &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign, &kw_cmd_claims, &kw_cmd_doctor,
@@ -31,11 +31,16 @@ static const char *exit_name(enum kw_exit code)
     return (unsigned)code < sizeof names / sizeof names[0] ? names[code] : "failed";
 }
 
-/* ASCII, so that nothing in it can drive a terminal or depends on a locale. */
+static const char no_memory[] =
+    "{\"error\": {\"code\": 1, \"kind\": \"failed\", \"text\": \"out of memory\"}}";
+
+/* ASCII, so that nothing in it can drive a terminal or depends on a locale. Whole or not at
+ * all: where there is no memory for it, another object says so. */
 static void print_object(json_t *o)
 {
-    (void)json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    (void)fputc('\n', stdout);
+    char *text = json_dumps(o, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    (void)puts(text != NULL ? text : no_memory);
+    free(text);
     json_decref(o);
 }
 
@@ -48,9 +53,12 @@ static void print_error(const struct kw_cli *cli, const struct kw_err *err)
     json_t *o = kw_cli_take_result();
     if (o == NULL)
         o = json_object();
-    (void)json_object_set_new(o, "error",
-                              json_pack("{s:i,s:s,s:s}", "code", (int)err->code, "kind",
-                                        exit_name(err->code), "text", err->text));
+    json_t *e = json_pack("{s:i,s:s,s:s}", "code", (int)err->code, "kind", exit_name(err->code),
+                          "text", err->text);
+    if (json_object_set_new(o, "error", e) != 0) {
+        json_decref(o);
+        o = NULL;
+    }
     print_object(o);
     (void)fflush(stdout);
 }
@@ -66,9 +74,22 @@ static int print_result(struct kw_err *err)
                : kw_fail_errno(err, KW_FAILED, "could not write the result");
 }
 
+static void last_words(void)
+{
+    static const char text[] = "keyward: out of memory\n";
+    (void)kw_write_now(STDERR_FILENO, text, sizeof text - 1);
+}
+
+static void last_object(void)
+{
+    last_words();
+    (void)kw_write_all(STDOUT_FILENO, no_memory, sizeof no_memory - 1);
+    (void)kw_write_all(STDOUT_FILENO, "\n", 1);
+}
+
 /* Secrets pass through this process too: no core, no ptrace by the same user, no
  * descriptor inherited by accident taken for one of ours. */
-static int harden(struct kw_err *err)
+static int harden(bool json, struct kw_err *err)
 {
     const struct rlimit none = {0, 0};
     if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
@@ -80,13 +101,16 @@ static int harden(struct kw_err *err)
                              "could not mark inherited descriptors (close_range, Linux 5.11)");
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit that -o meets is an error, not the end */
+    kw_memory_must(KW_FAILED, json ? last_object : last_words);
+    kw_memory_openssl();
+    kw_memory_must(0, NULL);
     return kw_secret_init(/* best_effort= */ true, err);
 }
 
 int main(int argc, char **argv)
 {
     kw_sandbox_hide();
-    kw_wipe_json(); /* tokens pass through it */
+    (void)kw_memory_watch(/* wipe= */ true);
     struct kw_cli cli = {0};
     struct kw_args args;
     const struct kw_command *command = NULL;
@@ -96,7 +120,7 @@ int main(int argc, char **argv)
         r = kw_args_parse(argc, argv, &cli, &command, &args, &err);
     kw_log_init("", cli.verbosity);
     if (r == 0 && command != NULL) {
-        r = harden(&err);
+        r = harden(cli.json, &err);
         if (r == 0)
             r = command->run(&cli, &args, &err);
     }

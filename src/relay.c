@@ -63,7 +63,7 @@ static void pass_on(enum kw_role role)
     bool named = strncmp(s->line, name, strlen(name)) == 0;
     int n = snprintf(out, sizeof out, "%s%s\n", named ? "" : name, s->line);
     if (n > 0 && s->n > 0)
-        (void)kw_write_all(STDERR_FILENO, out, (size_t)n);
+        (void)kw_write_now(STDERR_FILENO, out, (size_t)n);
     s->n = 0;
 }
 

@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "io.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
@@ -198,7 +201,7 @@ static int fill(int fd, struct kw_secret *s, size_t max, const char *what, enum 
     for (;;) {
         size_t left = s->room - 1 - s->len;
         ssize_t n = read(fd, arena + s->off + s->len, left);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && kw_may_go_on(fd, POLLIN))
             continue;
         if (n < 0)
             return kw_fail_errno(err, code, "could not read %s", what);

@@ -297,7 +297,7 @@ void kw_session_abandon(struct kw_session *s, struct kw_err *err)
 
 /* The login goes on beside all else. Were a wrong PIN not heard of because the network
  * failed first, an exit code that invites a restart would cost the token its tries. */
-static int heed_pin(struct kw_session *s, int r, struct kw_err *err)
+int kw_session_heed_pin(struct kw_session *s, int r, struct kw_err *err)
 {
     struct kw_err why;
     bool unheard = s->crew.keeper.pid != 0 && s->keeper.mechanism[0] == '\0' && !s->person;
@@ -324,7 +324,7 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
     int r = c->key_stored ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
                           : kw_session_fresh(s, err);
     if (r != 0) {
-        (void)heed_pin(s, r, err);
+        (void)kw_session_heed_pin(s, r, err);
         kw_session_abandon(s, err);
         end_lock(s);
         r = kw_nonzero((int)err->code); /* both may have put a graver reason there */

@@ -265,7 +265,7 @@ static void become_role(enum kw_role role, const struct plan *p, const char *pat
         (void)execve(path, argv, env);
     }
     static const char text[] = "keyward: could not start a process\n";
-    (void)kw_write_all(STDERR_FILENO, text, sizeof text - 1);
+    (void)kw_write_now(STDERR_FILENO, text, sizeof text - 1);
     _exit(KW_FAILED);
 }
 

@@ -13,8 +13,6 @@
 #include "b64.h"
 #include "io.h"
 
-enum { EARLY_S = 30 };
-
 int kw_state_path(const struct kw_config *c, char *path, size_t size, struct kw_err *err)
 {
     const char *systemd = secure_getenv("STATE_DIRECTORY");
@@ -76,8 +74,10 @@ static int fingerprint(const struct kw_config *c, char *hex, struct kw_err *err)
     if (text.bad)
         r = kw_fail(err, KW_USAGE, "[token] uri is too long for a stored session");
     else {
-        (void)SHA256(text.p, text.len, hash);
-        kw_hex(hex, hash, sizeof hash);
+        if (SHA256(text.p, text.len, hash) != NULL)
+            kw_hex(hex, hash, sizeof hash);
+        else
+            r = kw_fail(err, KW_FAILED, "could not compute a SHA-256");
     }
     kw_buf_free(&text);
     return r;
@@ -125,7 +125,7 @@ static int parse(const struct kw_config *c, const char *path, const struct kw_se
     else {
         (void)snprintf(s->key_id, sizeof s->key_id, "%s", key_id);
         s->not_after = not_after;
-        *ret_found = strcmp(config, mine) == 0 && not_after > now + EARLY_S;
+        *ret_found = strcmp(config, mine) == 0 && not_after > now + KW_STATE_EARLY_S;
         s->token = *ret_found ? kw_secret_from(token, strlen(token)) : NULL;
         if (*ret_found && s->token == NULL)
             r = kw_fail(err, KW_FAILED, "no room for the session token in %s", path);

@@ -19,8 +19,11 @@ struct kw_state {
     struct kw_secret *token;
 };
 
+/* A session is renewed so many seconds before it ends. */
+enum { KW_STATE_EARLY_S = 30 };
+
 /* Reads the profile's state. *ret_found is false if there is none, if it has expired
- * (30 s before its time), or belongs to another configuration (token, domain, client,
+ * (KW_STATE_EARLY_S before its time), or belongs to another configuration (token, domain, client,
  * claim policy: a stored session must not outlive a rule that would refuse it now); key_id is
  * filled all the same where there was one, so that the key can be destroyed. A file that others
  * could have written or read is an error (KW_USAGE). */

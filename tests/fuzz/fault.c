@@ -104,6 +104,19 @@ void fault_no_waiting(void (*idle)(bool for_ever))
     type __wrap_##name(__VA_ARGS__);                                                               \
     type __wrap_##name(__VA_ARGS__)
 
+/* A lack of memory that we made up is no reason to end, nor one for the next input to be
+ * told that there is none (src/memory.h). */
+void __wrap_kw_memory_none(void);
+void __wrap_kw_memory_none(void)
+{
+}
+
+void __wrap_kw_memory_must(int exit_code, void (*last)(void));
+void __wrap_kw_memory_must(int exit_code, void (*last)(void))
+{
+    (void)exit_code, (void)last;
+}
+
 WRAP(void *, malloc, size_t n)
 {
     return fault_now() ? NULL : __real_malloc(n);

@@ -24,13 +24,6 @@ static struct {
     void *arg;
 } client;
 
-int __wrap_kw_http_wipe_frees(struct kw_err *err);
-int __wrap_kw_http_wipe_frees(struct kw_err *err)
-{
-    (void)err;
-    return 0;
-}
-
 int __wrap_kw_http_new(const char *ca_file, kw_http_dial *dial, void *arg, struct kw_http **ret,
                        struct kw_err *err);
 int __wrap_kw_http_new(const char *ca_file, kw_http_dial *dial, void *arg, struct kw_http **ret,
