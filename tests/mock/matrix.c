@@ -252,8 +252,10 @@ int mx_run(const char *name, const struct mx_case *cases, unsigned n, unsigned w
 
 static unsigned add(struct mx_case **cases, unsigned n, struct mx_case c)
 {
-    if (n % 1024 == 0) {
-        struct mx_case *more = realloc(*cases, (n + 1024) * sizeof **cases);
+    static size_t room;
+    if (n >= room || *cases == NULL) {
+        room = n + 4096;
+        struct mx_case *more = realloc(*cases, room * sizeof **cases);
         if (more == NULL)
             abort();
         *cases = more;
@@ -268,6 +270,16 @@ static unsigned add_ckr(struct mx_case **cases, unsigned n, struct mx_case c, CK
     return add(cases, n, c);
 }
 
+unsigned mx_every(struct mx_case **cases, unsigned n, unsigned scenario, unsigned call)
+{
+    struct mx_case c = {.scenario = scenario, .call = call};
+    for (unsigned r = 0; r < CKR_ALL; r++) {
+        n = add_ckr(cases, n, c, ckr_all[r], false);
+        n = add_ckr(cases, n, c, ckr_all[r], true);
+    }
+    return n;
+}
+
 unsigned mx_cases(struct mx_case **cases, unsigned n, unsigned scenario, unsigned calls, bool full)
 {
     static const char *const fates[] = {"die", "reset", "remove", "renumber"};
@@ -278,11 +290,11 @@ unsigned mx_cases(struct mx_case **cases, unsigned n, unsigned scenario, unsigne
     static unsigned turn; /* the quick matrix takes the next one each time */
     for (unsigned call = 1; call <= calls; call++) {
         struct mx_case c = {.scenario = scenario, .call = call};
-        for (unsigned r = 0; r < CKR_ALL; r++) {
-            if (!full && r != turn % CKR_ALL)
-                continue;
-            n = add_ckr(cases, n, c, ckr_all[r], false);
-            n = add_ckr(cases, n, c, ckr_all[r], true);
+        if (full)
+            n = mx_every(cases, n, scenario, call);
+        else {
+            n = add_ckr(cases, n, c, ckr_all[turn % CKR_ALL], false);
+            n = add_ckr(cases, n, c, ckr_all[turn % CKR_ALL], true);
         }
         for (unsigned f = 0; f < FATES; f++) {
             if (!full && f != turn % FATES)

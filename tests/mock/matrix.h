@@ -50,5 +50,7 @@ void mx_end(void);
  * every documented CKR at every call, before and after its work; else each call once, each
  * CKR at least once. */
 unsigned mx_cases(struct mx_case **cases, unsigned n, unsigned scenario, unsigned calls, bool full);
+/* Every documented CKR at one call, before and after its work. */
+unsigned mx_every(struct mx_case **cases, unsigned n, unsigned scenario, unsigned call);
 
 #endif
