@@ -37,7 +37,7 @@ static void catches_tokens_that_lie(void **state)
         {"wrap", "C_WrapKey", KW_ACCEPT_EXTRACTABLE},
         {"C_WrapKey@5=0x150", "C_WrapKey", KW_ACCEPT_EXTRACTABLE},
         {"copy", "C_CopyObject makes an extractable copy", KW_ACCEPT_EXTRACTABLE},
-        {"change", "C_SetAttributeValue makes the key extractable", KW_ACCEPT_MODIFIABLE},
+        {"change", "C_SetAttributeValue marks the key extractable", KW_ACCEPT_MODIFIABLE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
