@@ -393,18 +393,12 @@ static void hammering_client_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_exchanger),
-        cmocka_unit_test(bad_main),
-        cmocka_unit_test(bad_starts),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(wrong_pin),
-        cmocka_unit_test(wrong_signatures),
-        cmocka_unit_test(leaking),
-        cmocka_unit_test(leaking_and_wrong),
-        cmocka_unit_test(not_destroyed),
-        cmocka_unit_test(orphan),
-        cmocka_unit_test(hammering),
-        cmocka_unit_test(hammering_client_key),
+        cmocka_unit_test(bad_exchanger), cmocka_unit_test(bad_main),
+        cmocka_unit_test(bad_starts),    cmocka_unit_test(full_disk),
+        cmocka_unit_test(wrong_pin),     cmocka_unit_test(wrong_signatures),
+        cmocka_unit_test(leaking),       cmocka_unit_test(leaking_and_wrong),
+        cmocka_unit_test(not_destroyed), cmocka_unit_test(orphan),
+        cmocka_unit_test(hammering),     cmocka_unit_test(hammering_client_key),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

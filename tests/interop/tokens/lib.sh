@@ -194,7 +194,7 @@ dies() { # survives|"TEXT" "TEXT|TEXT": what the session says, and the command
         for text in $1; do ok "its daemon has died in the session: says '$text'" says "$text"; done
     fi
     ok 'its daemon has died in the session: one login in all' is "$(calls C_Login)" 1
-    ok 'its daemon has died in the session: nobody died of a signal' not says 'died: '
+    ok 'its daemon has died in the session: no process died of a signal' not says 'crashed ('
     : >"$work/spy.log"
     kw exchange
     ok 'no daemon: exit code' is "$rc" 3
