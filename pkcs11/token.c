@@ -51,16 +51,20 @@ static void consider(const struct kw_p11 *p, PKCS11_SLOT *slot, struct look *l)
     (void)snprintf(l->model, sizeof l->model, "%s", text(t->model));
 }
 
-/* One enumeration through libp11, over our function list. A module whose daemon is gone may
- * have no slot at all (p11-kit-client), which libp11 takes for a failure without a reason. */
-static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
+/* A module whose daemon is gone may have no slot at all (p11-kit-client), which libp11 takes
+ * for a failure without a reason. */
+static bool no_slots(const struct kw_p11 *p)
 {
     CK_ULONG count = 0;
     CK_RV rv;
-    memset(l, 0, sizeof *l);
     KW_CK(rv, p, GetSlotList, CK_FALSE, NULL, &count);
-    if (rv == CKR_OK && count == 0)
-        return 0;
+    return rv == CKR_OK && count == 0;
+}
+
+/* One enumeration through libp11, over our function list. */
+static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
+{
+    memset(l, 0, sizeof *l);
     kw_p11_lend(p);
     uint32_t before = kw_progress_enter(KW_P11_LIBP11);
     PKCS11_SLOT *slots = NULL;
@@ -80,6 +84,8 @@ static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
     ERR_clear_error();
     kw_progress_leave(before);
     kw_p11_lend(NULL);
+    if (!listed && reason == 0 && no_slots(p))
+        return 0;
     if (!listed)
         return kw_fail(err, KW_TOKEN, "cannot list the slots of module %s: libp11 says %s",
                        p->module, reason != 0 ? kw_ckr_name(reason) : "nothing");
