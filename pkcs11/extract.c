@@ -123,8 +123,11 @@ static void try_copies(struct attack *a)
         if (is_weak(a, copy))
             weak(a, KW_ACCEPT_EXTRACTABLE, "C_CopyObject makes an extractable copy");
         try_read(a, copy, "a copy");
-        KW_CK(rv, a->p, DestroyObject, a->twin.home, copy);
-        (void)note(a, rv);
+        /* NSS tells stored keys apart by CKA_ID: it answers with the key itself */
+        if (copy != a->twin.priv) {
+            KW_CK(rv, a->p, DestroyObject, a->twin.home, copy);
+            (void)note(a, rv);
+        }
         if (a->verdict->weaknesses != before)
             break; /* one is proof enough */
     }
@@ -142,9 +145,12 @@ static void try_changes(struct attack *a)
     if (!taken)
         return;
     /* tpm2-pkcs11 answers OK: what counts is what it changed */
+    const unsigned before = a->verdict->weaknesses;
     if (is_weak(a, a->twin.priv))
-        weak(a, KW_ACCEPT_MODIFIABLE, "C_SetAttributeValue makes the key extractable");
+        weak(a, KW_ACCEPT_MODIFIABLE, "C_SetAttributeValue marks the key extractable");
     try_read(a, a->twin.priv, "the changed key");
+    if (before == 0 && a->verdict->weaknesses == KW_ACCEPT_MODIFIABLE)
+        weak(a, KW_ACCEPT_MODIFIABLE, "but nothing came out of it");
 }
 
 /* Refusals only mean something if the twin was a live key all the time. */
@@ -185,11 +191,13 @@ static int judge(const struct attack *a, unsigned accept, struct kw_err *err)
     const unsigned left = v->weaknesses & ~accept;
     if (left == 0)
         return 0;
-    return kw_fail(err, KW_TOKEN,
-                   "token %s gives keys out that it calls safe: %s; use another token, or take "
-                   "the risk with [key] accept =%s%s",
-                   a->p->token, v->text, left & KW_ACCEPT_EXTRACTABLE ? " extractable" : "",
-                   left & KW_ACCEPT_MODIFIABLE ? " modifiable" : "");
+    return kw_fail(
+        err, KW_TOKEN,
+        "token %s %s: %s; use another token, or take the risk with [key] accept =%s%s", a->p->token,
+        v->weaknesses & KW_ACCEPT_EXTRACTABLE ? "gives keys out that it calls safe"
+                                              : "lets keys be changed that it calls safe",
+        v->text, left & KW_ACCEPT_EXTRACTABLE ? " extractable" : "",
+        left & KW_ACCEPT_MODIFIABLE ? " modifiable" : "");
 }
 
 static unsigned twin_bits(const struct kw_p11 *p)

@@ -62,8 +62,8 @@ int kw_p11_initialize(struct kw_p11 *p, struct kw_err *err)
     KW_CK(rv, p, Initialize, &args);
     if (rv != CKR_OK)
         return kw_ck_fail(p, err, KW_TOKEN, "C_Initialize", rv,
-                          rv == CKR_HOST_MEMORY ? "is the module's daemon running?"
-                                                : "check the module's own configuration");
+                          "check the module's own configuration, and that its daemon runs if it "
+                          "has one");
     return 0;
 }
 

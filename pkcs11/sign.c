@@ -60,6 +60,10 @@ static const char *sign_cure(CK_RV rv)
     case CKR_TOKEN_NOT_PRESENT:
     case CKR_CRYPTOKI_NOT_INITIALIZED:
         return "the token was reset or removed: start over";
+    case CKR_GENERAL_ERROR:
+    case CKR_FUNCTION_FAILED:
+    case CKR_DEVICE_ERROR:
+        return "if the module works through a daemon, see that it runs, and start over";
     default:
         return "";
     }

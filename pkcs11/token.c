@@ -51,6 +51,16 @@ static void consider(const struct kw_p11 *p, PKCS11_SLOT *slot, struct look *l)
     (void)snprintf(l->model, sizeof l->model, "%s", text(t->model));
 }
 
+/* A module whose daemon is gone may have no slot at all (p11-kit-client), which libp11 takes
+ * for a failure without a reason. */
+static bool no_slots(const struct kw_p11 *p)
+{
+    CK_ULONG count = 0;
+    CK_RV rv;
+    KW_CK(rv, p, GetSlotList, CK_FALSE, NULL, &count);
+    return rv == CKR_OK && count == 0;
+}
+
 /* One enumeration through libp11, over our function list. */
 static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
 {
@@ -74,6 +84,8 @@ static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
     ERR_clear_error();
     kw_progress_leave(before);
     kw_p11_lend(NULL);
+    if (!listed && reason == 0 && no_slots(p))
+        return 0;
     if (!listed)
         return kw_fail(err, KW_TOKEN, "cannot list the slots of module %s: libp11 says %s",
                        p->module, reason != 0 ? kw_ckr_name(reason) : "nothing");
@@ -123,8 +135,13 @@ static int missing(const struct kw_p11 *p, const struct look *l, struct kw_err *
     if (l->matches > 1)
         return kw_fail(err, KW_TOKEN, "%u tokens match%s (there are: %s); name one by its serial",
                        l->matches, want, l->there);
-    return kw_fail(err, KW_TOKEN, "no token%s in module %s (there %s%s); check the token's URI",
-                   want, p->module, l->there[0] != '\0' ? "are: " : "is none", l->there);
+    if (l->there[0] == '\0')
+        return kw_fail(err, KW_TOKEN,
+                       "no token%s in module %s (there is none at all); check the module's own "
+                       "configuration, and that its daemon runs if it has one",
+                       want, p->module);
+    return kw_fail(err, KW_TOKEN, "no token%s in module %s (there are: %s); check the token's URI",
+                   want, p->module, l->there);
 }
 
 int kw_p11_choose(struct kw_p11 *p, struct kw_m_keeper_ready *info, struct kw_err *err)

@@ -45,6 +45,11 @@ static const char *check_visible(const char *s)
     return NULL;
 }
 
+static const char *check_one_of_several(const char *s)
+{
+    return check_visible(s) == NULL ? NULL : "must be words of visible ASCII, separated by spaces";
+}
+
 static const char *check_path(const char *s)
 {
     return s[0] == '/' ? NULL
@@ -223,6 +228,8 @@ const char *kw_key_check(const struct kw_key *k, const char *value)
     switch (k->kind) {
     case KW_K_COMMAND:
         return NULL;
+    case KW_K_WORDS:
+        return each_word(value, check_one_of_several);
     case KW_K_PATH:
         return check_path(value);
     case KW_K_NAME:

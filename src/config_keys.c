@@ -39,8 +39,9 @@ const struct kw_key kw_keys[] = {
     TEXT("token", "uri", KW_K_TOKEN, token_uri, NULL,
          "PKCS#11 URI (RFC 7512) of the token: token= or serial=, module-path=, and optionally "
          "pin-source=file:/path. Its path attributes are joined by ';' without spaces."),
-    TEXT("token", "args", KW_K_WORD, token_args, NULL,
-         "what the module gets as CK_C_INITIALIZE_ARGS.pReserved (NSS wants its configdir there)"),
+    TEXT("token", "args", KW_K_WORDS, token_args, NULL,
+         "what the module gets as CK_C_INITIALIZE_ARGS.pReserved. NSS wants the directory of its "
+         "database there: configdir='sql:/path' flags=readWrite"),
     TEXT("token", "env", KW_K_NAMES, token_env, NULL,
          "names of further environment variables that the module may see"),
     NUMBER("token", "sessions", token_sessions, 1, 64, "4",

@@ -13,6 +13,7 @@
 
 enum kw_kind {
     KW_K_WORD,    /* visible ASCII without spaces */
+    KW_K_WORDS,   /* the same, several separated by spaces */
     KW_K_COMMAND, /* a line for sh -c: any printable text; no comment may follow it */
     KW_K_PATH,    /* absolute path */
     KW_K_NAME,    /* name of one environment variable */

@@ -90,28 +90,41 @@ static int tell_verdict(struct kw_keeper *k, struct kw_err *err)
     return r;
 }
 
+/* What is told when there is to be no session. That a token gives keys out is graver than
+ * an attribute that it got wrong, but both are told: whoever takes the risk shall know all
+ * of it. */
+static int tell_failure(struct kw_keeper *k, struct kw_err *err)
+{
+    const struct kw_birth *b = &k->birth;
+    struct kw_err ignored; /* the verdict itself is what is told */
+    if (b->extract_result != 0)
+        (void)kw_note_verdict(k, &b->verdict, &ignored);
+    if (b->make_result != 0 && b->verdict.weaknesses != 0 && b->extract_result != 0)
+        return kw_fail(err, b->extract_err.code, "%s. Besides, %s", b->extract_err.text,
+                       b->make_err.text);
+    *err = b->make_result != 0 ? b->make_err : b->extract_err;
+    return (int)err->code;
+}
+
 int kw_birth_step(struct kw_keeper *k, struct kw_err *err)
 {
     struct kw_birth *b = &k->birth;
     int r = 0;
+    if (b->extract_started && atomic_load(&b->tried)) {
+        (void)pthread_join(b->extract, NULL);
+        b->extract_started = false;
+    }
     if (b->make_started && atomic_load(&b->made)) {
         (void)pthread_join(b->make, NULL);
         b->make_started = false;
         k->session.there = b->make_result == 0;
-        if (b->make_result != 0)
-            *err = b->make_err;
-        r = b->make_result != 0 ? b->make_result : tell_key(k, err);
+        /* No exchange is begun for a key that is known to be no good. */
+        if (b->make_result == 0 && (b->extract_started || b->extract_result == 0))
+            r = tell_key(k, err);
     }
-    if (r == 0 && b->extract_started && atomic_load(&b->tried)) {
-        (void)pthread_join(b->extract, NULL);
-        b->extract_started = false;
-        if (b->extract_result != 0) {
-            struct kw_err ignored; /* the verdict itself is what is told */
-            (void)kw_note_verdict(k, &b->verdict, &ignored);
-            *err = b->extract_err;
-            return b->extract_result;
-        }
-    }
+    if (r == 0 && !b->make_started && !b->extract_started &&
+        (b->make_result != 0 || b->extract_result != 0))
+        return tell_failure(k, err);
     /* The verdict follows the key, though it may have been there first. */
     if (r == 0 && k->key_told && !k->verdict_in && !b->extract_started)
         r = tell_verdict(k, err);

@@ -17,6 +17,7 @@
  *     wrap                 C_WrapKey succeeds, with bytes of its own
  *     copy                 C_CopyObject of a private key succeeds, into an AES key that
  *                          anybody can read and copy
+ *     itself               C_CopyObject succeeds, and the copy is the object itself
  *     change               C_SetAttributeValue of a CK_BBOOL succeeds, and from then on
  *                          reading that attribute of any object shows the new value
  *     force:0x162=1        every generated private key gets this CK_BBOOL attribute,
@@ -249,6 +250,10 @@ static CK_RV spy_C_WrapKey(S h, CK_MECHANISM *m, O wrapping, O key, B out, U *n)
 static CK_RV spy_C_CopyObject(S h, O o, CK_ATTRIBUTE *t, U n, O *copy)
 {
     CK_RV rv = hook("C_CopyObject");
+    if (rv == CKR_OK && told("itself")) {
+        *copy = o;
+        return CKR_OK;
+    }
     if (rv != CKR_OK || !told("copy"))
         return rv != CKR_OK ? rv : real->C_CopyObject(h, o, t, n, copy);
     CK_BBOOL yes = CK_TRUE, no = CK_FALSE;

@@ -55,6 +55,7 @@ static void test_example(void **state)
 {
     (void)state;
     good("[token]\n" URI "sessions = 8\n"
+         "args = configdir='sql:/var/lib/nss' flags=readWrite ; for NSS\n"
          "[source]\n"
          "type = auto            ; keys by type\n"
          "; a comment\n"
@@ -84,6 +85,7 @@ static void test_example(void **state)
     assert_string_equal(config.token_uri.serial, "b"); /* ';' inside the URI */
     assert_string_equal(config.token_uri.module_path, "/usr/lib/m.so");
     assert_int_equal(config.token_sessions, 8);
+    assert_string_equal(config.token_args, "configdir='sql:/var/lib/nss' flags=readWrite");
     assert_string_equal(config.source_type, "auto");
     assert_string_equal(config.profile, "prod");
     assert_string_equal(config.domain_url, "https://idcs-0123.identity.oraclecloud.com");
@@ -93,7 +95,7 @@ static void test_example(void **state)
     assert_int_equal(config.n_rules, 2);
     assert_string_equal(config.rules[1].claim, "ref");
     assert_string_equal(config.rules[1].values, "refs/heads/main refs/tags/v*");
-    assert_int_equal(config.rules[1].line, 18);
+    assert_int_equal(config.rules[1].line, 19);
     assert_int_equal(config.sign_per_minute, 600);
     assert_int_equal(config.key_bits, 3072);
     assert_true(config.key_stored && config.best_effort);
@@ -230,6 +232,8 @@ static void test_values(void **state)
         "[token]\nsessions = 99999999999\n",
         "[token]\nsessions = 4 # four\n",
         "[token]\nnetwork = yes\n",
+        "[token]\nargs = configdir='sql:/caf\xc3\xa9'\n",
+        "[token]\nargs = a\tb\n",
         "[token]\nenv = LD_PRELOAD\n",
         "[token]\nenv = A-B\n",
         "[token]\npin_source = 1234\n",

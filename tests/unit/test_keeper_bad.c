@@ -212,13 +212,8 @@ static void wrong_signatures(void **state)
     close_rig(1);
 }
 
-/* A token that gives keys out: no session, the key destroyed, unless that was accepted. */
-static void leaking(void **state)
+static void hear_refusal(struct kw_m_error *e)
 {
-    (void)state;
-    (void)unlink(rig_log);
-    spy(KW_FOR_SESSION, "wrap");
-    start(true);
     for (;;) { /* KM_KEY may or may not have been sent before the verdict */
         assert_int_equal(kw_chan_recv(&rig.main, &in, RIG_MS, &err), 0);
         if (in.type == KW_MSG_ERROR)
@@ -226,12 +221,22 @@ static void leaking(void **state)
         assert_int_equal(in.type, KW_KM_KEY);
         kw_in_free(&in);
     }
-    struct kw_m_error e;
-    assert_true(kw_msg_get(&in.body, KW_MSG_ERROR, &e));
+    assert_true(kw_msg_get(&in.body, KW_MSG_ERROR, e));
     kw_in_free(&in);
-    assert_int_equal(e.code, KW_TOKEN);
-    assert_non_null(strstr(e.text, "gives keys out"));
+    assert_int_equal(e->code, KW_TOKEN);
+    assert_non_null(strstr(e->text, "gives keys out"));
     assert_int_equal(rig_end(&rig), KW_TOKEN);
+}
+
+/* A token that gives keys out: no session, the key destroyed, unless that was accepted. */
+static void leaking(void **state)
+{
+    (void)state;
+    struct kw_m_error e;
+    (void)unlink(rig_log);
+    spy(KW_FOR_SESSION, "wrap");
+    start(true);
+    hear_refusal(&e);
     static const char *const words[] = {"\"weaknesses\":1", "\"event\":\"destroyed\"", NULL};
     static const char *const never[] = {"\"event\":\"sign\"", NULL};
     audit_has(words, never);
@@ -250,6 +255,26 @@ static void leaking(void **state)
     session(600);
     assert_int_equal(ask_session(&rig.sign, "GET", API, "/", 0), 0);
     close_rig(1);
+}
+
+/* As NSS: it gives keys out, and has an attribute wrong as well. Whichever is found first,
+ * both are told, the graver first. */
+static void leaking_and_wrong(void **state)
+{
+    (void)state;
+    static const char *const slow[] = {"", " C_WrapKey@1=sleep300", " C_GenerateKeyPair@1=sleep300",
+                                       " C_GenerateKeyPair@2=sleep300"};
+    for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
+        char does[64];
+        struct kw_m_error e;
+        (void)snprintf(does, sizeof does, "wrap show:0x163=0%s", slow[i]);
+        spy(KW_FOR_SESSION, does);
+        start(false);
+        hear_refusal(&e);
+        assert_non_null(strstr(e.text, "accept = extractable. Besides, "));
+        assert_non_null(strstr(e.text, "CKA_LOCAL is 0"));
+        assert_non_null(strstr(e.text, "accept: not-local"));
+    }
 }
 
 /* A module that fails when the key is to be destroyed: said, not hidden. */
@@ -368,17 +393,12 @@ static void hammering_client_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_exchanger),
-        cmocka_unit_test(bad_main),
-        cmocka_unit_test(bad_starts),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(wrong_pin),
-        cmocka_unit_test(wrong_signatures),
-        cmocka_unit_test(leaking),
-        cmocka_unit_test(not_destroyed),
-        cmocka_unit_test(orphan),
-        cmocka_unit_test(hammering),
-        cmocka_unit_test(hammering_client_key),
+        cmocka_unit_test(bad_exchanger), cmocka_unit_test(bad_main),
+        cmocka_unit_test(bad_starts),    cmocka_unit_test(full_disk),
+        cmocka_unit_test(wrong_pin),     cmocka_unit_test(wrong_signatures),
+        cmocka_unit_test(leaking),       cmocka_unit_test(leaking_and_wrong),
+        cmocka_unit_test(not_destroyed), cmocka_unit_test(orphan),
+        cmocka_unit_test(hammering),     cmocka_unit_test(hammering_client_key),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -24,6 +24,19 @@ static void nothing_comes_out_of_an_honest_token(void **state)
     done();
 }
 
+/* NSS, for stored keys: whoever destroys that copy has no key any more. */
+static void a_copy_that_is_the_key_itself(void **state)
+{
+    struct kw_m_verdict v;
+    struct kw_err err;
+    struct kw_p11 *p = ready("itself");
+    (void)state;
+    if (kw_p11_try_extract(p, false, 0, &v, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(v.weaknesses, 0);
+    done();
+}
+
 static void catches_tokens_that_lie(void **state)
 {
     static const struct {
@@ -37,7 +50,7 @@ static void catches_tokens_that_lie(void **state)
         {"wrap", "C_WrapKey", KW_ACCEPT_EXTRACTABLE},
         {"C_WrapKey@5=0x150", "C_WrapKey", KW_ACCEPT_EXTRACTABLE},
         {"copy", "C_CopyObject makes an extractable copy", KW_ACCEPT_EXTRACTABLE},
-        {"change", "C_SetAttributeValue makes the key extractable", KW_ACCEPT_MODIFIABLE},
+        {"change", "C_SetAttributeValue marks the key extractable", KW_ACCEPT_MODIFIABLE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -84,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(nothing_comes_out_of_an_honest_token, drop),
+        cmocka_unit_test_teardown(a_copy_that_is_the_key_itself, drop),
         cmocka_unit_test_teardown(catches_tokens_that_lie, drop),
         cmocka_unit_test_teardown(a_vanished_token_proves_nothing, drop),
     };
