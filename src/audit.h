@@ -52,6 +52,7 @@ struct kw_audit {
     char run[33];
     uint64_t seq;    /* last line written by this process, 0: none yet */
     char hash[65];   /* its SHA-256 */
+    int64_t end;     /* how long the file was after it */
     unsigned behind; /* own lines since the last head */
     bool failed;     /* a line could not be written */
 };
