@@ -12,6 +12,7 @@ struct kw_job *kw_job_new(enum kw_msg answer)
     struct kw_job *j = calloc(1, sizeof *j);
     if (j != NULL) {
         j->answer = answer;
+        j->sync_fd = -1;
         kw_buf_init(&j->data, KW_LINES + KW_TARGET + KW_HOST);
     }
     return j;
@@ -33,8 +34,10 @@ static int sign(struct kw_p11 *p11, struct kw_job *j)
         return kw_fail(&j->err, KW_POLICY, "the session has expired");
     if (atomic_load(&s->broken))
         return kw_fail(&j->err, KW_TOKEN, "the token signs wrongly with this key");
+    if (j->sync_fd >= 0 && fdatasync(j->sync_fd) != 0)
+        return kw_fail_errno(&j->err, KW_FAILED, "audit log: could not sync it");
     int r = kw_p11_sign(p11, &s->key, j->data.p, j->data.len, j->sig, &j->sig_n, &j->err);
-    if (r == 0 && !atomic_load(&s->proven)) {
+    if (r == 0 && (j->check || !atomic_load(&s->proven))) {
         r = kw_p11_check(&s->key, j->data.p, j->data.len, j->sig, j->sig_n, &j->err);
         atomic_store(r == 0 ? &s->proven : &s->broken, true);
     }
@@ -95,6 +98,23 @@ void kw_workers_stop(struct kw_workers *w)
     w->n = 0;
 }
 
+static void enqueue(struct kw_workers *w, struct kw_job *j)
+{
+    if (w->last != NULL)
+        w->last->later = j;
+    else
+        w->first = j;
+    w->last = j;
+    (void)pthread_cond_signal(&w->work);
+}
+
+void kw_job_queue(struct kw_workers *w, struct kw_job *j)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    enqueue(w, j);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
 void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
 {
     struct kw_workers *w = &k->workers;
@@ -106,15 +126,17 @@ void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
     p->last = j;
     p->pending++;
     j->done = j->result != 0;
-    if (!j->done) {
-        if (w->last != NULL)
-            w->last->later = j;
-        else
-            w->first = j;
-        w->last = j;
-        (void)pthread_cond_signal(&w->work);
-    }
+    if (!j->done)
+        enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);
+}
+
+bool kw_job_done(struct kw_workers *w, const struct kw_job *j)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    bool done = j->done;
+    (void)pthread_mutex_unlock(&w->lock);
+    return done;
 }
 
 struct kw_job *kw_job_take(struct kw_keeper *k, struct kw_peer *p)
