@@ -63,7 +63,11 @@ static void *work(void *arg)
         (void)pthread_mutex_lock(&w->lock);
         j->result = r;
         j->done = true;
-        if (write(w->wake, &one, sizeof one) < 0)
+        /* The loop is woken without the lock, which it takes first of all. */
+        (void)pthread_mutex_unlock(&w->lock);
+        bool counted = write(w->wake, &one, sizeof one) > 0;
+        (void)pthread_mutex_lock(&w->lock);
+        if (!counted)
             continue; /* the counter is at its maximum: the loop has been woken */
     }
     (void)pthread_mutex_unlock(&w->lock);
@@ -105,7 +109,6 @@ static void enqueue(struct kw_workers *w, struct kw_job *j)
     else
         w->first = j;
     w->last = j;
-    (void)pthread_cond_signal(&w->work);
 }
 
 void kw_job_queue(struct kw_workers *w, struct kw_job *j)
@@ -113,6 +116,7 @@ void kw_job_queue(struct kw_workers *w, struct kw_job *j)
     (void)pthread_mutex_lock(&w->lock);
     enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_cond_signal(&w->work);
 }
 
 void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
@@ -125,10 +129,13 @@ void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
         p->first = j;
     p->last = j;
     p->pending++;
-    j->done = j->result != 0;
-    if (!j->done)
+    bool todo = j->result == 0;
+    j->done = !todo;
+    if (todo)
         enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);
+    if (todo)
+        (void)pthread_cond_signal(&w->work);
 }
 
 bool kw_job_done(struct kw_workers *w, const struct kw_job *j)
