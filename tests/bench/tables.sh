@@ -35,7 +35,7 @@ MD
     for log in '' audit; do
         for s in 1 2 4 8; do
             [ -z "$short" ] || [ "$s" -le 2 ] || continue
-            rate "$module" "$s" "$(few 5 25)" "$(few 150 400)" ${log:+audit}
+            rate "$module" "$s" "$(few 5 15)" "$(few 150 300)" ${log:+audit}
             printf '| %s | %s | %s | %s | %s (%s to %s) | %s | %s | %s (%s to %s) |\n' "$s" "${log:+yes}" \
                 "${got[raw_per_second]}" "${got[keeper_per_second]}" "${got[ratio]}" "${got[ratio_p10]}" \
                 "${got[ratio_p90]}" "${got[raw_us]}" "${got[keeper_us]}" "${got[added_us]}" "${got[added_us_p10]}" \
@@ -118,7 +118,7 @@ time than the scripts.
 MD
     local name names=(keyward keyward-given)
     if [ -e "$root/build/interop/sdk/there" ]; then names+=(scripts scripts-given python go); fi
-    for _ in $(seq "$(few 3 25)"); do
+    for _ in $(seq "$(few 3 15)"); do
         for name in "${names[@]}"; do exchange_of "$name"; done
     done
     exchange_row keyward-given 'keyward, key given' keyward-given
@@ -143,7 +143,7 @@ the key given. And `keyward --version`, which starts one process and does nothin
 |---|---|---|---|
 MD
     local url=$LAB_OBJECTS_URL/n/
-    for _ in $(seq "$(few 3 41)"); do
+    for _ in $(seq "$(few 3 25)"); do
         timed floor "$build/tests/bench/kw-floor" "$build/tests/mock/insider.so" bench 12345678 "$url"
         timed request "$build/keyward" --config "$scratch/import.ini" --profile lab request GET "$url"
         timed version "$build/keyward" --version
