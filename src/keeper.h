@@ -50,12 +50,21 @@ struct kw_job {
     struct kw_job *later; /* in the workers' queue */
 };
 
+/* A thread that signs. Of those that wait, the one that has waited least is woken: its stack
+ * and its session are still in a cache. */
+struct kw_worker {
+    struct kw_workers *all;
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool waits;              /* and is among all->idle */
+    struct kw_worker *below; /* that waits longer */
+};
+
 struct kw_workers {
     pthread_mutex_t lock;
-    pthread_cond_t work;
     struct kw_job *first, *last;
     bool stop;
-    pthread_t threads[64];
+    struct kw_worker workers[64], *idle;
     unsigned n;
     struct kw_p11 *p11;
     int wake; /* eventfd that the loop polls */

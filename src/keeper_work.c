@@ -44,20 +44,33 @@ static int sign(struct kw_p11 *p11, struct kw_job *j)
     return r;
 }
 
+/* Waits for a job and takes it; NULL at the end. Under the lock. */
+static struct kw_job *next_job(struct kw_workers *w, struct kw_worker *self)
+{
+    while (w->first == NULL && !w->stop) {
+        if (!self->waits) {
+            self->waits = true;
+            self->below = w->idle;
+            w->idle = self;
+        }
+        (void)pthread_cond_wait(&self->wake, &w->lock);
+    }
+    struct kw_job *j = w->first;
+    if (j != NULL)
+        w->first = j->later;
+    if (w->first == NULL)
+        w->last = NULL;
+    return j;
+}
+
 static void *work(void *arg)
 {
-    struct kw_workers *w = arg;
+    struct kw_worker *self = arg;
+    struct kw_workers *w = self->all;
     static const uint64_t one = 1;
+    struct kw_job *j;
     (void)pthread_mutex_lock(&w->lock);
-    for (;;) {
-        while (w->first == NULL && !w->stop)
-            (void)pthread_cond_wait(&w->work, &w->lock);
-        struct kw_job *j = w->first;
-        if (j == NULL)
-            break;
-        w->first = j->later;
-        if (w->first == NULL)
-            w->last = NULL;
+    while ((j = next_job(w, self)) != NULL) {
         (void)pthread_mutex_unlock(&w->lock);
         int r = sign(w->p11, j);
         (void)pthread_mutex_lock(&w->lock);
@@ -79,10 +92,13 @@ int kw_workers_start(struct kw_workers *w, struct kw_p11 *p11, unsigned n, int w
 {
     w->p11 = p11;
     w->wake = wake;
-    if (pthread_mutex_init(&w->lock, NULL) != 0 || pthread_cond_init(&w->work, NULL) != 0)
+    if (pthread_mutex_init(&w->lock, NULL) != 0)
         return kw_fail(err, KW_FAILED, "could not make a lock");
-    while (w->n < n && w->n < sizeof w->threads / sizeof w->threads[0]) {
-        if (pthread_create(&w->threads[w->n], NULL, work, w) != 0)
+    while (w->n < n && w->n < sizeof w->workers / sizeof w->workers[0]) {
+        struct kw_worker *one = &w->workers[w->n];
+        one->all = w;
+        if (pthread_cond_init(&one->wake, NULL) != 0 ||
+            pthread_create(&one->thread, NULL, work, one) != 0)
             return kw_fail(err, KW_FAILED, "could not start a thread");
         w->n++;
     }
@@ -95,33 +111,43 @@ void kw_workers_stop(struct kw_workers *w)
         return;
     (void)pthread_mutex_lock(&w->lock);
     w->stop = true;
-    (void)pthread_cond_broadcast(&w->work);
     (void)pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->n; i++)
-        (void)pthread_join(w->threads[i], NULL);
+        (void)pthread_cond_signal(&w->workers[i].wake);
+    for (unsigned i = 0; i < w->n; i++)
+        (void)pthread_join(w->workers[i].thread, NULL);
     w->n = 0;
 }
 
-static void enqueue(struct kw_workers *w, struct kw_job *j)
+/* Returns whom to wake, which is done without the lock: the woken takes it first of all. */
+static struct kw_worker *enqueue(struct kw_workers *w, struct kw_job *j)
 {
     if (w->last != NULL)
         w->last->later = j;
     else
         w->first = j;
     w->last = j;
+    struct kw_worker *idle = w->idle;
+    if (idle != NULL) {
+        w->idle = idle->below;
+        idle->waits = false;
+    }
+    return idle;
 }
 
 void kw_job_queue(struct kw_workers *w, struct kw_job *j)
 {
     (void)pthread_mutex_lock(&w->lock);
-    enqueue(w, j);
+    struct kw_worker *idle = enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);
-    (void)pthread_cond_signal(&w->work);
+    if (idle != NULL)
+        (void)pthread_cond_signal(&idle->wake);
 }
 
 void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
 {
     struct kw_workers *w = &k->workers;
+    struct kw_worker *idle = NULL;
     (void)pthread_mutex_lock(&w->lock);
     if (p->last != NULL)
         p->last->next = j;
@@ -129,13 +155,12 @@ void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
         p->first = j;
     p->last = j;
     p->pending++;
-    bool todo = j->result == 0;
-    j->done = !todo;
-    if (todo)
-        enqueue(w, j);
+    j->done = j->result != 0;
+    if (!j->done)
+        idle = enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);
-    if (todo)
-        (void)pthread_cond_signal(&w->work);
+    if (idle != NULL)
+        (void)pthread_cond_signal(&idle->wake);
 }
 
 bool kw_job_done(struct kw_workers *w, const struct kw_job *j)
