@@ -88,8 +88,9 @@ static bool step(const unsigned char **p, const unsigned char *end, int tag, boo
 static X509_NAME *subject_of(const unsigned char *der, long len)
 {
     const unsigned char *p = der, *end = der + len;
-    if (!step(&p, end, V_ASN1_SEQUENCE, true) || !step(&p, end, V_ASN1_SEQUENCE, true))
-        return NULL;
+    for (int depth = 0; depth < 2; depth++)
+        if (!step(&p, end, V_ASN1_SEQUENCE, true))
+            return NULL;
     (void)step(&p, end, 0, false); /* [0] version, absent in version 1 */
     if (!step(&p, end, V_ASN1_INTEGER, false) || !step(&p, end, V_ASN1_SEQUENCE, false) ||
         !step(&p, end, V_ASN1_SEQUENCE, false) || !step(&p, end, V_ASN1_SEQUENCE, false))
