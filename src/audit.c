@@ -198,6 +198,7 @@ static int put_line(struct kw_audit *a, struct tail *t, const char *event, json_
         t->seq++;
         memcpy(t->hash, hash, sizeof hash);
         a->seq = t->seq;
+        a->end = t->size;
         memcpy(a->hash, t->hash, sizeof a->hash);
         a->behind++;
     }
@@ -231,12 +232,19 @@ static int repair(struct kw_audit *a, struct tail *t, const unsigned char *torn,
     return r;
 }
 
-/* Looks at the end of the file, repairing it if need be. The lock is held. */
+/* Looks at the end of the file, repairing it if need be. The lock is held. A file that is as
+ * long as we left it ends in our own last line: nobody else has appended, and what else may
+ * have been done to it shows when it is verified. */
 static int look(struct kw_audit *a, struct tail *t, struct kw_err *err)
 {
     struct stat st;
     if (fstat(a->fd, &st) != 0)
         return kw_fail_errno(err, KW_FAILED, "audit log: could not look at it");
+    if (a->seq != 0 && st.st_size == a->end) {
+        *t = (struct tail){.size = a->end, .whole = a->end, .seq = a->seq};
+        memcpy(t->hash, a->hash, sizeof t->hash);
+        return 0;
+    }
     /* One whole line and one torn one are within two times the longest. */
     size_t n = st.st_size < 2 * (off_t)KW_AUDIT_LINE ? (size_t)st.st_size : 2 * KW_AUDIT_LINE;
     unsigned char *p = malloc(n + 1);
@@ -322,6 +330,28 @@ int kw_audit_key(struct kw_audit *a, const unsigned char *spki, size_t n, const 
     return r;
 }
 
+struct kw_audit_mark kw_audit_mark(const struct kw_audit *a)
+{
+    struct kw_audit_mark m = {.of = a->seq, .lines = a->behind};
+    memcpy(m.hash, a->hash, sizeof m.hash);
+    return m;
+}
+
+int kw_audit_head_line(struct kw_audit *a, const struct kw_audit_mark *m, const char *key_id,
+                       const unsigned char *sig, size_t sig_n, bool durable, struct kw_err *err)
+{
+    struct kw_buf b64;
+    kw_buf_init(&b64, 1024);
+    kw_b64_put(&b64, sig, sig_n);
+    json_t *fields = json_pack("{s:I,s:s,s:s,s:s}", "of", (json_int_t)m->of, "hash", m->hash, "key",
+                               key_id, "sig", kw_buf_str(&b64));
+    int r = kw_audit_write(a, "head", fields, durable, err);
+    kw_buf_free(&b64);
+    if (r == 0)
+        a->behind -= m->lines + 1; /* a head by itself needs none */
+    return r;
+}
+
 int kw_audit_head(struct kw_audit *a, const char *key_id, kw_audit_signer *sign, void *arg,
                   struct kw_err *err)
 {
@@ -329,20 +359,10 @@ int kw_audit_head(struct kw_audit *a, const char *key_id, kw_audit_signer *sign,
         return 0;
     /* The signature is made before the lock is taken: a slow token must not hold up
      * the other processes. So the head names the line it is of. */
+    const struct kw_audit_mark m = kw_audit_mark(a);
     char bytes[128];
     unsigned char sig[512];
-    size_t sig_n = 0, n = kw_audit_head_bytes(a->seq, a->hash, bytes);
+    size_t sig_n = 0, n = kw_audit_head_bytes(m.of, m.hash, bytes);
     int r = sign(arg, bytes, n, sig, &sig_n, err);
-    if (r != 0)
-        return r;
-    struct kw_buf b64;
-    kw_buf_init(&b64, 1024);
-    kw_b64_put(&b64, sig, sig_n);
-    json_t *fields = json_pack("{s:I,s:s,s:s,s:s}", "of", (json_int_t)a->seq, "hash", a->hash,
-                               "key", key_id, "sig", kw_buf_str(&b64));
-    r = kw_audit_write(a, "head", fields, true, err);
-    kw_buf_free(&b64);
-    if (r == 0)
-        a->behind = 0;
-    return r;
+    return r != 0 ? r : kw_audit_head_line(a, &m, key_id, sig, sig_n, true, err);
 }

@@ -52,6 +52,7 @@ struct kw_audit {
     char run[33];
     uint64_t seq;    /* last line written by this process, 0: none yet */
     char hash[65];   /* its SHA-256 */
+    int64_t end;     /* how long the file was after it */
     unsigned behind; /* own lines since the last head */
     bool failed;     /* a line could not be written */
 };
@@ -81,9 +82,20 @@ int kw_audit_key(struct kw_audit *a, const unsigned char *spki, size_t n, const 
                  char ret_id[65], struct kw_err *err);
 
 /* Appends a head over the last line of this process, signed by `sign`, whose key has
- * key_id. Nothing to do where no line was written since the last one. */
+ * key_id, and syncs. Nothing to do where no line was written since the last one. */
 int kw_audit_head(struct kw_audit *a, const char *key_id, kw_audit_signer *sign, void *arg,
                   struct kw_err *err);
+
+/* The same in two steps, for a signature that is made elsewhere meanwhile: what is to be
+ * signed (kw_audit_head_bytes() of these), and the line once it is, which is not synced. */
+struct kw_audit_mark {
+    uint64_t of;
+    char hash[65];
+    unsigned lines; /* own ones that this head is the first to cover */
+};
+struct kw_audit_mark kw_audit_mark(const struct kw_audit *a);
+int kw_audit_head_line(struct kw_audit *a, const struct kw_audit_mark *m, const char *key_id,
+                       const unsigned char *sig, size_t sig_n, bool durable, struct kw_err *err);
 
 /* What kw_audit_verify() found. */
 struct kw_audit_report {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http_int.h"
+#include "roots.h"
 
 static int http_index = -1; /* ex_data of our SSL_CTXs: the struct kw_http */
 
@@ -42,7 +43,7 @@ static bool load_system(X509_STORE *store)
                                    "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
                                    X509_get_default_cert_file()};
     for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
-        if (access(bundles[i], R_OK) == 0 && X509_STORE_load_file(store, bundles[i]) == 1)
+        if (access(bundles[i], R_OK) == 0 && kw_roots_add(store, bundles[i]) > 0)
             return true;
     return load_dir(store, X509_get_default_cert_dir()) > 0;
 }

@@ -140,6 +140,7 @@ static int woken(struct kw_keeper *k, struct kw_err *err)
     uint64_t n;
     if (read(k->wake, &n, sizeof n) < 0 && errno != EAGAIN && errno != EINTR)
         return kw_fail_errno(err, KW_FAILED, "could not read the wake-up counter");
+    kw_note_head_step(k);
     int r = kw_birth_step(k, err);
     if (r == 0)
         r = answer_session(k, err);

@@ -2,7 +2,8 @@
  *
  * Inside the keeper: one event loop (keeper.c) that owns every structure, and threads
  * that only compute. Two threads make the key and try to extract its twin, in
- * parallel; `sessions` threads sign. A thread takes a job, works on nothing but that
+ * parallel; `sessions` threads sign, one more (the clerk) signs the audit log's heads. A
+ * thread takes a job, works on nothing but that
  * job and the PKCS#11 layer, marks it done and wakes the loop, which alone reads and
  * writes channels and audit log. So each channel gets its answers in the order of its
  * requests, and there is nothing to lock but the queue.
@@ -34,10 +35,12 @@ struct kw_signer {
 
 /* One request under way. */
 struct kw_job {
-    enum kw_msg answer; /* KM_SIGNED, S_SIGNED or S_ASSERTED */
+    enum kw_msg answer; /* KM_SIGNED, S_SIGNED or S_ASSERTED; NONE: a head of the audit log */
     struct kw_signer *signer;
     int64_t not_after;  /* seconds since the epoch, 0: no limit */
     struct kw_buf data; /* what is signed */
+    bool check;         /* the signature, also when the key is proven */
+    int sync_fd;        /* synced before it is signed: -1 for none */
     unsigned char sig[512];
     size_t sig_n;
     int result; /* 0, or the code in err */
@@ -47,12 +50,21 @@ struct kw_job {
     struct kw_job *later; /* in the workers' queue */
 };
 
+/* A thread that signs. Of those that wait, the one that has waited least is woken: its stack
+ * and its session are still in a cache. */
+struct kw_worker {
+    struct kw_workers *all;
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool waits;              /* and is among all->idle */
+    struct kw_worker *below; /* that waits longer */
+};
+
 struct kw_workers {
     pthread_mutex_t lock;
-    pthread_cond_t work;
     struct kw_job *first, *last;
     bool stop;
-    pthread_t threads[64];
+    struct kw_worker workers[64], *idle;
     unsigned n;
     struct kw_p11 *p11;
     int wake; /* eventfd that the loop polls */
@@ -83,6 +95,7 @@ struct kw_keeper {
     struct kw_m_keeper_ready ready;
     struct kw_peer main, exchanger;
     struct kw_workers workers;
+    struct kw_workers clerk; /* signs the audit log's heads, if there is a log */
     struct kw_birth birth;
 
     struct kw_signer session, client, auditor;
@@ -93,7 +106,9 @@ struct kw_keeper {
     struct kw_sign_policy policy;
 
     struct kw_audit audit;
-    char audit_key[65]; /* id of the key that signs heads, "" before it was announced */
+    char audit_key[65];  /* id of the key that signs heads, "" before it was announced */
+    struct kw_job *head; /* the head that is being signed, of head_mark */
+    struct kw_audit_mark head_mark;
 
     uint32_t signatures, refusals, client_uses;
     bool close_asked; /* KM_CLOSE came */
@@ -113,10 +128,13 @@ void kw_birth_join(struct kw_keeper *k);
 int kw_workers_start(struct kw_workers *w, struct kw_p11 *p11, unsigned n, int wake,
                      struct kw_err *err);
 void kw_workers_stop(struct kw_workers *w); /* lets jobs in the queue finish first */
+/* Appends a job to the queue. */
+void kw_job_queue(struct kw_workers *w, struct kw_job *j);
 /* Appends a job to the peer's answers and, unless it has failed already, to the queue. */
 void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j);
 /* Takes the peer's first job if it is done; NULL otherwise. */
 struct kw_job *kw_job_take(struct kw_keeper *k, struct kw_peer *p);
+bool kw_job_done(struct kw_workers *w, const struct kw_job *j);
 struct kw_job *kw_job_new(enum kw_msg answer);
 void kw_job_free(struct kw_job *j);
 
@@ -155,8 +173,11 @@ void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_si
 void kw_note_destroyed(struct kw_keeper *k, const char *id, const char *why,
                        const struct kw_err *failed);
 void kw_note_end(struct kw_keeper *k);
-/* Signs the head if it is time (or `now`); announces the key first. */
+/* Signs the head if it is time (or `now`); announces the key first. In time the clerk signs
+ * it, so that a slow token or disk holds nothing up, and kw_note_head_step(), called on each wake,
+ * writes it. */
 void kw_note_head(struct kw_keeper *k, bool now);
+void kw_note_head_step(struct kw_keeper *k);
 
 /* keeper_end.c: `keys`, and the end of a key. */
 int kw_keeper_list(struct kw_keeper *k, struct kw_err *err);

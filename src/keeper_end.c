@@ -130,6 +130,8 @@ void kw_keeper_end(struct kw_keeper *k, const char *why)
         (void)alarm(left);
     kw_birth_join(k);
     kw_workers_stop(&k->workers); /* signatures under way are finished */
+    kw_workers_stop(&k->clerk);
+    kw_note_head_step(k);
     drop_jobs(k, &k->main);
     drop_jobs(k, &k->exchanger);
     /* The session key can't sign once it is gone, so its head comes before its end; the

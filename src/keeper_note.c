@@ -145,10 +145,49 @@ static struct kw_signer *head_signer(struct kw_keeper *k)
                                                                                  : NULL;
 }
 
+/* Hands the head of what is in the log now to the clerk. That it is all on the disk is part of
+ * what a head says. */
+static int begin_head(struct kw_keeper *k, struct kw_signer *signer, struct kw_err *err)
+{
+    char bytes[128];
+    struct kw_job *j = kw_job_new(KW_MSG_NONE);
+    if (j == NULL)
+        return kw_fail(err, KW_FAILED, "out of memory");
+    k->head_mark = kw_audit_mark(&k->audit);
+    kw_put(&j->data, bytes, kw_audit_head_bytes(k->head_mark.of, k->head_mark.hash, bytes));
+    j->signer = signer;
+    j->check = true;
+    j->sync_fd = k->audit.fd;
+    k->head = j;
+    kw_job_queue(&k->clerk, j);
+    return 0;
+}
+
+static void warn_head(const struct kw_err *err)
+{
+    kw_log(KW_WARN, "the audit log's head was not signed: %s", err->text);
+}
+
+void kw_note_head_step(struct kw_keeper *k)
+{
+    struct kw_job *j = k->head;
+    if (j == NULL || !kw_job_done(&k->clerk, j))
+        return;
+    k->head = NULL;
+    bool known = k->audit.failed;
+    if (j->result == 0)
+        j->result = kw_audit_head_line(&k->audit, &k->head_mark, k->audit_key, j->sig, j->sig_n,
+                                       false, &j->err);
+    if (j->result != 0 && !known)
+        warn_head(&j->err);
+    kw_job_free(j);
+}
+
 void kw_note_head(struct kw_keeper *k, bool now)
 {
     struct head h = {k, head_signer(k)};
-    if (h.signer == NULL || k->audit.fd < 0 || (!now && k->audit.behind < KW_AUDIT_EVERY))
+    if (h.signer == NULL || k->audit.fd < 0 ||
+        (!now && (k->head != NULL || k->audit.behind < KW_AUDIT_EVERY)))
         return;
     struct kw_err err;
     const struct kw_p11_key *key = &h.signer->key;
@@ -157,8 +196,10 @@ void kw_note_head(struct kw_keeper *k, bool now)
     if (k->audit_key[0] == '\0')
         r = kw_audit_key(&k->audit, key->spki, key->spki_len,
                          h.signer == &k->auditor ? "audit key" : "session key", k->audit_key, &err);
-    if (r == 0)
+    if (r == 0 && now)
         r = kw_audit_head(&k->audit, k->audit_key, sign_head, &h, &err);
+    else if (r == 0)
+        r = begin_head(k, h.signer, &err);
     if (r != 0 && !known)
-        kw_log(KW_WARN, "the audit log's head was not signed: %s", err.text);
+        warn_head(&err);
 }

@@ -120,5 +120,7 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
         r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
     if (r == 0)
         r = kw_workers_start(&k->workers, k->p11, cfg->sessions, k->wake, err);
+    if (r == 0 && audit_fd >= 0)
+        r = kw_workers_start(&k->clerk, k->p11, 1, k->wake, err);
     return r;
 }

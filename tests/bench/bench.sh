@@ -1,27 +1,47 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Measures keyward against floors in the same run and prints a table. Not a test: it
-# judges nothing. Each pair runs floor and keyward in turn, so that a drift of the
-# machine meets both.
+# Measures keyward against floors in the same run and prints tables (Markdown). Not a test: it
+# judges nothing. What is compared takes turns, so that a drift of the machine meets both.
 #
-# usage: tests/bench/bench.sh BUILD-DIR [PAIRS]
+# usage: tests/bench/bench.sh BUILD-DIR [--write] [--short] [TABLE...]
+#
+#   TABLE     signing slow exchange start memory (all)
+#   --short   fewer rounds: a look, not a measurement
+#   --write   into docs/benchmarks.md, all tables
+#
+# The exchange is also measured against Python and Go where tests/interop/sdk/setup has
+# installed them. KW_BENCH_PRIORITY (for instance `chrt -f 50`) is put before what is
+# measured: on a busy machine, as root.
 set -euo pipefail
-
+root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$1" && pwd)
-pairs=${2:-41}
+shift
+write='' short='' tables=()
+for word in "$@"; do
+    case $word in
+    --write) write=1 ;;
+    --short) short=1 ;;
+    signing | slow | exchange | start | memory) tables+=("$word") ;;
+    *) sed -n 's/^# usage: /usage: /p' "$0" >&2 && exit 2 ;;
+    esac
+done
+[ ${#tables[@]} -gt 0 ] || tables=(signing slow exchange start memory)
 module=${SOFTHSM2_MODULE:-/usr/lib/softhsm/libsofthsm2.so}
+read -ra priority <<<"${KW_BENCH_PRIORITY:-env}"
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyward-bench.XXXXXX")
 trap 'kill "${LAB_PID:-}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+# shellcheck source=tests/bench/tables.sh
+. "$root/tests/bench/tables.sh"
 
-start() {
+start_world() { # a token, the lab, and what a job at GitHub has in its environment
     mkdir "$scratch/tokens"
     echo "directories.tokendir = $scratch/tokens" >"$scratch/softhsm2.conf"
     export SOFTHSM2_CONF=$scratch/softhsm2.conf
     softhsm2-util --init-token --free --label bench --pin 12345678 --so-pin 87654321 >/dev/null
     (umask 077 && echo 12345678 >"$scratch/pin")
     "$build/tests/lab/keyward-lab" --dir "$scratch/lab" --ready-file "$scratch/ready" --die-with-parent &
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         [ ! -e "$scratch/ready" ] || break
         sleep 0.1
     done
@@ -31,70 +51,50 @@ start() {
     set +a
     ACTIONS_ID_TOKEN_REQUEST_TOKEN=$(cat "$LAB_REQUEST_TOKEN_FILE")
     export ACTIONS_ID_TOKEN_REQUEST_URL=$LAB_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN
-    config "$module" "" >"$scratch/keyward.ini"
-    url=$LAB_OBJECTS_URL/n/
+    # A key for what is measured without the making of one.
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$scratch/key.pem" 2>/dev/null
+    openssl pkey -in "$scratch/key.pem" -outform DER -out "$scratch/key.der"
+    export KW_SPY_REAL=$module KW_SPY_KEY=$scratch/key.der KW_SPY_INSIDER=import KW_SPY_MODULE=$module
+    config "$module" '' >"$scratch/keyward.ini"
+    config "$build/tests/mock/insider.so" 'env = KW_SPY_REAL KW_SPY_KEY KW_SPY_INSIDER' >"$scratch/import.ini"
+    config "$build/tests/mock/spy.so" 'env = KW_SPY_MODULE KW_SPY_LOG' >"$scratch/spy.ini"
 }
-
-config() { # MODULE EXTRA-LINES
-    printf '[token]\nuri = pkcs11:token=bench?module-path=%s&pin-source=file:%s/pin\n%b\n' "$1" "$scratch" "$2"
+config() { # MODULE LINE
+    printf '[token]\nuri = pkcs11:token=bench?module-path=%s&pin-source=file:%s/pin\n%s\n' "$1" "$scratch" "$2"
     cat "$LAB_KEYWARD_INI"
 }
 
-now() { date +%s%N; }
-kw() { "$build/keyward" --config "$scratch/keyward.ini" --profile lab "$@"; }
+machine() {
+    local os
+    os=$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)
+    printf 'Date: %s\n\n' "$(date -u +%Y-%m-%d)"
+    printf 'Machine: %s, %s processors, Linux %s, %s, %s, SoftHSM %s. Build: `%s`, %s.\n\n' \
+        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u | head -n 1)" "$(nproc)" "$(uname -r)" "$os" \
+        "$(openssl version | cut -d ' ' -f 1,2)" "$(softhsm2-util --version)" "$(basename "$build")" \
+        "$(git -C "$root" describe --always --dirty 2>/dev/null || echo 'no repository')"
+    printf 'Load when it began: %s (%s). Priority of what was measured: `%s`.\n' "$(cut -d ' ' -f 1 /proc/loadavg)" \
+        'processes that wanted a processor' "${KW_BENCH_PRIORITY:-none}"
+}
 
-# Median of the numbers on standard input.
-median() { sort -n | awk '{v[NR]=$1} END {print NR%2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2}'; }
-
-cold() {
-    local a b c
-    for _ in $(seq "$pairs"); do
-        a=$(now)
-        "$build/tests/bench/kw-floor" "$module" bench 12345678 "$url" 2>"$scratch/floor.err"
-        b=$(now)
-        kw request GET "$url" >/dev/null
-        c=$(now)
-        echo "$(((b - a) / 1000)) $(((c - b) / 1000))" >>"$scratch/cold"
+page() {
+    sed '/^<!-- made by tests\/bench\/bench.sh/,$d' "$root/docs/benchmarks.md"
+    printf '<!-- made by tests/bench/bench.sh; do not edit below -->\n\n'
+    machine
+    local table
+    for table in "${tables[@]}"; do
+        echo
+        "table_$table"
     done
-    local floor ours
-    floor=$(awk '{print $1}' "$scratch/cold" | median)
-    ours=$(awk '{print $2}' "$scratch/cold" | median)
-    awk -v f="$floor" -v o="$ours" -v n="$pairs" 'BEGIN {
-        printf "cold request, median of %d pairs     %8.1f ms  floor %8.1f ms  ratio %.3f\n", n, o/1000, f/1000, o/f }'
-    awk '{f+=$1; o+=$2} END {printf "cold request, mean                   %8.1f ms  floor %8.1f ms  ratio %.3f\n", o/NR/1000, f/NR/1000, o/f}' "$scratch/cold"
 }
 
-# Proportional set size of all four processes while a request waits for its answer.
-memory() {
-    printf 'latency=3000,host=objectstorage*,count=1\n' |
-        curl -s -K "$LAB_CONTROL_CURL" --data-binary @- "$LAB_CONTROL_URL/faults" >/dev/null
-    "$build/keyward" --config "$scratch/keyward.ini" --profile lab request GET "$url" >/dev/null &
-    local main=$! total=0 pid kib
-    sleep 1.5
-    for pid in "$main" $(pgrep -P "$main"); do
-        kib=$(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup")
-        printf 'memory, %-20s         %8d KiB proportional\n' "$(cat "/proc/$pid/comm")" "$kib"
-        total=$((total + kib))
+start_world
+if [ -n "$write" ]; then
+    tables=(signing slow exchange start memory)
+    page >"$scratch/page"
+    cp "$scratch/page" "$root/docs/benchmarks.md"
+else
+    for table in "${tables[@]}"; do
+        "table_$table"
+        echo
     done
-    wait "$main"
-    printf 'memory, all four processes           %8d KiB proportional  limit 16384\n' "$total"
-}
-
-# PKCS#11 calls that the signature of one request costs, counted by the spy between us
-# and the module: a run with one request against one that only makes the session, less
-# the heads of the audit log (there is none here).
-calls() {
-    local spy="env = KW_SPY_MODULE KW_SPY_LOG" with without
-    config "$build/tests/mock/spy.so" "$spy" >"$scratch/keyward.ini"
-    export KW_SPY_MODULE=$module
-    KW_SPY_LOG=$scratch/with kw request GET "$url" >/dev/null
-    KW_SPY_LOG=$scratch/without kw exchange >/dev/null 2>&1
-    with=$(grep -c '^C_Sign' "$scratch/with")
-    without=$(grep -c '^C_Sign' "$scratch/without")
-    printf 'PKCS#11 calls per signature          %8d\n' $((with - without))
-}
-
-start
-cold
-memory
-calls
+fi

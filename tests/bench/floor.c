@@ -7,115 +7,23 @@
  * usage: kw-floor MODULE TOKEN-LABEL PIN URL   (LAB_... from lab.env; the PIN is a test's)
  */
 #include <curl/curl.h>
-#include <dlfcn.h>
 #include <jansson.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <openssl/x509.h>
-#include <p11-kit/pkcs11.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "raw.h"
 #include "src/b64.h"
 #include "src/hdr.h"
 #include "src/io.h"
 #include "src/oci_sign.h"
 #include "src/url.h"
 
-#define MUST(x)                                                                                    \
-    do {                                                                                           \
-        if (!(x)) {                                                                                \
-            (void)fprintf(stderr, "kw-floor: %s failed (line %d)\n", #x, __LINE__);                \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-struct key {
-    const char *module, *label, *pin;
-    CK_FUNCTION_LIST *f;
-    CK_SESSION_HANDLE session;
-    CK_OBJECT_HANDLE priv;
-    unsigned char spki[512];
-    size_t spki_len;
-};
-
-static void read_spki(struct key *k, CK_OBJECT_HANDLE pub)
-{
-    unsigned char n[512], e[8];
-    CK_ATTRIBUTE a[] = {{CKA_MODULUS, n, sizeof n}, {CKA_PUBLIC_EXPONENT, e, sizeof e}};
-    MUST(k->f->C_GetAttributeValue(k->session, pub, a, 2) == CKR_OK);
-    OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
-    BIGNUM *bn = BN_bin2bn(n, (int)a[0].ulValueLen, NULL);
-    BIGNUM *be = BN_bin2bn(e, (int)a[1].ulValueLen, NULL);
-    MUST(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, bn) == 1);
-    MUST(OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, be) == 1);
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
-    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    EVP_PKEY *p = NULL;
-    MUST(EVP_PKEY_fromdata_init(c) == 1 &&
-         EVP_PKEY_fromdata(c, &p, EVP_PKEY_PUBLIC_KEY, params) == 1);
-    unsigned char *out = k->spki;
-    k->spki_len = (size_t)i2d_PUBKEY(p, &out);
-    EVP_PKEY_free(p);
-    EVP_PKEY_CTX_free(c);
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(b);
-    BN_free(bn);
-    BN_free(be);
-}
-
-static CK_SLOT_ID find_slot(struct key *k)
-{
-    CK_SLOT_ID slots[64];
-    CK_ULONG n = 64;
-    MUST(k->f->C_GetSlotList(CK_TRUE, slots, &n) == CKR_OK);
-    for (CK_ULONG i = 0; i < n; i++) {
-        CK_TOKEN_INFO info;
-        if (k->f->C_GetTokenInfo(slots[i], &info) == CKR_OK &&
-            memcmp(info.label, k->label, strlen(k->label)) == 0)
-            return slots[i];
-    }
-    MUST(!"token found");
-    return 0;
-}
-
 static void *make_key(void *arg)
 {
-    struct key *k = arg;
-    void *lib = dlopen(k->module, RTLD_NOW);
-    MUST(lib != NULL);
-    CK_RV (*get)(CK_FUNCTION_LIST **);
-    void *symbol = dlsym(lib, "C_GetFunctionList");
-    memcpy(&get, &symbol, sizeof get);
-    MUST(get(&k->f) == CKR_OK);
-    CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
-    MUST(k->f->C_Initialize(&args) == CKR_OK);
-    CK_SLOT_ID slot = find_slot(k);
-    MUST(k->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &k->session) ==
-         CKR_OK);
-    unsigned char pin[64];
-    size_t n = strlen(k->pin);
-    memcpy(pin, k->pin, n);
-    MUST(k->f->C_Login(k->session, CKU_USER, pin, n) == CKR_OK);
-    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-    CK_ULONG bits = 2048;
-    unsigned char e[] = {1, 0, 1};
-    CK_ATTRIBUTE pub[] = {{CKA_TOKEN, &no, 1},
-                          {CKA_MODULUS_BITS, &bits, sizeof bits},
-                          {CKA_PUBLIC_EXPONENT, e, sizeof e}};
-    CK_ATTRIBUTE priv[] = {{CKA_TOKEN, &no, 1},
-                           {CKA_PRIVATE, &yes, 1},
-                           {CKA_SENSITIVE, &yes, 1},
-                           {CKA_EXTRACTABLE, &no, 1},
-                           {CKA_SIGN, &yes, 1}};
-    CK_MECHANISM mech = {CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
-    CK_OBJECT_HANDLE hpub;
-    MUST(k->f->C_GenerateKeyPair(k->session, &mech, pub, 3, priv, 5, &hpub, &k->priv) == CKR_OK);
-    read_spki(k, hpub);
+    raw_open(arg);
     return NULL;
 }
 
@@ -179,7 +87,7 @@ static char *file(const char *path)
     return text;
 }
 
-static char *exchange(struct net *n, const struct key *k, const char *subject)
+static char *exchange(struct net *n, const struct raw *k, const char *subject)
 {
     struct kw_buf form, b64;
     char auth[512], url[600];
@@ -206,7 +114,7 @@ static char *exchange(struct net *n, const struct key *k, const char *subject)
     return member(n, "token");
 }
 
-static struct curl_slist *sign(const struct key *k, const char *target_url, const char *token)
+static struct curl_slist *sign(struct raw *k, const char *target_url, const char *token)
 {
     struct kw_url u;
     struct kw_err err;
@@ -227,10 +135,7 @@ static struct curl_slist *sign(const struct key *k, const char *target_url, cons
     kw_buf_init(&s, 65536);
     MUST(kw_oci_signing_string(&m, &s, &err) == 0);
     unsigned char sig[512];
-    CK_ULONG n = sizeof sig;
-    CK_MECHANISM mech = {CKM_SHA256_RSA_PKCS, NULL, 0};
-    MUST(k->f->C_SignInit(k->session, &mech, k->priv) == CKR_OK);
-    MUST(k->f->C_Sign(k->session, s.p, s.len, sig, &n) == CKR_OK);
+    size_t n = raw_sign(k, k->session, s.p, s.len, sig);
     kw_buf_reset(&s);
     kw_put_str(&s, "Authorization: ");
     kw_oci_authorization("ST$", token, m.headers, sig, n, &s);
@@ -248,7 +153,7 @@ static struct curl_slist *sign(const struct key *k, const char *target_url, cons
 int main(int argc, char **argv)
 {
     MUST(argc == 5);
-    struct key k = {.module = argv[1], .label = argv[2], .pin = argv[3]};
+    struct raw k = {.module = argv[1], .label = argv[2], .pin = argv[3]};
     struct net n = {0};
     pthread_t maker;
     char connect_to[128], bearer[4096];
