@@ -20,6 +20,8 @@
 
 #define KW_CLAIM_RULES 32
 
+enum kw_cloud { KW_CLOUD_NONE, KW_CLOUD_OCI, KW_CLOUD_GOOGLE };
+
 struct kw_claim_rule {
     char claim[128];   /* name of a top-level claim, or a/b for a nested one */
     char values[2048]; /* patterns separated by spaces; * and ? as in glob */
@@ -64,6 +66,24 @@ struct kw_config {
     enum kw_requested requested;
     char res_type[256];
     uint32_t rpst_exp;
+
+    /* [google NAME], beside or instead of [oci NAME] */
+    bool google_set;
+    char provider[512]; /* resource name of the workload identity provider, as given */
+    char service_account[256];
+    char delegates[2048]; /* separated by spaces */
+    uint32_t lifetime;    /* of the service account's token */
+    char scope[2048];     /* separated by spaces */
+    char universe[128];
+    char quota_project[64];
+    char request_reason[256];
+    char subject_type[16]; /* jwt | id_token */
+
+    enum kw_cloud cloud; /* which of the profile's a command is for */
+    /* From the command line: Google's ID token for this audience instead of an access
+     * token ("": no), with the account's e-mail in it. */
+    char id_audience[512];
+    bool include_email;
 
     /* [policy NAME]: the one of the profile's name, if there is one */
     bool policy_set;
@@ -113,6 +133,20 @@ void kw_config_print_help(FILE *out);
 /* Was a profile chosen (or is there none to choose)? Else KW_USAGE listing them. For
  * whatever depends on the profile's policy. */
 int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
+
+/* Which cloud of the profile a command is for: the one named ("oci", "google"; NULL: the
+ * only one). Fills c->cloud; KW_USAGE where there are two and none was named. */
+int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err *err);
+
+/* The same by the host of a URL that is to be called: one of Google's, or OCI's. */
+int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err *err);
+
+/* What an exchange with Google needs is there, and names are of the right shape? */
+int kw_config_check_google(const struct kw_config *c, struct kw_err *err);
+
+/* What the subject token's audience should be: [source] audience, else the target's own
+ * (the identity domain; the provider's https form). "" where nothing says it. */
+void kw_config_audience(const struct kw_config *c, char *out, size_t size);
 
 /* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
 int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);

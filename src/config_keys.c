@@ -15,6 +15,7 @@ static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
                                                 {"assertion", KW_AUTH_ASSERTION},
                                                 {NULL, 0}};
 static const struct kw_choice requesteds[] = {{"upst", KW_UPST}, {"rpst", KW_RPST}, {NULL, 0}};
+static const struct kw_choice subject_types[] = {{"jwt", 0}, {"id_token", 0}, {NULL, 0}};
 static const struct kw_choice bits[] = {{"2048", 2048}, {"3072", 3072}, {"4096", 4096}, {NULL, 0}};
 static const struct kw_choice storages[] = {{"session", false}, {"token", true}, {NULL, 0}};
 static const struct kw_choice networks[] = {
@@ -87,13 +88,36 @@ const struct kw_key kw_keys[] = {
          "rpst: the trust's impersonatingResource"),
     NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
 
+    TEXT("google", "provider", KW_K_WORD, provider, NULL,
+         "the workload identity provider's full resource name: projects/NUMBER/locations/global/"
+         "workloadIdentityPools/POOL/providers/PROVIDER"),
+    TEXT("google", "service_account", KW_K_WORD, service_account, NULL,
+         "e-mail of the service account to impersonate; without it the federated token is used "
+         "directly"),
+    TEXT("google", "delegates", KW_K_WORDS, delegates, NULL,
+         "service accounts through which the impersonation goes, in their order"),
+    NUMBER("google", "lifetime", lifetime, 60, 43200, "3600",
+           "lifetime asked for the service account's token, seconds; over 3600 only where an "
+           "organisation policy allows it"),
+    TEXT("google", "scope", KW_K_WORDS, scope, "https://www.googleapis.com/auth/cloud-platform",
+         "OAuth scopes of the token"),
+    TEXT("google", "universe", KW_K_HOSTS, universe, "googleapis.com",
+         "domain of the services, for other universes than Google's public one"),
+    TEXT("google", "quota_project", KW_K_WORD, quota_project, NULL,
+         "project that calls are counted for (x-goog-user-project)"),
+    TEXT("google", "request_reason", KW_K_COMMAND, request_reason, NULL,
+         "reason that Google's audit logs show (x-goog-request-reason)"),
+    CHOICE("google", "subject_type", KW_K_CHOICE, subject_type, subject_types, "jwt",
+           "what the subject token is called towards the token service"),
+
     TEXT("policy", "issuer", KW_K_WORD, issuer, NULL, "exact iss of the subject token"),
     TEXT("policy", "audience", KW_K_WORD, audience, NULL, "one exact aud of the subject token"),
     {"policy", "claim.", KW_K_CLAIM, FIELD(rules), 0, 0, NULL, NULL, false,
      "claim.NAME = PATTERN ...: the claim must match one of the patterns (* any run of bytes, "
      "? one byte); a/b is member b of claim a. Prefer numeric ids such as claim.repository_id"},
-    TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, "*.oraclecloud.com",
-         "hosts that requests are signed for"),
+    TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, NULL,
+         "hosts that requests are signed for and bearers sent to; without it *.oraclecloud.com "
+         "for [oci], *.googleapis.com (the universe) for [google]"),
     TEXT("policy", "sign.method", KW_K_METHODS, sign_method, "GET HEAD POST PUT PATCH DELETE",
          "methods that are signed"),
     TEXT("policy", "sign.path", KW_K_PATHS, sign_path, NULL,
@@ -151,7 +175,8 @@ bool kw_section_known(const char *section)
 
 bool kw_section_named(const char *section)
 {
-    return strcmp(section, "oci") == 0 || strcmp(section, "policy") == 0;
+    return strcmp(section, "oci") == 0 || strcmp(section, "google") == 0 ||
+           strcmp(section, "policy") == 0;
 }
 
 const char *kw_key_cure(const char *name)

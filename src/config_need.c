@@ -81,8 +81,8 @@ static const char *find_variable(char *const *list, const char *name)
     return NULL;
 }
 
-/* Without [policy] dial: the identity domain, the hosts that requests are signed for,
- * and GitHub's token service where that is the source. */
+/* Without [policy] dial: the identity domain, Google's token services, the hosts that
+ * requests are signed for, and GitHub's token service where that is the source. */
 int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err *err)
 {
     struct kw_url u;
@@ -94,6 +94,14 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
     if (c->domain_url[0] != '\0' &&
         kw_url_parse(c->domain_url, "domain_url", KW_USAGE, &u, err) == 0)
         r = add_dial(c, u.host, strlen(u.host), u.port, err);
+    if (r == 0 && c->google_set) {
+        char host[KW_HOST];
+        (void)snprintf(host, sizeof host, "sts.%s", c->universe);
+        r = add_dial(c, host, strlen(host), 443, err);
+        (void)snprintf(host, sizeof host, "iamcredentials.%s", c->universe);
+        if (r == 0)
+            r = add_dial(c, host, strlen(host), 443, err);
+    }
     for (const char *p = c->sign_host; r == 0 && *p != '\0';) {
         size_t n = strcspn(p, " ");
         r = add_dial(c, p, n, 443, err);
@@ -108,11 +116,24 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
     return r;
 }
 
+/* Without [policy] sign.host: all of the clouds that the profile has. */
+static void default_hosts(struct kw_config *c)
+{
+    if (c->sign_host[0] != '\0')
+        return;
+    bool oci = c->oci_set || !c->google_set;
+    (void)snprintf(c->sign_host, sizeof c->sign_host, "%s%s%s%s", oci ? "*.oraclecloud.com" : "",
+                   oci && c->google_set ? " " : "", c->google_set ? "*." : "",
+                   c->google_set ? c->universe : "");
+}
+
 int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw_err *err)
 {
     int r = check_source(c, err);
     if (r == 0)
         r = check_oci_keys(c, err);
+    if (r == 0)
+        default_hosts(c);
     return r != 0 ? r : kw_config_default_dial(c, environ_list, err);
 }
 
@@ -126,7 +147,7 @@ int kw_config_check_profile(const struct kw_config *c, struct kw_err *err)
                    c->path, c->profiles);
 }
 
-static int missing(const struct kw_config *c, const char *section, const char *key, const char *why,
+int kw_config_missing(const struct kw_config *c, const char *section, const char *key, const char *why,
                    struct kw_err *err)
 {
     char variable[128] = "";
@@ -161,7 +182,7 @@ int kw_config_check_oci(const struct kw_config *c, struct kw_err *err)
     };
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
         if (!needs[i].given)
-            return missing(c, needs[i].section, needs[i].key,
+            return kw_config_missing(c, needs[i].section, needs[i].key,
                            i < 3 ? " is missing" : " is missing for this kind of exchange", err);
     return 0;
 }

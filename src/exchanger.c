@@ -64,6 +64,7 @@ union body {
     struct kw_m_exchange exchange;
     struct kw_m_go go;
     struct kw_m_session session;
+    struct kw_m_google google;
     struct kw_m_call call;
 };
 
@@ -78,7 +79,10 @@ static int act(struct kw_exchanger *x, struct kw_in *in, union body *m, struct k
         kw_secret_free(&x->token);
         x->token = m->session.token;
         m->session.token = NULL;
+        x->bearer = false;
         return 0;
+    case KW_XM_GOOGLE:
+        return kw_exchanger_google(x, &m->google, err);
     case KW_XM_CALL:
         return kw_exchanger_call(x, &m->call, in->fds[0], in->fds[1], err);
     default: /* XM_GO that crossed our error: without effect */

@@ -69,6 +69,22 @@ int kw_exchanger_sign(struct kw_exchanger *x, const struct kw_m_sign *m, int64_t
     return r;
 }
 
+int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
+                       int64_t deadline_ms, struct kw_err *err)
+{
+    struct kw_m_allow m = {.method = ""};
+    struct kw_in in;
+    if (strlen(method) >= sizeof m.method)
+        return kw_fail(err, KW_USAGE, "the request's method is too long");
+    memcpy(m.method, method, strlen(method) + 1);
+    memcpy(m.host, url->authority, sizeof m.host);
+    memcpy(m.target, url->target, sizeof m.target);
+    int r =
+        ask(&x->sign, &x->sign_ended, KW_S_ALLOW, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
+    kw_in_free(&in);
+    return r;
+}
+
 int kw_exchanger_assert(struct kw_exchanger *x, const char *audience, int64_t deadline_ms,
                         struct kw_secret **ret, struct kw_err *err)
 {

@@ -134,6 +134,9 @@ int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struc
 /* Each signed date and x-date is within 300 s of now. */
 int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 
+/* keeper_allow.c: whether a request may go out with the bearer. */
+int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+
 /* keeper_assert.c: client assertions. */
 int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 /* base64url(header).base64url(claims) appended to b. */

@@ -146,6 +146,9 @@ static int send_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j,
         (void)snprintf(m.text, sizeof m.text, "%s", j->err.text);
         return kw_msg_send(&p->chan, KW_MSG_ERROR, &m, NULL, 0, ANSWER_MS, err);
     }
+    if (j->answer == KW_S_ALLOWED)
+        return kw_msg_send(&p->chan, KW_S_ALLOWED, &(struct kw_m_empty){0}, NULL, 0, ANSWER_MS,
+                           err);
     k->signatures++;
     if (j->answer == KW_S_ASSERTED)
         return send_assertion(p, j, err);

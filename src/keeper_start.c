@@ -24,7 +24,7 @@ static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
 
 static int check(const struct kw_m_keeper_start *cfg, struct kw_err *err)
 {
-    if (cfg->purpose > KW_FOR_PROBE || cfg->pin_source > KW_PIN_PROMPT ||
+    if (cfg->purpose > KW_FOR_BEARER || cfg->pin_source > KW_PIN_PROMPT ||
         cfg->network > KW_REACH_TCP)
         return kw_fail(err, KW_FAILED, "KM_START: unknown purpose, PIN source or network");
     if (cfg->sessions < 1 || cfg->sessions > 64)
@@ -75,6 +75,10 @@ static int open_token(struct kw_keeper *k, struct kw_err *err)
 {
     if (k->cfg.pin_source != KW_PIN_PROMPT)
         kw_tty_leave();
+    if (k->cfg.purpose == KW_FOR_BEARER && k->cfg.module[0] == '\0') {
+        (void)snprintf(k->ready.mechanism, sizeof k->ready.mechanism, "none");
+        return 0; /* policy and log only: no module, no PIN */
+    }
     int r = kw_p11_load(&k->cfg, &k->p11, err);
     if (r == 0)
         r = kw_p11_choose(k->p11, &k->ready, err);
@@ -115,6 +119,7 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     if (r == 0)
         r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
     if (r == 0)
-        r = kw_workers_start(&k->workers, k->p11, cfg->sessions, k->wake, err);
+        r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake,
+                             err);
     return r;
 }

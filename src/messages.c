@@ -87,6 +87,11 @@ static const struct field f_sign[] = {
 };
 static const struct field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
 static const struct field f_assert[] = {STR(kw_m_assert, audience)};
+static const struct field f_allow[] = {
+    STR(kw_m_allow, method),
+    STR(kw_m_allow, host),
+    STR(kw_m_allow, target),
+};
 static const struct field f_asserted[] = {SECRET(kw_m_asserted, jwt, 8192)};
 static const struct field f_destroy[] = {STR(kw_m_destroy, id)};
 static const struct field f_list_item[] = {
@@ -132,6 +137,20 @@ static const struct field f_token[] = {
     SECRET(kw_m_token, token, KW_TOKEN_MAX),
 };
 static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
+static const struct field f_google[] = {
+    STR(kw_m_google, sts_url),         STR(kw_m_google, iam_url),
+    STR(kw_m_google, audience),        STR(kw_m_google, subject_type),
+    STR(kw_m_google, scope),           STR(kw_m_google, service_account),
+    STR(kw_m_google, delegates),       U32(kw_m_google, lifetime),
+    STR(kw_m_google, quota_project),   STR(kw_m_google, request_reason),
+    STR(kw_m_google, id_audience),     U32(kw_m_google, include_email),
+    SECRET(kw_m_google, subject, KW_TOKEN_MAX),
+};
+static const struct field f_bearer[] = {
+    U64(kw_m_bearer, not_after),
+    U64(kw_m_bearer, federated_for),
+    SECRET(kw_m_bearer, token, KW_TOKEN_MAX),
+};
 static const struct field f_call[] = {
     STR(kw_m_call, method),   STR(kw_m_call, url),      LINES(kw_m_call, headers),
     U64(kw_m_call, body_len), U32(kw_m_call, has_body), STR(kw_m_call, body_sha256),
@@ -164,6 +183,7 @@ enum state {
     FETCHING,
     EXCHANGING,
     GOING,
+    GRANTING,
     CALLING,
     ANSWERING,
     CLOSING
@@ -236,6 +256,8 @@ static const struct message messages[KW_MSGS] = {
     M(XM_GO, EXCHANGER, MAIN, IN(EXCHANGING) | IN(IDLE), GOING, 0, kw_m_go, f_go),
     M(XM_TOKEN, EXCHANGER, EXCHANGER, IN(GOING), IDLE, 0, kw_m_token, f_token),
     M(XM_SESSION, EXCHANGER, MAIN, IN(IDLE), IDLE, 0, kw_m_session, f_session),
+    M(XM_GOOGLE, EXCHANGER, MAIN, IN(IDLE), GRANTING, 0, kw_m_google, f_google),
+    M(XM_BEARER, EXCHANGER, EXCHANGER, IN(GRANTING), IDLE, 0, kw_m_bearer, f_bearer),
     M(XM_CALL, EXCHANGER, MAIN, IN(IDLE), CALLING, 2, kw_m_call, f_call),
     M(XM_HEAD, EXCHANGER, EXCHANGER, IN(CALLING), ANSWERING, 0, kw_m_head, f_head),
     M(XM_END, EXCHANGER, EXCHANGER, IN(ANSWERING), IDLE, 0, kw_m_end, f_end),
@@ -247,6 +269,8 @@ static const struct message messages[KW_MSGS] = {
 
     M(S_SIGN, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_sign, f_sign),
     M(S_ASSERT, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_assert, f_assert),
+    M(S_ALLOW, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_allow, f_allow),
+    EMPTY(S_ALLOWED, SIGN, KEEPER, ~0u, ANSWERED),
     M(S_SIGNED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_signed, f_signed),
     M(S_ASSERTED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_asserted, f_asserted),
 

@@ -36,6 +36,8 @@ enum kw_purpose {                 /* what the keeper is started for */
                   KW_FOR_STORED,  /* the stored session key .stored_id (storage = token) */
                   KW_FOR_LIST,    /* `keys` */
                   KW_FOR_PROBE,   /* `doctor`: as SESSION, then destroy at once */
+                  KW_FOR_BEARER,  /* no session key: judges and logs where a bearer goes; with
+                                     .module "" without a token */
 };
 enum kw_pin_source {
     KW_PIN_NONE,   /* protected authentication path: C_Login with a NULL PIN */
@@ -109,11 +111,15 @@ struct kw_m_verdict {    /* KW_KM_VERDICT */
 
 struct kw_m_keeper_session { /* KW_KM_SESSION */
     uint64_t not_after;      /* seconds since the epoch */
-    char principal[256];     /* for the audit */
+    char principal[512];     /* for the audit */
     char claims[1024];       /* claims that decided, for the audit: "sub=... ref=..." */
 };
 
-enum kw_sign_key { KW_SIGN_SESSION, KW_SIGN_CLIENT };
+enum kw_sign_key {
+    KW_SIGN_SESSION,
+    KW_SIGN_CLIENT,
+    KW_SIGN_BEARER /* in the audit log only: no key is asked for with it */
+};
 
 struct kw_m_sign {          /* KW_KM_SIGN, KW_S_SIGN */
     uint32_t key;           /* enum kw_sign_key */
@@ -131,6 +137,11 @@ struct kw_m_assert { /* KW_S_ASSERT */
 };
 struct kw_m_asserted { /* KW_S_ASSERTED */
     struct kw_secret *jwt;
+};
+struct kw_m_allow { /* KW_S_ALLOW: a request with a bearer, as kw_m_sign has it */
+    char method[16];
+    char host[KW_HOST];
+    char target[KW_TARGET];
 };
 struct kw_m_destroy { /* KW_KM_DESTROY */
     char id[65];
@@ -186,6 +197,26 @@ struct kw_m_token {        /* KW_XM_TOKEN */
 };
 struct kw_m_session { /* KW_XM_SESSION */
     struct kw_secret *token;
+};
+struct kw_m_google {           /* KW_XM_GOOGLE */
+    char sts_url[512];         /* https://sts.googleapis.com/v1/token */
+    char iam_url[512];         /* https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts */
+    char audience[512];        /* //iam.googleapis.com/projects/... */
+    char subject_type[64];     /* urn:ietf:params:oauth:token-type:jwt */
+    char scope[2048];          /* separated by spaces */
+    char service_account[256]; /* e-mail or unique id; "": no impersonation */
+    char delegates[2048];      /* the same, separated by spaces */
+    uint32_t lifetime;         /* of the account's token, seconds */
+    char quota_project[64];    /* x-goog-user-project, "" for none */
+    char request_reason[256];  /* x-goog-request-reason, "" for none */
+    char id_audience[512];     /* an ID token for this audience instead, "" for none */
+    uint32_t include_email;    /* in the ID token */
+    struct kw_secret *subject;
+};
+struct kw_m_bearer {         /* KW_XM_BEARER */
+    uint64_t not_after;      /* of the token; of an ID token 0: its exp says it */
+    uint64_t federated_for;  /* seconds that the token service gave, before impersonation */
+    struct kw_secret *token; /* access token, or the ID token that was asked for */
 };
 struct kw_m_call { /* KW_XM_CALL; descriptors: body to send (read end), body received (write end) */
     char method[16];

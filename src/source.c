@@ -138,7 +138,8 @@ static int add_audience(const char *url, const char *audience, char *out, size_t
 int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_err *err)
 {
     *m = (struct kw_m_fetch){.field = "value"};
-    const char *audience = c->source_audience[0] != '\0' ? c->source_audience : c->domain_url;
+    char audience[512];
+    kw_config_audience(c, audience, sizeof audience);
     struct kw_url u;
     int r = take_variable(GITHUB_TOKEN, &kept.github, err);
     if (r != 0)
@@ -151,9 +152,9 @@ int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_
         return r;
     if (audience[0] == '\0')
         return kw_fail(err, KW_SUBJECT,
-                       "there is no audience to ask GitHub's token for; set [source] audience or "
-                       "[oci %s] domain_url",
-                       c->profile);
+                       "there is no audience to ask GitHub's token for; set [source] audience, "
+                       "[oci %s] domain_url or [google %s] provider",
+                       c->profile, c->profile);
     r = add_audience(url, audience, m->url, sizeof m->url, err);
     return r != 0 ? r : copy(kept.github, &m->bearer, err);
 }

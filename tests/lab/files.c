@@ -76,6 +76,11 @@ static void put_env(struct kw_buf *b, const struct lab *l)
     env(b, "COMPARTMENT", lab_compartment);
     env(b, "NAMESPACE", l->ns);
     env(b, "BUCKET", l->bucket);
+    env(b, "GOOGLE_PROVIDER", LAB_G_PROVIDER);
+    env(b, "GOOGLE_PROJECT", LAB_G_PROJECT);
+    env(b, "GOOGLE_ACCOUNT", LAB_G_ACCOUNT("deployer"));
+    env(b, "COMPUTE_URL", "https://compute.googleapis.com");
+    env(b, "STORAGE_URL", "https://storage.googleapis.com");
     kw_put_fmt(b, "LAB_OBJECTS_URL='https://objectstorage.%s.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_IDENTITY_URL='https://identity.%s.oci.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_CORE_URL='https://iaas.%s.oraclecloud.com'\n", l->opt.region);
@@ -89,6 +94,9 @@ static void put_ini(struct kw_buf *b, const struct lab *l)
     kw_put_fmt(b, "[oci lab]\ndomain_url = %s\nclient_id = %s\n", l->domain_url, l->opt.client_id);
     kw_put_fmt(b, "client_secret_source = file:%s/client-secret\n", l->opt.dir);
     kw_put_fmt(b, "region = %s\ntenancy = %s\n\n", l->opt.region, l->opt.tenancy);
+    /* For [google lab], beside or instead of [oci lab]; `audience` above is OCI's. */
+    kw_put_fmt(b, "; [google lab]\n; provider = " LAB_G_PROVIDER "\n; service_account = "
+                  LAB_G_ACCOUNT("deployer") "\n\n");
     kw_put_fmt(b, "[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n", l->opt.issuer);
     kw_put_fmt(b, "dial = %s:443 *.oraclecloud.com:443\n\n", l->site[0].host);
     kw_put_fmt(b, "[tls]\nca_file = %s/ca.pem\n\n[dial]\nresolve = ", l->opt.dir);

@@ -11,6 +11,8 @@
  *   trust.c    subject token, rules            client.c   client authentication
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
  *   objects.c  Object Storage                  cloud.c    compartments, VCNs
+ *   google.c   bearers of Google               google_sts.c   its token service
+ *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
  *   state.c    keys, options loaded, clock
  *
@@ -30,6 +32,7 @@
 #include <sys/types.h>
 
 #include "faults.h"
+#include "google.h"
 #include "http.h"
 #include "src/err.h"
 #include "src/jwt.h"
@@ -50,6 +53,7 @@ struct lab_named_file {
 };
 struct lab_options {
     const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
+    const char *google_claim, *google_value; /* the provider's condition: claim == value */
     unsigned port;
     int ready_fd; /* -1: none */
     const char *audience[LAB_AUDIENCES];
@@ -145,6 +149,7 @@ struct lab {
     struct lab_fault_table faults;
     struct lab_journal journal;
     struct lab_store store;
+    struct lab_google google;
 
     SSL_CTX *ctx[LAB_DOORS];
     int listener[LAB_DOORS];
@@ -233,7 +238,7 @@ struct lab_service {
     lab_handler *finish;                                               /* or NULL */
 };
 extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
-    lab_control;
+    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 

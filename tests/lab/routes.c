@@ -54,6 +54,14 @@ int lab_sites(struct lab *l, struct kw_err *err)
     if (rc == 0)
         rc = add(l, &lab_core, err, "iaas.", region, ".oraclecloud.com");
     if (rc == 0)
+        rc = add(l, &lab_sts, err, "sts.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_iamcredentials, err, "iamcredentials.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_compute, err, "compute.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_storage, err, "storage.", "googleapis", ".com");
+    if (rc == 0)
         rc = add(l, &lab_control, err, "", "localhost", "");
     if (rc == 0)
         rc = add(l, &lab_control, err, "", "127.0.0.1", "");
@@ -78,7 +86,8 @@ static bool sni_good(const struct lab_request *r)
     return strcasecmp(r->sni, r->host) == 0;
 }
 
-/* {} matches one non-empty segment, {*} all that is left. */
+/* {} matches one non-empty segment (before a verb, "{}:verb", its part up to the colon),
+ * {*} all that is left. */
 static bool path_matches(const char *pattern, struct lab_request *r)
 {
     const char *p = r->target, *end = r->target + r->path_len;
@@ -89,7 +98,7 @@ static bool path_matches(const char *pattern, struct lab_request *r)
             return p < end;
         }
         if (strncmp(pattern, "{}", 2) == 0) {
-            size_t k = strcspn(p, "/?");
+            size_t k = strcspn(p, pattern[2] == ':' ? "/?:" : "/?");
             if (k == 0)
                 return false;
             r->param[n++] = (struct kw_view){(const unsigned char *)p, k};

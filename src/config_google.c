@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which cloud a command is for, and what an exchange with Google needs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "config_keys.h"
+#include "google_name.h"
+#include "policy/rules.h"
+
+int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err *err)
+{
+    int r = kw_config_check_profile(c, err);
+    if (r != 0)
+        return r;
+    if (name == NULL && c->oci_set && c->google_set)
+        return kw_fail(err, KW_USAGE,
+                       "profile %s has both clouds; say which one with --cloud oci or --cloud "
+                       "google",
+                       c->profile);
+    bool google = name != NULL ? strcmp(name, "google") == 0 : c->google_set;
+    if (name != NULL && !google && strcmp(name, "oci") != 0)
+        return kw_fail(err, KW_USAGE, "--cloud must be oci or google");
+    if (google && !c->google_set)
+        return kw_fail(err, KW_USAGE, "profile %s has no section [google %s]", c->profile,
+                       c->profile);
+    if (!google && !c->oci_set && c->google_set)
+        return kw_fail(err, KW_USAGE, "profile %s has no section [oci %s]", c->profile, c->profile);
+    c->cloud = google ? KW_CLOUD_GOOGLE : KW_CLOUD_OCI;
+    return 0;
+}
+
+int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err *err)
+{
+    char services[sizeof c->universe + 2];
+    (void)snprintf(services, sizeof services, "*.%s", c->universe);
+    if (!c->oci_set || !c->google_set)
+        return kw_config_choose_cloud(c, NULL, err);
+    return kw_config_choose_cloud(c, kw_host_in(services, host) ? "google" : "oci", err);
+}
+
+void kw_config_audience(const struct kw_config *c, char *out, size_t size)
+{
+    struct kw_google_provider p;
+    out[0] = '\0';
+    if (c->source_audience[0] != '\0')
+        (void)snprintf(out, size, "%s", c->source_audience);
+    else if (c->cloud != KW_CLOUD_GOOGLE)
+        (void)snprintf(out, size, "%s", c->domain_url);
+    else if (kw_google_provider(c->provider, &p, NULL) == 0)
+        kw_google_subject_audience(&p, out, size);
+}
+
+static int check_accounts(const struct kw_config *c, struct kw_err *err)
+{
+    char account[256], word[256];
+    int r = 0;
+    if (c->service_account[0] != '\0')
+        r = kw_google_account(c->service_account, "[google] service_account", account,
+                              sizeof account, err);
+    for (const char *p = c->delegates; r == 0 && *p != '\0';) {
+        size_t n = strcspn(p, " ");
+        (void)snprintf(word, sizeof word, "%.*s", (int)n, p);
+        r = kw_google_account(word, "each of [google] delegates", account, sizeof account, err);
+        p += n + strspn(p + n, " ");
+    }
+    if (r == 0 && c->delegates[0] != '\0' && c->service_account[0] == '\0')
+        r = kw_fail(err, KW_USAGE,
+                    "[google %s] delegates lead to a service account; set service_account",
+                    c->profile);
+    return r;
+}
+
+int kw_config_check_google(const struct kw_config *c, struct kw_err *err)
+{
+    struct kw_google_provider p;
+    int r = kw_config_check_profile(c, err);
+    if (r == 0 && c->provider[0] == '\0')
+        r = kw_config_missing(c, "google", "provider", " is missing", err);
+    if (r == 0)
+        r = kw_google_provider(c->provider, &p, err);
+    if (r == 0 && strpbrk(c->universe, " *") != NULL)
+        r = kw_fail(err, KW_USAGE, "[google %s] universe is one domain", c->profile);
+    return r != 0 ? r : check_accounts(c, err);
+}
