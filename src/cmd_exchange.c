@@ -19,8 +19,10 @@ static const struct kw_option options[] = {
      "Google: text; access-token (for gcloud's --access-token-file); external-account (a "
      "credential file whose source is keyward itself); executable (that source's answer); env "
      "(lines for a shell, the token in -o FILE)"},
-    {"output", 'o', "FILE", "write the format to FILE (absolute path, mode 0600, whole or not at all)"},
-    {"id-token", '\0', "AUDIENCE", "Google: an ID token of the service account for AUDIENCE instead"},
+    {"output", 'o', "FILE",
+     "write the format to FILE (absolute path, mode 0600, whole or not at all)"},
+    {"id-token", '\0', "AUDIENCE",
+     "Google: an ID token of the service account for AUDIENCE instead"},
     {"include-email", '\0', NULL, "with the account's e-mail in the ID token"},
     {"from", '\0', "FILE",
      "take domain, client and subject token from a runtimeConfig.ini as the Python scripts use it"},
@@ -174,7 +176,7 @@ static int options_fit(const struct kw_args *args, struct kw_config *c, enum kw_
     if (format == KW_FORMAT_TEXT && kw_arg(args, "output") != NULL)
         return kw_fail(err, KW_USAGE, "-o needs a --format other than text");
     if (id != NULL && (id[0] == '\0' || (size_t)snprintf(c->id_audience, sizeof c->id_audience,
-                                                        "%s", id) >= sizeof c->id_audience))
+                                                         "%s", id) >= sizeof c->id_audience))
         return kw_fail(err, KW_USAGE, "the audience of --id-token is empty or too long");
     c->include_email = kw_arg(args, "include-email") != NULL;
     return c->include_email && id == NULL

@@ -75,7 +75,8 @@ static int check_policies(const struct kw_ini *ini, struct kw_err *err)
                               strcmp(name, ini->sections[i].name + 7) == 0);
         if (!found)
             return kw_fail(
-                err, KW_USAGE, "%s:%u: [%s] has no [oci %s] or [google %s] beside it; the names must be the same",
+                err, KW_USAGE,
+                "%s:%u: [%s] has no [oci %s] or [google %s] beside it; the names must be the same",
                 ini->path, ini->sections[i].line, ini->sections[i].name, ini->sections[i].name + 7,
                 ini->sections[i].name + 7);
     }

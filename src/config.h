@@ -43,11 +43,16 @@ struct kw_config {
                               overrides the URI's pin-source */
 
     /* [source] */
-    char source_type[32]; /* auto file env stdin command github token... */
+    char source_type[32]; /* auto, or a name of source.c's table */
     char source_name[128];
     char source_path[1024];
     char source_command[1024];
     char source_audience[512];
+    char source_url[2048];
+    char source_field[64];     /* JSON member of the answer; "": the answer is the token */
+    char source_headers[2048]; /* lines "name: value\n" */
+    char source_bearer[1024];  /* file:/path | fd:N | credential:NAME */
+    char source_client_id[256];
 
     /* [oci NAME]: the one chosen by --profile, else "default", else the only one */
     char profile[65];    /* "" if there are several and none was chosen */

@@ -9,7 +9,11 @@
 #include <string.h>
 
 static const struct kw_choice source_types[] = {
-    {"auto", 0}, {"file", 0}, {"env", 0}, {"stdin", 0}, {"command", 0}, {"github", 0}, {NULL, 0}};
+    {"auto", 0},       {"file", 0},      {"env", 0},       {"command", 0},
+    {"url", 0},        {"stdin", 0},     {"github", 0},    {"gitlab", 0},
+    {"circleci", 0},   {"bitbucket", 0}, {"buildkite", 0}, {"hcp-terraform", 0},
+    {"kubernetes", 0}, {"jenkins", 0},   {"azure", 0},     {"gce", 0},
+    {NULL, 0}};
 static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
                                                 {"signature", KW_AUTH_SIGNATURE},
                                                 {"assertion", KW_AUTH_ASSERTION},
@@ -54,12 +58,23 @@ const struct kw_key kw_keys[] = {
          "credential:NAME (systemd), prompt, or protected (the token's own PIN pad)"),
 
     CHOICE("source", "type", KW_K_CHOICE, source_type, source_types, "auto",
-           "where the subject token comes from. auto: what path, name or command says, else "
-           "github if this is a GitHub Actions job"),
+           "where the subject token comes from. auto: what path, name, command or url says, else "
+           "the CI system (or pod of Kubernetes) that this job is of"),
     TEXT("source", "path", KW_K_PATH, source_path, NULL,
-         "file: holds the subject token; read anew each time"),
+         "file, kubernetes, jenkins: holds the subject token; read anew each time"),
     TEXT("source", "name", KW_K_NAME, source_name, NULL,
-         "env: the variable that holds the subject token"),
+         "env, gitlab, jenkins: the variable that holds the subject token; hcp-terraform: the "
+         "token's tag"),
+    TEXT("source", "url", KW_K_WORD, source_url, NULL,
+         "url: asked by GET for the subject token; https, or http to this machine"),
+    TEXT("source", "field", KW_K_WORD, source_field, NULL,
+         "url: member of the JSON answer that is the token; without it the answer is the token"),
+    {"source", "header.", KW_K_HEADER, FIELD(source_headers), 0, 0, NULL, NULL, false,
+     "url: header.NAME = VALUE is sent with it (nothing secret: see bearer_source)"},
+    TEXT("source", "bearer_source", KW_K_SECRET, source_bearer, NULL,
+         "url: where the bearer to send is read: file:/path, fd:N or credential:NAME"),
+    TEXT("source", "client_id", KW_K_WORD, source_client_id, NULL,
+         "azure: the user-assigned identity, where a machine has several"),
     TEXT("source", "command", KW_K_COMMAND, source_command, NULL,
          "command: run by sh -c, prints the subject token on standard output"),
     TEXT("source", "audience", KW_K_WORD, source_audience, NULL,
@@ -89,8 +104,8 @@ const struct kw_key kw_keys[] = {
     NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
 
     TEXT("google", "provider", KW_K_WORD, provider, NULL,
-         "the workload identity provider's full resource name: projects/NUMBER/locations/global/"
-         "workloadIdentityPools/POOL/providers/PROVIDER"),
+         "the workload identity provider's full resource name, from projects/NUMBER/ to "
+         "/providers/PROVIDER"),
     TEXT("google", "service_account", KW_K_WORD, service_account, NULL,
          "e-mail of the service account to impersonate; without it the federated token is used "
          "directly"),

@@ -33,6 +33,7 @@ enum kw_kind {
     KW_K_DIAL,    /* host-pattern:port, separated by spaces */
     KW_K_RESOLVE, /* host:port:address:port, separated by spaces */
     KW_K_CLAIM,   /* claim.NAME = patterns */
+    KW_K_HEADER,  /* header.NAME = value */
 };
 
 struct kw_choice {

@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config_keys.h"
+#include "hdr.h"
 #include "url.h"
 
 enum { REASON = 512 };
@@ -131,6 +133,23 @@ static const char *set_claim(struct kw_config *c, const struct kw_key *k, const 
     return NULL;
 }
 
+/* What says where a message goes, how long it is or who sends it isn't the user's. */
+static const char *set_header(struct kw_config *c, const struct kw_key *k, const char *name,
+                              const char *value)
+{
+    static const size_t prefix = sizeof "header." - 1;
+    static const char *const ours[] = {
+        "authorization",     "host",   "connection", "content-length",
+        "transfer-encoding", "expect", "te",         "upgrade"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcasecmp(name + prefix, ours[i]) == 0)
+            return i == 0 ? "would put a secret here: use bearer_source"
+                          : "is a header that keyward sets";
+    if (!kw_hdr_name_ok(name + prefix) || !kw_hdr_value_ok(value))
+        return "is no good header";
+    return kw_hdr_add((char *)c + k->offset, k->size, name + prefix, value) ? NULL : "is too long";
+}
+
 static const char *set_text(struct kw_config *c, const struct kw_key *k, const char *value)
 {
     const char *reason = kw_key_check(k, value);
@@ -156,6 +175,8 @@ static const char *set_value(struct kw_config *c, const struct kw_key *k, const 
     case KW_K_TOKEN:
     case KW_K_OBJECT:
         return set_uri(c, k, value, reason);
+    case KW_K_HEADER:
+        return set_header(c, k, name, value);
     case KW_K_CLAIM:
         return set_claim(c, k, name, value, line);
     default:

@@ -117,11 +117,11 @@ int kw_format_external_account(const struct kw_config *c, const char *output, st
     (void)snprintf(type, sizeof type, "urn:ietf:params:oauth:token-type:%s", c->subject_type);
     (void)snprintf(token_url, sizeof token_url, "https://sts.%s/v1/token", c->universe);
     (void)snprintf(info_url, sizeof info_url, "https://sts.%s/v1/introspect", c->universe);
-    json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:{s:s,s:i}}}", "type", "external_account",
-                          "universe_domain", c->universe, "audience", audience,
-                          "subject_token_type", type, "token_url", token_url, "token_info_url",
-                          info_url, "credential_source", "executable", "command", line,
-                          "timeout_millis", 30000);
+    json_t *o =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:{s:s,s:i}}}", "type", "external_account",
+                  "universe_domain", c->universe, "audience", audience, "subject_token_type", type,
+                  "token_url", token_url, "token_info_url", info_url, "credential_source",
+                  "executable", "command", line, "timeout_millis", 30000);
     if (o != NULL && account[0] != '\0') {
         char url[512];
         (void)snprintf(url, sizeof url,
@@ -129,9 +129,8 @@ int kw_format_external_account(const struct kw_config *c, const char *output, st
                        "generateAccessToken",
                        c->universe, account);
         (void)json_object_set_new(o, "service_account_impersonation_url", json_string(url));
-        (void)json_object_set_new(
-            o, "service_account_impersonation",
-            json_pack("{s:i}", "token_lifetime_seconds", (int)c->lifetime));
+        (void)json_object_set_new(o, "service_account_impersonation",
+                                  json_pack("{s:i}", "token_lifetime_seconds", (int)c->lifetime));
     }
     if (o != NULL && c->quota_project[0] != '\0')
         (void)json_object_set_new(o, "quota_project_id", json_string(c->quota_project));
@@ -149,8 +148,8 @@ static int check_audience(const struct kw_config *c, struct kw_err *err)
     if (r != 0 || wanted == NULL || wanted[0] == '\0')
         return r;
     r = kw_google_provider(c->provider, &p, err);
-    if (r == 0 && (kw_google_provider(wanted, &asked, NULL) != 0 ||
-                   strcmp(asked.name, p.name) != 0))
+    if (r == 0 &&
+        (kw_google_provider(wanted, &asked, NULL) != 0 || strcmp(asked.name, p.name) != 0))
         r = kw_fail(err, KW_POLICY, "the client asks for a token for %.300s, but profile %s is %s",
                     wanted, c->profile, p.name);
     return r;

@@ -130,9 +130,10 @@ static int perform(struct kw_exchanger *x, const struct kw_m_call *m, const stru
     char headers[KW_LINES];
     struct kw_buf authorization;
     kw_buf_init(&authorization, 2 * KW_TOKEN_MAX - 64);
-    int r = x->bearer
-                ? bear(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err)
-                : authorize(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err);
+    int r =
+        x->bearer
+            ? bear(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err)
+            : authorize(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err);
     if (r == 0) {
         bool empty_body =
             !m->has_body && (strcmp(m->method, "POST") == 0 || strcmp(m->method, "PUT") == 0 ||

@@ -229,8 +229,10 @@ int kw_iam_body(const struct kw_m_google *g, struct kw_buf *b, struct kw_err *er
         kw_put_str(b, text);
     bool good = text != NULL && !b->bad;
     free(text);
-    return good ? 0 : kw_fail(err, KW_FAILED, "exchange: the request for the account's token "
-                                              "could not be written");
+    return good ? 0
+                : kw_fail(err, KW_FAILED,
+                          "exchange: the request for the account's token "
+                          "could not be written");
 }
 
 static const char *iam_cure(unsigned status, const char *reason, const char *message)
@@ -262,8 +264,7 @@ static int iam_refused(const struct kw_answer *a, const char *host, const struct
     quote_member(e, "message", message, sizeof message);
     quote_member(e, "status", status, sizeof status);
     char reason[64];
-    quote_member(json_array_get(json_object_get(e, "details"), 0), "reason", reason,
-                 sizeof reason);
+    quote_member(json_array_get(json_object_get(e, "details"), 0), "reason", reason, sizeof reason);
     json_decref(j);
     if (a->status == 429 || a->status >= 500)
         return kw_fail(err, KW_NET, "impersonation: %s answered %u%s%s; try again later", host,

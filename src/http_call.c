@@ -272,7 +272,8 @@ static CURLcode set_method(CURL *e, struct transfer *t)
 /* TLS, and where connections come from. */
 static CURLcode set_transport(CURL *e, struct transfer *t)
 {
-    SET(CURLOPT_PROTOCOLS_STR, "https");
+    /* Plain only where the URL may be: kw_url_parse_local(). */
+    SET(CURLOPT_PROTOCOLS_STR, t->call->url->plain ? "http" : "https");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -298,7 +299,8 @@ static CURLcode set_transport(CURL *e, struct transfer *t)
 static CURLcode set_request(CURL *e, struct transfer *t, struct head_arg *head)
 {
     char base[KW_HOST + 16];
-    (void)snprintf(base, sizeof base, "https://%s/", t->call->url->authority);
+    (void)snprintf(base, sizeof base, "%s://%s/", t->call->url->plain ? "http" : "https",
+                   t->call->url->authority);
     SET(CURLOPT_URL, base);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_REQUEST_TARGET, t->call->url->target);

@@ -69,9 +69,9 @@ static json_t *request(const struct kw_keeper *k, const struct kw_m_sign *m)
     const char *key = m->key == KW_SIGN_CLIENT   ? "client"
                       : m->key == KW_SIGN_BEARER ? "bearer"
                                                  : "session";
-    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key", key, "method",
-                     kw_audit_text(m->method), "host", kw_audit_text(m->host), "path_sha256", sha,
-                     "caller", kw_audit_text(k->cfg.caller));
+    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key", key, "method", kw_audit_text(m->method),
+                     "host", kw_audit_text(m->host), "path_sha256", sha, "caller",
+                     kw_audit_text(k->cfg.caller));
 }
 
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,

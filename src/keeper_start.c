@@ -119,7 +119,6 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     if (r == 0)
         r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
     if (r == 0)
-        r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake,
-                             err);
+        r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake, err);
     return r;
 }

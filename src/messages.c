@@ -119,6 +119,7 @@ static const struct field f_ready[] = {
 static const struct field f_fetch[] = {
     STR(kw_m_fetch, url),
     STR(kw_m_fetch, field),
+    LINES(kw_m_fetch, headers),
     SECRET(kw_m_fetch, bearer, KW_TOKEN_MAX),
 };
 static const struct field f_fetched[] = {SECRET(kw_m_fetched, token, KW_TOKEN_MAX)};
@@ -138,12 +139,18 @@ static const struct field f_token[] = {
 };
 static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
 static const struct field f_google[] = {
-    STR(kw_m_google, sts_url),         STR(kw_m_google, iam_url),
-    STR(kw_m_google, audience),        STR(kw_m_google, subject_type),
-    STR(kw_m_google, scope),           STR(kw_m_google, service_account),
-    STR(kw_m_google, delegates),       U32(kw_m_google, lifetime),
-    STR(kw_m_google, quota_project),   STR(kw_m_google, request_reason),
-    STR(kw_m_google, id_audience),     U32(kw_m_google, include_email),
+    STR(kw_m_google, sts_url),
+    STR(kw_m_google, iam_url),
+    STR(kw_m_google, audience),
+    STR(kw_m_google, subject_type),
+    STR(kw_m_google, scope),
+    STR(kw_m_google, service_account),
+    STR(kw_m_google, delegates),
+    U32(kw_m_google, lifetime),
+    STR(kw_m_google, quota_project),
+    STR(kw_m_google, request_reason),
+    STR(kw_m_google, id_audience),
+    U32(kw_m_google, include_email),
     SECRET(kw_m_google, subject, KW_TOKEN_MAX),
 };
 static const struct field f_bearer[] = {

@@ -166,9 +166,10 @@ struct kw_m_ready { /* KW_XM_READY, KW_DM_READY */
     char fences[256], missing[256];
     char secrets[32];
 };
-struct kw_m_fetch { /* KW_XM_FETCH */
-    char url[2048];
-    char field[64];           /* JSON member holding the token: "value" at GitHub */
+struct kw_m_fetch {           /* KW_XM_FETCH */
+    char url[2048];           /* https, or http to a metadata service or this machine */
+    char field[64];           /* JSON member holding the token; "": the body is the token */
+    char headers[2048];       /* to be sent, lines "name: value\n" */
     struct kw_secret *bearer; /* Authorization: Bearer ..., empty for none */
 };
 struct kw_m_fetched { /* KW_XM_FETCHED */
@@ -198,12 +199,12 @@ struct kw_m_token {        /* KW_XM_TOKEN */
 struct kw_m_session { /* KW_XM_SESSION */
     struct kw_secret *token;
 };
-struct kw_m_google {           /* KW_XM_GOOGLE */
-    char sts_url[512];         /* https://sts.googleapis.com/v1/token */
-    char iam_url[512];         /* https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts */
-    char audience[512];        /* //iam.googleapis.com/projects/... */
-    char subject_type[64];     /* urn:ietf:params:oauth:token-type:jwt */
-    char scope[2048];          /* separated by spaces */
+struct kw_m_google {       /* KW_XM_GOOGLE */
+    char sts_url[512];     /* https://sts.googleapis.com/v1/token */
+    char iam_url[512];     /* https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts */
+    char audience[512];    /* //iam.googleapis.com/projects/... */
+    char subject_type[64]; /* urn:ietf:params:oauth:token-type:jwt */
+    char scope[2048];      /* separated by spaces */
     char service_account[256]; /* e-mail or unique id; "": no impersonation */
     char delegates[2048];      /* the same, separated by spaces */
     uint32_t lifetime;         /* of the account's token, seconds */

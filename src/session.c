@@ -19,7 +19,7 @@
 enum { PROMPT_S = 300 };
 
 int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
-                      struct kw_err *err)
+                          struct kw_err *err)
 {
     const struct kw_config *c = s->config;
     struct kw_m_keeper_start ks;
@@ -67,7 +67,7 @@ int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const c
 }
 
 int kw_session_expect(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
-                           struct kw_err *err)
+                      struct kw_err *err)
 {
     struct kw_in in;
     int r = kw_child_expect(ch, type, m, &in, deadline, err);
@@ -133,7 +133,7 @@ static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struc
     int r = kw_child_send(&s->crew.exchanger, KW_XM_FETCH, request, NULL, 0, err);
     if (r == 0)
         r = kw_session_expect(&s->crew.exchanger, KW_XM_FETCHED, &answer, kw_deadline(s->config),
-                            err);
+                              err);
     *ret = answer.token;
     return r;
 }
@@ -240,8 +240,8 @@ static int start_fresh(struct kw_session *s, struct kw_err *err)
 static void tell_config(const struct kw_session *s, char *text, size_t size)
 {
     const struct kw_config *c = s->config;
-    (void)snprintf(text, size, "%s, profile %s, domain %s", c->path[0] != '\0' ? c->path : "no file",
-                   c->profile, c->domain_url);
+    (void)snprintf(text, size, "%s, profile %s, domain %s",
+                   c->path[0] != '\0' ? c->path : "no file", c->profile, c->domain_url);
 }
 
 void kw_session_tell_net(const struct kw_session *s, char *text, size_t size)
@@ -266,8 +266,8 @@ static void tell_key(const struct kw_session *s, char *text, size_t size)
 
 static void tell_token(const struct kw_session *s, char *text, size_t size)
 {
-    (void)snprintf(text, size, "%s, expires in %lld s, bound to the key in the token",
-                   s->principal, (long long)(s->not_after - (int64_t)time(NULL)));
+    (void)snprintf(text, size, "%s, expires in %lld s, bound to the key in the token", s->principal,
+                   (long long)(s->not_after - (int64_t)time(NULL)));
 }
 
 static void tell_verdict(const struct kw_session *s, char *text, size_t size)
@@ -279,7 +279,8 @@ static void tell_verdict(const struct kw_session *s, char *text, size_t size)
 static const struct kw_session_step oci_steps[] = {
     {"configuration", check_config, tell_config, 0, true},
     {"processes", start_fresh, NULL, 0, true},
-    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1, true},
+    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
+     true},
     {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
     {"client authentication", open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true},
     {"PKCS#11 token and session key", await_key, tell_key, 1u << 1, true},
@@ -366,8 +367,9 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
                     unsigned use, struct kw_err *err)
 {
     *s = (struct kw_session){.config = c, .caller = caller, .lock = -1};
-    int r = c->key_stored && c->cloud != KW_CLOUD_GOOGLE ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
-                          : kw_session_fresh(s, err);
+    int r = c->key_stored && c->cloud != KW_CLOUD_GOOGLE
+                ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
+                : kw_session_fresh(s, err);
     if (r != 0) {
         (void)heed_pin(s, r, err);
         kw_session_abandon(s, err);
@@ -383,7 +385,7 @@ int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw
     int r = kw_child_send(&s->crew.keeper, KW_KM_CLOSE, NULL, NULL, 0, err);
     if (r == 0)
         r = kw_session_expect(&s->crew.keeper, KW_KM_CLOSED, closed != NULL ? closed : &none,
-                            kw_deadline(s->config), err);
+                              kw_deadline(s->config), err);
     struct kw_err at_end;
     int ended = kw_crew_end(&s->crew, &at_end);
     if (ended != 0) {

@@ -92,6 +92,11 @@ int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
  * client_secret_source (file:/PATH, fd:N, credential:NAME). The caller frees it. */
 int kw_client_secret(const struct kw_config *c, struct kw_secret **ret, struct kw_err *err);
 
+/* Reads a secret from where the configuration says: file:/PATH, fd:N, credential:NAME.
+ * `what` names the key in errors, which are KW_USAGE; one that is empty is one, too. */
+int kw_secret_from_source(const char *source, const char *what, size_t most, struct kw_secret **ret,
+                          struct kw_err *err);
+
 /* Opens $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= places it; KW_USAGE
  * where systemd gave none, or others could read it. */
 int kw_credential_open(const char *name, int *ret_fd, struct kw_err *err);

@@ -64,7 +64,8 @@ static int accounts(const struct kw_config *c, struct kw_m_google *m, struct kw_
         size_t n = strcspn(p, " "), at = strlen(m->delegates);
         (void)snprintf(word, sizeof word, "%.*s", (int)n, p);
         r = kw_google_account(word, "each of [google] delegates", bare, sizeof bare, err);
-        (void)snprintf(m->delegates + at, sizeof m->delegates - at, "%s%s", at > 0 ? " " : "", bare);
+        (void)snprintf(m->delegates + at, sizeof m->delegates - at, "%s%s", at > 0 ? " " : "",
+                       bare);
         p += n + strspn(p + n, " ");
     }
     return r;
@@ -82,8 +83,8 @@ int kw_google_message(const struct kw_session *s, struct kw_m_google *m, struct 
     (void)snprintf(m->sts_url, sizeof m->sts_url, "https://sts.%s/v1/token", c->universe);
     (void)snprintf(m->iam_url, sizeof m->iam_url,
                    "https://iamcredentials.%s/v1/projects/-/serviceAccounts", c->universe);
-    (void)snprintf(m->subject_type, sizeof m->subject_type,
-                   "urn:ietf:params:oauth:token-type:%s", c->subject_type);
+    (void)snprintf(m->subject_type, sizeof m->subject_type, "urn:ietf:params:oauth:token-type:%s",
+                   c->subject_type);
     (void)snprintf(m->scope, sizeof m->scope, "%s", c->scope);
     (void)snprintf(m->quota_project, sizeof m->quota_project, "%s", c->quota_project);
     (void)snprintf(m->request_reason, sizeof m->request_reason, "%s", c->request_reason);
@@ -174,7 +175,8 @@ static int exchange(struct kw_session *s, struct kw_err *err)
 static const struct kw_session_step google_steps[] = {
     {"configuration", check_config, tell_config, 0, true},
     {"processes", start, NULL, 0, true},
-    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1, true},
+    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
+     true},
     {"keeper of policy and log", await_keeper, tell_keeper, 1u << 1, true},
     {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
     {"exchange", exchange, tell_session, 1u << 0 | 1u << 4, true},

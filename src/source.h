@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where the subject token (the JWT that says who this workload is) comes from:
- * file, env, stdin, command, github, auto; [source] in the configuration.
+ * Where the subject token (the JWT that says who this workload is) comes from: a file,
+ * variable, command, URL or standard input, a CI system, or a cloud's metadata service;
+ * [source] in the configuration. source.c has the table of them.
  */
 #ifndef KW_SOURCE_H
 #define KW_SOURCE_H
@@ -15,11 +16,12 @@ typedef int kw_source_fetch(void *arg, const struct kw_m_fetch *request, struct 
                             struct kw_err *err);
 
 /* Gets a subject token: a fresh one each time where the source can give one. fetch is
- * called for github only. chosen receives which source it was and why, for people.
+ * called for those that ask over the network. chosen receives which source it was and
+ * why, for people.
  *
- * auto takes, in this order: the one of [source] path, name and command that is given;
- * else github in a GitHub Actions job; else nothing (KW_SUBJECT). stdin is never taken
- * unasked.
+ * auto takes, in this order: the one of [source] path, name, command and url that is
+ * given; else what this job is: GitHub, GitLab, CircleCI, Bitbucket, Buildkite, HCP
+ * Terraform, Kubernetes; else nothing (KW_SUBJECT).
  *
  * What is returned is one line of visible ASCII, at most KW_TOKEN_MAX bytes. Errors are
  * KW_SUBJECT (KW_NET and others from fetch pass as they are) and hold no byte of it.
@@ -32,7 +34,7 @@ int kw_source_get(const struct kw_config *c, kw_source_fetch *fetch, void *arg, 
 void kw_source_forget(void);
 
 /* Fills the request for GitHub's token service from the environment: the URL with the
- * audience ([source] audience, else domain_url) appended, the bearer as a copy that the
+ * audience (kw_config_audience()) appended, the bearer as a copy that the
  * caller frees. */
 int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_err *err);
 

@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LAB_G_NUMBER   "123456789012"
-#define LAB_G_PROJECT  "lab-project"
-#define LAB_G_POOL     "projects/" LAB_G_NUMBER "/locations/global/workloadIdentityPools/lab-pool"
-#define LAB_G_PROVIDER LAB_G_POOL "/providers/lab-ci"
+#define LAB_G_NUMBER        "123456789012"
+#define LAB_G_PROJECT       "lab-project"
+#define LAB_G_POOL          "projects/" LAB_G_NUMBER "/locations/global/workloadIdentityPools/lab-pool"
+#define LAB_G_PROVIDER      LAB_G_POOL "/providers/lab-ci"
 #define LAB_G_ACCOUNT(name) name "@" LAB_G_PROJECT ".iam.gserviceaccount.com"
 
 enum { LAB_GRANTS = 256 };

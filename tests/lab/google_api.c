@@ -63,8 +63,9 @@ static void object(struct lab *l, struct lab_request *r, struct lab_response *a)
     if (lab_query(r, "alt", media, sizeof media) == 1 && strcmp(media, "media") == 0)
         lab_reply_bytes(a, 200, "text/plain", OBJECT, sizeof OBJECT - 1);
     else
-        lab_reply_json(a, 200, json_pack("{s:s, s:s, s:s}", "kind", "storage#object", "name", name,
-                                         "size", "22"));
+        lab_reply_json(
+            a, 200,
+            json_pack("{s:s, s:s, s:s}", "kind", "storage#object", "name", name, "size", "22"));
 }
 
 /* A service that knows accounts only, as some of Google's do. */

@@ -159,10 +159,10 @@ static void id_token(struct lab *l, struct lab_request *r, struct lab_response *
     if (audience == NULL || audience[0] == 0)
         lab_google_error(r, a, 400, "INVALID_ARGUMENT", NULL, "Audience required.");
     else {
-        json_t *claims = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss",
-                                   "https://accounts.google.com", "aud", audience, "azp",
-                                   ACCOUNTS[account].id, "sub", ACCOUNTS[account].id, "iat",
-                                   (json_int_t)now, "exp", (json_int_t)(now + 3600));
+        json_t *claims =
+            json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", "https://accounts.google.com", "aud",
+                      audience, "azp", ACCOUNTS[account].id, "sub", ACCOUNTS[account].id, "iat",
+                      (json_int_t)now, "exp", (json_int_t)(now + 3600));
         if (json_is_true(json_object_get(body, "includeEmail"))) {
             json_object_set_new(claims, "email", json_string(ACCOUNTS[account].email));
             json_object_set_new(claims, "email_verified", json_true());

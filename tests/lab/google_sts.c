@@ -68,35 +68,62 @@ static const char *get(const struct wish *w, const char *snake, const char *came
 
 /* --- the subject token ------------------------------------------------------------------- */
 
-static bool audience_good(const struct kw_jwt *j)
+/* The provider of that resource name: lab-ci for the lab's own issuer, else lab-SHAPE. */
+struct provider {
+    char name[256];
+    const char *issuer, *claim, *value;
+};
+
+static bool find_provider(struct lab *l, const char *name, struct provider *p)
+{
+    static const char before[] = LAB_G_POOL "/providers/lab-";
+    const struct lab_shape *s = NULL;
+    if (strncmp(name, before, sizeof before - 1) != 0)
+        return false;
+    const char *id = name + sizeof before - 1;
+    bool own = strcmp(id, "ci") == 0;
+    if (!own && (s = lab_shape_find(id)) == NULL)
+        return false;
+    snprintf(p->name, sizeof p->name, "%s", name);
+    p->issuer = own ? l->opt.issuer : s->issuer;
+    p->claim = own ? l->opt.google_claim : s->claim;
+    p->value = own ? l->opt.google_value : s->value;
+    return true;
+}
+
+/* Without allowedAudiences: the provider's own name, behind one of two prefixes. */
+static bool audience_good(const struct provider *p, const struct kw_jwt *j)
 {
     const json_t *aud = json_object_get(j->claims, "aud");
     size_t n = json_is_array(aud) ? json_array_size(aud) : 1;
     for (size_t i = 0; i < n; i++) {
         const char *one = json_string_value(json_is_array(aud) ? json_array_get(aud, i) : aud);
-        if (one != NULL && (strcmp(one, "//iam.googleapis.com/" LAB_G_PROVIDER) == 0 ||
-                            strcmp(one, "https://iam.googleapis.com/" LAB_G_PROVIDER) == 0))
+        if (one != NULL && strncmp(one, "https:", 6) == 0)
+            one += 6;
+        if (one != NULL && strncmp(one, "//iam.googleapis.com/", 21) == 0 &&
+            strcmp(one + 21, p->name) == 0)
             return true;
     }
     return false;
 }
 
-static const char *judge_times(struct lab *l, const struct kw_jwt *j, char *text, size_t size)
+static const char *judge_times(struct lab *l, const struct kw_jwt *j, bool stale, char *text,
+                               size_t size)
 {
     int64_t now = lab_now(l), iat = 0, exp = 0;
     if (!kw_jwt_time(j, "iat", &iat) || !kw_jwt_time(j, "exp", &exp))
         return "The ID Token has no iat or no exp.";
     if (exp - iat > LIFE_MAX)
         return "The ID Token lives longer than 48 hours.";
-    if (now < exp && iat <= now + 60)
+    if (now < exp && iat <= now + 60 && !stale)
         return NULL;
     snprintf(text, size, "ID Token issued at %lld is stale to sign-in.", (long long)iat);
     return text;
 }
 
 /* NULL if it is to be believed; else the description, with *error its name. */
-static const char *judge(struct lab *l, const char *token, struct kw_jwt *j, const char **error,
-                         char *text, size_t size)
+static const char *judge(struct lab *l, const struct provider *p, bool stale, const char *token,
+                         struct kw_jwt *j, const char **error, char *text, size_t size)
 {
     *error = "invalid_grant";
     if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
@@ -104,20 +131,20 @@ static const char *judge(struct lab *l, const char *token, struct kw_jwt *j, con
     const char *iss = kw_jwt_str(j, "iss"), *sub = kw_jwt_str(j, "sub");
     const struct lab_trust *trust = NULL;
     for (size_t i = 0; iss != NULL && i < l->n_trust; i++)
-        if (strcmp(l->trust[i].issuer, iss) == 0)
+        if (strcmp(l->trust[i].issuer, iss) == 0 && strcmp(p->issuer, iss) == 0)
             trust = &l->trust[i];
     if (trust == NULL) {
         snprintf(text, size, "The issuer in ID Token %s does not match the expected ones: %s",
-                 iss != NULL ? iss : "(none)", l->opt.issuer);
+                 iss != NULL ? iss : "(none)", p->issuer);
         return text;
     }
     const char *kid = json_string_value(json_object_get(j->header, "kid"));
     if (!lab_jwt_good(token, j, lab_key_find(&trust->jwks, kid)))
         return "The signature of the ID Token can't be verified.";
-    const char *why = judge_times(l, j, text, size);
+    const char *why = judge_times(l, j, stale, text, size);
     if (why != NULL)
         return why;
-    if (!audience_good(j))
+    if (!audience_good(p, j))
         return "The audience in ID Token does not match the expected audience.";
     *error = "invalid_request";
     if (sub == NULL || strlen(sub) > 127)
@@ -125,8 +152,8 @@ static const char *judge(struct lab *l, const char *token, struct kw_jwt *j, con
                "modify your attribute mapping or the incoming assertion to produce a mapped "
                "attribute that is less than 127 bytes.";
     *error = "unauthorized_client";
-    const char *owner = kw_jwt_str(j, l->opt.google_claim);
-    if (owner == NULL || strcmp(owner, l->opt.google_value) != 0)
+    const char *given = kw_jwt_str(j, p->claim);
+    if (given == NULL || strcmp(given, p->value) != 0)
         return "The given credential is rejected by the attribute condition.";
     return NULL;
 }
@@ -148,9 +175,9 @@ static void issue(struct lab *l, struct lab_request *r, const struct kw_jwt *j, 
     lab_grant_add(l, &g);
     lab_verdict(r, "issued: federated token for %s", g.who);
     lab_reply_header(a, "cache-control", "no-store");
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I}", "access_token", g.token, "issued_token_type",
-                          ACCESS, "token_type", "Bearer", "expires_in",
-                          (json_int_t)(g.until - now));
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:I}", "access_token", g.token, "issued_token_type", ACCESS,
+                  "token_type", "Bearer", "expires_in", (json_int_t)(g.until - now));
     if (r->hit.on[LAB_TOKEN_ABSENT])
         json_object_del(o, "access_token");
     if (r->hit.on[LAB_TOKEN_GARBAGE])
@@ -159,7 +186,8 @@ static void issue(struct lab *l, struct lab_request *r, const struct kw_jwt *j, 
 }
 
 /* The fields that every exchange has; NULL or the description of what is wrong. */
-static const char *check_fields(const struct wish *w, const char **error)
+static const char *check_fields(struct lab *l, const struct wish *w, struct provider *p,
+                                const char **error)
 {
     const char *grant = get(w, "grant_type", "grantType");
     const char *want = get(w, "requested_token_type", "requestedTokenType");
@@ -177,7 +205,7 @@ static const char *check_fields(const struct wish *w, const char **error)
     if (audience == NULL || strcmp(audience, pool) == 0)
         return "Invalid value for \"audience\". This value should be the full resource name of "
                "the Identity Provider.";
-    if (strcmp(audience, "//iam.googleapis.com/" LAB_G_PROVIDER) == 0)
+    if (strncmp(audience, "//iam.googleapis.com/", 21) == 0 && find_provider(l, audience + 21, p))
         return NULL;
     *error = "invalid_target";
     return "The target service indicated by the \"audience\" parameters is invalid. This might "
@@ -188,13 +216,14 @@ static const char *check_fields(const struct wish *w, const char **error)
 static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     struct wish w = {.json = NULL};
+    struct provider p = {.name = ""};
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
     char text[640];
     if (why == NULL && lab_header(r, "authorization") != NULL)
         why = "Authorization is not expected.";
     if (why == NULL)
-        why = check_fields(&w, &error);
+        why = check_fields(l, &w, &p, &error);
     const char *subject = why == NULL ? get(&w, "subject_token", "subjectToken") : NULL;
     const char *scope = get(&w, "scope", "scope");
     if (why == NULL && (subject == NULL || strlen(subject) > ROOM))
@@ -202,7 +231,7 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     if (why == NULL && (scope == NULL || scope[0] == 0))
         why = "Invalid value for \"scope\".";
     if (why == NULL)
-        why = judge(l, subject, &j, &error, text, sizeof text);
+        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, text, sizeof text);
     if (why != NULL)
         refuse(r, a, error, why);
     else

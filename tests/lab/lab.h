@@ -11,6 +11,7 @@
  *   trust.c    subject token, rules            client.c   client authentication
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
  *   objects.c  Object Storage                  cloud.c    compartments, VCNs
+ *   shapes.c   tokens as other CI systems issue them, metadata services
  *   google.c   bearers of Google               google_sts.c   its token service
  *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
@@ -41,8 +42,9 @@ enum {
     LAB_RULES = 8,
     LAB_AUDIENCES = 8,
     LAB_KEYS = 8,
-    LAB_TRUSTS = LAB_KEYS + 1,
-    LAB_SITES = 16,
+    LAB_SHAPES = 9,
+    LAB_TRUSTS = LAB_KEYS + 1 + LAB_SHAPES,
+    LAB_SITES = 24,
     LAB_FAULT_ARGS = 16
 };
 
@@ -125,6 +127,7 @@ enum lab_door {
     LAB_DOOR_EXPIRED,
     LAB_DOOR_WRONG_HOST,
     LAB_DOOR_UNKNOWN_CA,
+    LAB_DOOR_PLAIN, /* no TLS: metadata services */
     LAB_DOORS
 };
 
@@ -202,6 +205,18 @@ bool lab_rule_match(const struct lab_rule *rule, const struct kw_jwt *j);
 const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
                             const struct lab_user **user, int *status, const char **code);
 
+/* shapes.c: subject tokens of other systems than GitHub. */
+struct lab_shape {
+    const char *name, *issuer, *subject;
+    const char *claims;        /* further ones, a JSON object */
+    const char *claim, *value; /* the condition of Google's provider lab-NAME */
+};
+extern const struct lab_shape lab_shapes[LAB_SHAPES];
+const struct lab_shape *lab_shape_find(const char *name);
+/* A token of that shape, malloc'ed. */
+char *lab_shape_mint(struct lab *l, const struct lab_shape *s, const char *audience,
+                     const struct lab_hit *hit);
+
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
                       struct lab_response *a);
@@ -238,7 +253,7 @@ struct lab_service {
     lab_handler *finish;                                               /* or NULL */
 };
 extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
-    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage;
+    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 

@@ -54,6 +54,10 @@ int lab_sites(struct lab *l, struct kw_err *err)
     if (rc == 0)
         rc = add(l, &lab_core, err, "iaas.", region, ".oraclecloud.com");
     if (rc == 0)
+        rc = add(l, &lab_metadata, err, "", "169.254.169.254", "");
+    if (rc == 0)
+        rc = add(l, &lab_metadata, err, "metadata.", "google", ".internal");
+    if (rc == 0)
         rc = add(l, &lab_sts, err, "sts.", "googleapis", ".com");
     if (rc == 0)
         rc = add(l, &lab_iamcredentials, err, "iamcredentials.", "googleapis", ".com");
@@ -81,6 +85,8 @@ static const struct lab_service *find_service(const struct lab *l, const struct 
 /* Is the name asked for in TLS the one asked for in HTTP? IP addresses have no SNI. */
 static bool sni_good(const struct lab_request *r)
 {
+    if (r->plain)
+        return true;
     if (strcmp(r->host, "127.0.0.1") == 0)
         return r->sni[0] == 0;
     return strcasecmp(r->sni, r->host) == 0;
@@ -169,7 +175,7 @@ void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a)
         refuse(r, a, 421, "TLS server name and Host header differ");
         return;
     }
-    if (s == NULL) {
+    if (s == NULL || r->plain != (s == &lab_metadata)) {
         refuse(r, a, 421, "no such host here");
         return;
     }

@@ -91,6 +91,13 @@ int lab_state_born(struct lab *l, struct kw_err *err)
     EVP_PKEY_up_ref(l->issuer_key);
     t->jwks.key[0].pkey = l->issuer_key;
     t->jwks.n = 1;
+    for (size_t i = 0; i < LAB_SHAPES; i++) {
+        struct lab_trust *s = &l->trust[l->n_trust++];
+        snprintf(s->issuer, sizeof s->issuer, "%s", lab_shapes[i].issuer);
+        s->jwks.key[0] = t->jwks.key[0];
+        EVP_PKEY_up_ref(l->issuer_key);
+        s->jwks.n = 1;
+    }
     return 0;
 }
 
