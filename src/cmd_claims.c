@@ -223,9 +223,10 @@ static int name_file(struct kw_config *c, const char *path, struct kw_err *err)
 static int read_token(struct kw_config *c, const char *path, struct report *rp, struct kw_err *err)
 {
     struct kw_secret *token = NULL;
+    const struct kw_source_ways ways = kw_ways_alone(c);
     int r = path != NULL ? name_file(c, path, err) : 0;
     if (r == 0)
-        r = kw_source_get(c, kw_fetch_alone, c, rp->source, sizeof rp->source, &token, err);
+        r = kw_source_get(c, &ways, rp->source, sizeof rp->source, &token, err);
     if (r == 0)
         r = kw_jwt_decode(kw_secret_bytes(token), kw_secret_len(token), "the subject token",
                           KW_SUBJECT, &rp->jwt, err);
@@ -258,7 +259,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     int r = c == NULL || rp == NULL ? kw_fail(err, KW_FAILED, "there is no memory left")
                                     : kw_cli_config(cli, c, err);
     if (r == 0)
-        r = kw_config_check_profile(c, err);
+        r = kw_config_choose_cloud(c, kw_arg(args, "cloud"), err);
     if (r == 0) {
         rp->c = c;
         r = claims != NULL ? read_claims(claims, rp, err) : read_token(c, token, rp, err);
@@ -275,6 +276,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
 }
 
 static const struct kw_option options[] = {
+    {"cloud", '\0', "NAME",
+     "oci or google, where the profile has both: whose audience is asked for"},
     {"token-file", '\0', "FILE", "take the token from FILE (- is standard input)"},
     {"claims-file", '\0', "FILE",
      "take claims as a JSON object from FILE (- is standard input), to rehearse a policy"},

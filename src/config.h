@@ -72,6 +72,14 @@ struct kw_config {
     char res_type[256];
     uint32_t rpst_exp;
 
+    /* [issuer]: the token as identity provider */
+    struct kw_uri issuer_key; /* object= and/or id= */
+    bool issuer_key_set;
+    char issuer_iss[512];
+    char issuer_sub[512];
+    uint32_t issuer_life;             /* seconds */
+    char issuer_claims[KW_LINES / 4]; /* lines "name\tvalue\n" */
+
     /* [google NAME], beside or instead of [oci NAME] */
     bool google_set;
     char provider[512]; /* resource name of the workload identity provider, as given */
@@ -148,6 +156,12 @@ int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err
 
 /* What an exchange with Google needs is there, and names are of the right shape? */
 int kw_config_check_google(const struct kw_config *c, struct kw_err *err);
+
+/* What issuing a JWT needs is there? */
+int kw_config_check_issuer(const struct kw_config *c, struct kw_err *err);
+
+/* Appends a claim to lines as struct kw_m_issue has them; the reason why not, or NULL. */
+const char *kw_claim_add(char *lines, size_t size, const char *name, const char *value);
 
 /* What the subject token's audience should be: [source] audience, else the target's own
  * (the identity domain; the provider's https form). "" where nothing says it. */

@@ -51,6 +51,22 @@ void kw_config_audience(const struct kw_config *c, char *out, size_t size)
         kw_google_subject_audience(&p, out, size);
 }
 
+int kw_config_check_issuer(const struct kw_config *c, struct kw_err *err)
+{
+    const struct {
+        bool given;
+        const char *section, *key;
+    } needs[] = {{c->token_set, "token", "uri"},
+                 {c->issuer_key_set, "issuer", "key"},
+                 {c->issuer_iss[0] != '\0', "issuer", "iss"}};
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (!needs[i].given)
+            return kw_config_missing(c, needs[i].section, needs[i].key, " is missing", err);
+    if (strncmp(c->issuer_iss, "https://", 8) != 0)
+        return kw_fail(err, KW_USAGE, "[issuer] iss must begin with https://");
+    return 0;
+}
+
 static int check_accounts(const struct kw_config *c, struct kw_err *err)
 {
     char account[256], word[256];

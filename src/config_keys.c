@@ -9,11 +9,10 @@
 #include <string.h>
 
 static const struct kw_choice source_types[] = {
-    {"auto", 0},       {"file", 0},      {"env", 0},       {"command", 0},
-    {"url", 0},        {"stdin", 0},     {"github", 0},    {"gitlab", 0},
-    {"circleci", 0},   {"bitbucket", 0}, {"buildkite", 0}, {"hcp-terraform", 0},
-    {"kubernetes", 0}, {"jenkins", 0},   {"azure", 0},     {"gce", 0},
-    {NULL, 0}};
+    {"auto", 0},      {"file", 0},          {"env", 0},        {"command", 0},  {"url", 0},
+    {"stdin", 0},     {"github", 0},        {"gitlab", 0},     {"circleci", 0}, {"bitbucket", 0},
+    {"buildkite", 0}, {"hcp-terraform", 0}, {"kubernetes", 0}, {"jenkins", 0},  {"azure", 0},
+    {"gce", 0},       {"token", 0},         {NULL, 0}};
 static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
                                                 {"signature", KW_AUTH_SIGNATURE},
                                                 {"assertion", KW_AUTH_ASSERTION},
@@ -102,6 +101,17 @@ const struct kw_key kw_keys[] = {
     TEXT("oci", "res_type", KW_K_WORD, res_type, NULL,
          "rpst: the trust's impersonatingResource"),
     NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
+
+    TEXT("issuer", "key", KW_K_OBJECT, issuer_key, NULL,
+         "PKCS#11 URI with object= or id= of a lasting key in the token (RSA, or EC on P-256) that "
+         "signs JWTs: keyward issue, and [source] type = token"),
+    TEXT("issuer", "iss", KW_K_WORD, issuer_iss, NULL,
+         "iss of the JWTs, as the clouds know it (an https URL, which need not answer where its "
+         "key set is uploaded)"),
+    TEXT("issuer", "sub", KW_K_WORD, issuer_sub, NULL, "sub of the JWTs"),
+    NUMBER("issuer", "lifetime", issuer_life, 60, 3600, "300", "life of the JWTs, seconds, at most"),
+    {"issuer", "claim.", KW_K_SAY, FIELD(issuer_claims), 0, 0, NULL, NULL, false,
+     "claim.NAME = VALUE: a further claim of the JWTs (text)"},
 
     TEXT("google", "provider", KW_K_WORD, provider, NULL,
          "the workload identity provider's full resource name, from projects/NUMBER/ to "

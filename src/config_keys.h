@@ -34,6 +34,7 @@ enum kw_kind {
     KW_K_RESOLVE, /* host:port:address:port, separated by spaces */
     KW_K_CLAIM,   /* claim.NAME = patterns */
     KW_K_HEADER,  /* header.NAME = value */
+    KW_K_SAY,     /* claim.NAME = value, of a JWT that we issue */
 };
 
 struct kw_choice {

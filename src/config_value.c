@@ -105,12 +105,13 @@ static const char *set_uri(struct kw_config *c, const struct kw_key *k, const ch
 {
     struct kw_err err;
     bool token = k->kind == KW_K_TOKEN;
-    struct kw_uri *u = token ? &c->token_uri : &c->client_key;
+    bool client = k->offset == offsetof(struct kw_config, client_key);
+    struct kw_uri *u = token ? &c->token_uri : client ? &c->client_key : &c->issuer_key;
     if (kw_uri_parse(value, token ? KW_URI_TOKEN : KW_URI_OBJECT, u, &err) != 0) {
         (void)snprintf(reason, REASON, ": %.500s", err.text);
         return reason;
     }
-    *(token ? &c->token_set : &c->client_key_set) = true;
+    *(token ? &c->token_set : client ? &c->client_key_set : &c->issuer_key_set) = true;
     return NULL;
 }
 
@@ -150,6 +151,18 @@ static const char *set_header(struct kw_config *c, const struct kw_key *k, const
     return kw_hdr_add((char *)c + k->offset, k->size, name + prefix, value) ? NULL : "is too long";
 }
 
+const char *kw_claim_add(char *lines, size_t size, const char *name, const char *value)
+{
+    size_t at = strlen(lines);
+    if (name[0] == '\0' || strpbrk(name, "\t\r\n") != NULL || strpbrk(value, "\t\r\n") != NULL)
+        return "is no good claim";
+    int n = snprintf(lines + at, size - at, "%s\t%s\n", name, value);
+    if (n > 0 && (size_t)n < size - at)
+        return NULL;
+    lines[at] = '\0';
+    return "is too long";
+}
+
 static const char *set_text(struct kw_config *c, const struct kw_key *k, const char *value)
 {
     const char *reason = kw_key_check(k, value);
@@ -175,6 +188,8 @@ static const char *set_value(struct kw_config *c, const struct kw_key *k, const 
     case KW_K_TOKEN:
     case KW_K_OBJECT:
         return set_uri(c, k, value, reason);
+    case KW_K_SAY:
+        return kw_claim_add((char *)c + k->offset, k->size, name + sizeof "claim." - 1, value);
     case KW_K_HEADER:
         return set_header(c, k, name, value);
     case KW_K_CLAIM:

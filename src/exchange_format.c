@@ -168,9 +168,10 @@ static int subject(struct kw_config *c, struct kw_secret **ret, int64_t *ret_exp
 {
     char source[256];
     struct kw_jwt j;
+    const struct kw_source_ways ways = kw_ways_alone(c);
     int r = check_audience(c, err);
     if (r == 0)
-        r = kw_source_get(c, kw_fetch_alone, c, source, sizeof source, ret, err);
+        r = kw_source_get(c, &ways, source, sizeof source, ret, err);
     if (r == 0)
         r = kw_jwt_decode(kw_secret_bytes(*ret), kw_secret_len(*ret), "the subject token",
                           KW_SUBJECT, &j, err);

@@ -95,6 +95,12 @@ static int from_main(struct kw_keeper *k, struct kw_err *err)
         case KW_KM_SIGN:
             r = kw_keeper_sign(k, &k->main, &in, err);
             break;
+        case KW_KM_ISSUE:
+            r = kw_keeper_issue(k, &in, err);
+            break;
+        case KW_KM_JWK:
+            r = kw_keeper_public(k, err);
+            break;
         case KW_KM_DESTROY:
             r = take_destroy(k, &in, err);
             break;
@@ -186,9 +192,9 @@ static int serve(struct kw_keeper *k, struct kw_err *err)
 {
     int r = kw_tell_main(k, KW_KM_READY, &k->ready, err);
     if (r == 0)
-        r = k->cfg.purpose == KW_FOR_LIST     ? kw_keeper_list(k, err)
-            : k->cfg.purpose == KW_FOR_BEARER ? 0
-                                              : kw_birth_start(k, err);
+        r = k->cfg.purpose == KW_FOR_LIST    ? kw_keeper_list(k, err)
+            : k->cfg.purpose >= KW_FOR_ISSUE ? 0
+                                             : kw_birth_start(k, err);
     return r != 0 ? r : loop(k, err);
 }
 

@@ -85,7 +85,7 @@ struct kw_keeper {
     struct kw_workers workers;
     struct kw_birth birth;
 
-    struct kw_signer session, client, auditor;
+    struct kw_signer session, client, auditor, issuer;
     bool key_told, verdict_in; /* KM_KEY and a good KM_VERDICT were sent */
     bool session_asked;        /* KM_SESSION came; answered when the verdict is in */
     bool session_good;
@@ -95,7 +95,7 @@ struct kw_keeper {
     struct kw_audit audit;
     char audit_key[65]; /* id of the key that signs heads, "" before it was announced */
 
-    uint32_t signatures, refusals, client_uses;
+    uint32_t signatures, refusals, client_uses, issues;
     bool close_asked; /* KM_CLOSE came */
     int wake;
 };
@@ -143,6 +143,12 @@ int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, s
 int kw_assertion_text(const struct kw_m_keeper_start *cfg, const char *audience, const char *jti,
                       int64_t now, struct kw_buf *b, struct kw_err *err);
 
+/* keeper_issue.c: JWTs by the issuer key, and its public half. */
+int kw_keeper_issue(struct kw_keeper *k, struct kw_in *in, struct kw_err *err);
+int kw_keeper_public(struct kw_keeper *k, struct kw_err *err);
+/* Appends base64url of the object, which it frees. */
+int kw_jws_part(struct kw_buf *b, json_t *o, struct kw_err *err);
+
 /* keeper_note.c: the audit's events. Failures are errors: the caller refuses. */
 int kw_note_login(struct kw_keeper *k, struct kw_err *err);
 int kw_note_key(struct kw_keeper *k, const char *what, const struct kw_p11_key *key,
@@ -152,6 +158,8 @@ int kw_note_session(struct kw_keeper *k, struct kw_err *err);
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
                  struct kw_err *err);
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err);
+int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
+                  struct kw_err *err);
 /* Also counts. m may be NULL. A refusal that can't be logged is still a refusal. */
 void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
                      const struct kw_err *why);

@@ -92,6 +92,15 @@ int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, s
     return kw_audit_write(&k->audit, "assert", o, false, err);
 }
 
+int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
+                  struct kw_err *err)
+{
+    json_t *o = json_pack("{s:o,s:o,s:i,s:s,s:o}", "subject", kw_audit_text(m->subject), "audience",
+                          kw_audit_text(m->audience), "lifetime", (int)m->lifetime, "jti", jti,
+                          "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "issue", o, true, err);
+}
+
 void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
                      const struct kw_err *why)
 {

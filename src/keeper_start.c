@@ -45,7 +45,7 @@ static int login(struct kw_keeper *k, struct kw_err *err)
 
 /* A long-lived key of the user: not ours, so only its use is ours to judge. */
 static int find_key(struct kw_keeper *k, const char *what, const char *label, const char *id_hex,
-                    struct kw_signer *s, struct kw_err *err)
+                    bool any, struct kw_signer *s, struct kw_err *err)
 {
     unsigned char id[32];
     size_t n = 0;
@@ -53,8 +53,9 @@ static int find_key(struct kw_keeper *k, const char *what, const char *label, co
         return 0;
     if (id_hex[0] != '\0' && !kw_unhex(id, sizeof id, &n, id_hex))
         return kw_fail(err, KW_USAGE, "%s: \"%s\" is no id of a key", what, id_hex);
-    int r = kw_p11_find(k->p11, label[0] != '\0' ? label : NULL, n > 0 ? id : NULL, n, false, 0,
-                        &s->key, err);
+    const char *by_label = label[0] != '\0' ? label : NULL;
+    int r = any ? kw_p11_find_any(k->p11, by_label, id, n, &s->key, err)
+                : kw_p11_find(k->p11, by_label, id, n, false, 0, &s->key, err);
     s->there = r == 0;
     return r != 0 ? kw_err_wrap(err, "%s", what) : kw_note_key(k, what, &s->key, err);
 }
@@ -115,9 +116,12 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     (void)snprintf(k->ready.secrets, sizeof k->ready.secrets, "%s", kw_secret_kind());
     r = kw_note_login(k, err);
     if (r == 0)
-        r = find_key(k, "client key", cfg->client_label, cfg->client_id_hex, &k->client, err);
+        r = find_key(k, "client key", cfg->client_label, cfg->client_id_hex, false, &k->client,
+                     err);
     if (r == 0)
-        r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
+        r = find_key(k, "audit key", cfg->audit_label, "", false, &k->auditor, err);
+    if (r == 0)
+        r = find_key(k, "issuer key", cfg->issuer_label, cfg->issuer_id_hex, true, &k->issuer, err);
     if (r == 0)
         r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake, err);
     return r;

@@ -56,7 +56,9 @@ static const struct field f_keeper_start[] = {
     STR(kw_m_keeper_start, stored_id),     STR(kw_m_keeper_start, client_label),
     STR(kw_m_keeper_start, client_id_hex), STR(kw_m_keeper_start, client_host),
     STR(kw_m_keeper_start, client_target), STR(kw_m_keeper_start, client_name),
-    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, audit_label),
+    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, issuer_label),
+    STR(kw_m_keeper_start, issuer_id_hex), STR(kw_m_keeper_start, issuer_name),
+    U32(kw_m_keeper_start, issuer_life),   STR(kw_m_keeper_start, audit_label),
     STR(kw_m_keeper_start, profile),       STR(kw_m_keeper_start, sign_host),
     STR(kw_m_keeper_start, sign_method),   STR(kw_m_keeper_start, sign_path),
     U32(kw_m_keeper_start, per_minute),    U32(kw_m_keeper_start, max_count),
@@ -87,6 +89,14 @@ static const struct field f_sign[] = {
 };
 static const struct field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
 static const struct field f_assert[] = {STR(kw_m_assert, audience)};
+static const struct field f_issue[] = {
+    STR(kw_m_issue, audience),
+    STR(kw_m_issue, subject),
+    U32(kw_m_issue, lifetime),
+    LINES(kw_m_issue, claims),
+};
+static const struct field f_issued[] = {SECRET(kw_m_issued, jwt, KW_TOKEN_MAX)};
+static const struct field f_public[] = {VIEW(kw_m_public, spki, KW_SPKI_MAX)};
 static const struct field f_allow[] = {
     STR(kw_m_allow, method),
     STR(kw_m_allow, host),
@@ -246,6 +256,10 @@ static const struct message messages[KW_MSGS] = {
       f_verdict),
     M(KM_SESSION, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_keeper_session, f_keeper_session),
     M(KM_SIGN, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_sign, f_sign),
+    M(KM_ISSUE, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_issue, f_issue),
+    EMPTY(KM_JWK, KEEPER, MAIN, IN(IDLE), SIGNING),
+    M(KM_ISSUED, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_issued, f_issued),
+    M(KM_PUBLIC, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_public, f_public),
     M(KM_DESTROY, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_destroy, f_destroy),
     EMPTY(KM_OK, KEEPER, KEEPER, IN(SIGNING), IDLE),
     M(KM_SIGNED, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_signed, f_signed),

@@ -36,6 +36,7 @@ enum kw_purpose {                 /* what the keeper is started for */
                   KW_FOR_STORED,  /* the stored session key .stored_id (storage = token) */
                   KW_FOR_LIST,    /* `keys` */
                   KW_FOR_PROBE,   /* `doctor`: as SESSION, then destroy at once */
+                  KW_FOR_ISSUE,   /* `issue`, `jwks`: the issuer key only */
                   KW_FOR_BEARER,  /* no session key: judges and logs where a bearer goes; with
                                      .module "" without a token */
 };
@@ -78,6 +79,10 @@ struct kw_m_keeper_start { /* KW_KM_START */
     char client_target[1024];  /* the only request target it may sign for */
     char client_name[256];     /* iss and sub of assertions */
     char client_kid[256];      /* kid of assertions: the certificate alias */
+    char issuer_label[65];     /* CKA_LABEL of the key that issues JWTs, "" for none */
+    char issuer_id_hex[65];    /* CKA_ID of the same, in hex */
+    char issuer_name[512];     /* iss of the JWTs */
+    uint32_t issuer_life;      /* their longest life, seconds */
     char audit_label[65]; /* CKA_LABEL of the key that signs the audit head ("": session key) */
     char profile[65];
     char sign_host[KW_LINES / 4]; /* [policy] sign.host: patterns separated by spaces */
@@ -142,6 +147,17 @@ struct kw_m_allow { /* KW_S_ALLOW: a request with a bearer, as kw_m_sign has it 
     char method[16];
     char host[KW_HOST];
     char target[KW_TARGET];
+};
+struct kw_m_issue { /* KW_KM_ISSUE */
+    char audience[512], subject[512];
+    uint32_t lifetime;         /* seconds */
+    char claims[KW_LINES / 4]; /* further ones, lines "name\tvalue\n" */
+};
+struct kw_m_issued { /* KW_KM_ISSUED */
+    struct kw_secret *jwt;
+};
+struct kw_m_public {     /* KW_KM_PUBLIC */
+    struct kw_view spki; /* DER SubjectPublicKeyInfo, <= KW_SPKI_MAX */
 };
 struct kw_m_destroy { /* KW_KM_DESTROY */
     char id[65];

@@ -66,6 +66,8 @@ enum kw_msg {
     KW_KM_SESSION, /* the session is good: sign for it, or allow its bearer, until not_after */
     KW_KM_SIGN,    /* sign one request (same body as KW_S_SIGN) */
     KW_KM_DESTROY, /* destroy one key that keyward left in the token */
+    KW_KM_ISSUE,   /* build a JWT and sign it with the issuer key */
+    KW_KM_JWK,     /* the issuer key's public half, please */
     KW_KM_CLOSE,   /* destroy the session key, end the audit, exit */
     /* keeper -> main */
     KW_KM_READY,     /* token found, logged in, fences up */
@@ -73,6 +75,8 @@ enum kw_msg {
     KW_KM_VERDICT,   /* what the extraction self-test on the twin found */
     KW_KM_OK,        /* done (SESSION, DESTROY) */
     KW_KM_SIGNED,    /* the signature */
+    KW_KM_ISSUED,    /* the JWT */
+    KW_KM_PUBLIC,    /* the issuer key's public half */
     KW_KM_LIST_ITEM, /* one key for `keys` */
     KW_KM_LIST_END,
     KW_KM_CLOSED, /* key destroyed, counts */

@@ -82,33 +82,46 @@ int kw_session_await_net(struct kw_session *s, struct kw_err *err)
     return r != 0 ? r : kw_session_expect(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
 }
 
-/* Takes KM_KEY or KM_VERDICT, whichever comes: the keeper makes key and twin at once. */
+/* Takes KM_KEY or KM_VERDICT, whichever it is: the keeper makes key and twin at once. Each
+ * once: a key that changed after it was compared with the token would be no key. */
+static int take_birth(struct kw_session *s, struct kw_in *in, struct kw_err *err)
+{
+    if (in->type == KW_KM_KEY && !s->have_key && kw_msg_get_shown(&in->body, in->type, &s->key)) {
+        memcpy(s->spki, s->key.spki.p, s->key.spki.len);
+        s->key.spki.p = s->spki;
+        s->have_key = true;
+        return 0;
+    }
+    if (in->type == KW_KM_VERDICT && !s->have_verdict &&
+        kw_msg_get_shown(&in->body, in->type, &s->verdict)) {
+        s->have_verdict = true;
+        return 0;
+    }
+    return kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");
+}
+
 static int take_from_keeper(struct kw_session *s, struct kw_err *err)
 {
     struct kw_in in;
     int r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
-    /* Each once: a key that changed after it was compared with the token would be no key. */
-    if (r == 0 && in.type == KW_KM_KEY && !s->have_key &&
-        kw_msg_get_shown(&in.body, in.type, &s->key)) {
-        memcpy(s->spki, s->key.spki.p, s->key.spki.len);
-        s->key.spki.p = s->spki;
-        s->have_key = true;
-    } else if (r == 0 && in.type == KW_KM_VERDICT && !s->have_verdict &&
-               kw_msg_get_shown(&in.body, in.type, &s->verdict))
-        s->have_verdict = true;
-    else if (r == 0)
-        r = kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");
+    if (r == 0)
+        r = take_birth(s, &in, err);
     kw_in_free(&in);
+    return r;
+}
+
+int kw_session_await_keeper(struct kw_session *s, struct kw_err *err)
+{
+    if (s->keeper.mechanism[0] != '\0')
+        return 0;
+    int r = kw_session_expect(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
+    s->keeper_deadline = kw_deadline(s->config);
     return r;
 }
 
 static int await_key(struct kw_session *s, struct kw_err *err)
 {
-    int r = 0;
-    if (s->keeper.label[0] == '\0' && s->keeper.mechanism[0] == '\0') {
-        r = kw_session_expect(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
-        s->keeper_deadline = kw_deadline(s->config);
-    }
+    int r = kw_session_await_keeper(s, err);
     while (r == 0 && !s->have_key)
         r = take_from_keeper(s, err);
     return r;
@@ -138,11 +151,34 @@ static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struc
     return r;
 }
 
+/* The token as the source asks the keeper, which may have a key and a verdict to tell of
+ * before it has the JWT. */
+static int issue_by_keeper(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
+                           struct kw_err *err)
+{
+    struct kw_session *s = arg;
+    struct kw_m_issued answer = {0};
+    int r = kw_session_await_keeper(s, err);
+    if (r == 0)
+        r = kw_child_send(&s->crew.keeper, KW_KM_ISSUE, request, NULL, 0, err);
+    while (r == 0 && answer.jwt == NULL) {
+        struct kw_in in;
+        r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
+        if (r == 0 && in.type != KW_KM_ISSUED)
+            r = take_birth(s, &in, err);
+        else if (r == 0 && !kw_msg_get(&in.body, KW_KM_ISSUED, &answer))
+            r = kw_fail(err, KW_FAILED, "the keeper sent a malformed JWT");
+        kw_in_free(&in);
+    }
+    *ret = answer.jwt;
+    return r;
+}
+
 /* The subject token, judged by the claim policy before it goes anywhere. */
 int kw_session_subject(struct kw_session *s, struct kw_err *err)
 {
-    int r = kw_source_get(s->config, fetch_by_exchanger, s, s->source, sizeof s->source,
-                          &s->subject, err);
+    const struct kw_source_ways ways = {fetch_by_exchanger, issue_by_keeper, s};
+    int r = kw_source_get(s->config, &ways, s->source, sizeof s->source, &s->subject, err);
     if (r != 0)
         return r;
     struct kw_jwt j;

@@ -26,11 +26,6 @@ static int start(struct kw_session *s, struct kw_err *err)
     return kw_session_start_crew(s, KW_FOR_BEARER, "", err);
 }
 
-static int await_keeper(struct kw_session *s, struct kw_err *err)
-{
-    return kw_session_expect(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
-}
-
 static void tell_config(const struct kw_session *s, char *text, size_t size)
 {
     const struct kw_config *c = s->config;
@@ -177,7 +172,7 @@ static const struct kw_session_step google_steps[] = {
     {"processes", start, NULL, 0, true},
     {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
      true},
-    {"keeper of policy and log", await_keeper, tell_keeper, 1u << 1, true},
+    {"keeper of policy and log", kw_session_await_keeper, tell_keeper, 1u << 1, true},
     {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
     {"exchange", exchange, tell_session, 1u << 0 | 1u << 4, true},
     {"leave to call", kw_session_open_signing, NULL, 1u << 3 | 1u << 5, false},

@@ -12,6 +12,8 @@ int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const c
 /* kw_child_expect() for messages that hold no view into their body. m may be NULL. */
 int kw_session_expect(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
                       struct kw_err *err);
+/* KM_READY, once. */
+int kw_session_await_keeper(struct kw_session *s, struct kw_err *err);
 int kw_session_await_net(struct kw_session *s, struct kw_err *err);
 /* The subject token, judged by the claim policy before it goes anywhere. */
 int kw_session_subject(struct kw_session *s, struct kw_err *err);

@@ -70,7 +70,7 @@ static int by_command(const struct kw_source_job *j, struct kw_secret **ret, str
 /* What the configuration names goes before what the environment looks like; a CI system
  * before Kubernetes, on which its runner may live. Standard input, Jenkins (whose tokens
  * have names of the user's) and the metadata services (which have to be asked over the
- * network) are never taken unasked. */
+ * network) and the token are never taken unasked. */
 const struct kw_source_kind kw_source_kinds[] = {
     {"file", found_path, kw_source_file},
     {"env", found_name, kw_source_env},
@@ -86,6 +86,7 @@ const struct kw_source_kind kw_source_kinds[] = {
     {"jenkins", NULL, kw_source_jenkins},
     {"azure", NULL, kw_source_azure},
     {"gce", NULL, kw_source_gce},
+    {"token", NULL, kw_source_token},
     {"stdin", NULL, kw_source_stdin},
     {NULL, NULL, NULL},
 };
@@ -137,7 +138,7 @@ static int none(struct kw_err *err)
                    "KEYWARD_SOURCE_PATH");
 }
 
-int kw_source_get(const struct kw_config *c, kw_source_fetch *fetch, void *arg, char *chosen,
+int kw_source_get(const struct kw_config *c, const struct kw_source_ways *ways, char *chosen,
                   size_t size, struct kw_secret **ret, struct kw_err *err)
 {
     int r;
@@ -148,7 +149,7 @@ int kw_source_get(const struct kw_config *c, kw_source_fetch *fetch, void *arg, 
         r = *ret != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for the subject token");
     } else {
         const struct kw_source_kind *k = choose(c, chosen, size);
-        const struct kw_source_job j = {c, fetch, arg};
+        const struct kw_source_job j = {c, ways};
         r = k != NULL ? k->get(&j, ret, err) : none(err);
     }
     if (r == 0)

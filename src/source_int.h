@@ -10,8 +10,7 @@
 /* What a source is called with. */
 struct kw_source_job {
     const struct kw_config *c;
-    kw_source_fetch *fetch;
-    void *arg;
+    const struct kw_source_ways *ways;
 };
 
 /* One source: how `auto` finds it, and how its token is got. */
@@ -43,6 +42,7 @@ int kw_source_by_github(const struct kw_source_job *j, struct kw_secret **ret, s
 int kw_source_azure(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err);
 int kw_source_gce(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err);
 int kw_source_url(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err);
+int kw_source_token(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err);
 const char *kw_found_github(const struct kw_config *c);
 
 /* A variable that holds a token, moved out of the environment at its first use: no child

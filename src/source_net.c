@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Subject tokens that are asked for over the network. main writes the request; the
- * exchanger makes it. */
+ * Subject tokens that other processes get: by the exchanger over the network, or by the
+ * keeper from the token. main writes the request. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +78,7 @@ int kw_source_github(const struct kw_config *c, struct kw_m_fetch *m, struct kw_
 static int fetch(const struct kw_source_job *j, struct kw_m_fetch *m, const char *whom,
                  struct kw_secret **ret, struct kw_err *err)
 {
-    int r = j->fetch(j->arg, m, ret, err);
+    int r = j->ways->fetch(j->ways->arg, m, ret, err);
     return r != 0 ? kw_err_wrap(err, "%s", whom) : 0;
 }
 
@@ -143,4 +143,26 @@ int kw_source_url(const struct kw_source_job *j, struct kw_secret **ret, struct 
         r = fetch(j, &m, "[source] url", ret, err);
     kw_secret_free(&m.bearer);
     return r;
+}
+
+/* --- the token itself ------------------------------------------------------------------------ */
+
+int kw_source_issue(const struct kw_config *c, struct kw_m_issue *m, struct kw_err *err)
+{
+    *m = (struct kw_m_issue){.lifetime = c->issuer_life};
+    (void)snprintf(m->subject, sizeof m->subject, "%s", c->issuer_sub);
+    (void)snprintf(m->claims, sizeof m->claims, "%s", c->issuer_claims);
+    kw_config_audience(c, m->audience, sizeof m->audience);
+    return kw_config_check_issuer(c, err);
+}
+
+int kw_source_token(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err)
+{
+    struct kw_m_issue m;
+    int r = kw_source_issue(j->c, &m, err);
+    if (r == 0 && m.subject[0] == '\0')
+        r = kw_fail(err, KW_USAGE, "[source] type = token needs [issuer] sub");
+    if (r == 0)
+        r = kw_source_audience(j->c, "the token's own JWT", m.audience, sizeof m.audience, err);
+    return r != 0 ? r : j->ways->issue(j->ways->arg, &m, ret, err);
 }

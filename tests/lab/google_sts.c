@@ -68,7 +68,8 @@ static const char *get(const struct wish *w, const char *snake, const char *came
 
 /* --- the subject token ------------------------------------------------------------------- */
 
-/* The provider of that resource name: lab-ci for the lab's own issuer, else lab-SHAPE. */
+/* The provider of that resource name: lab-ci for the lab's own issuer,
+ * lab-hsm for the first --trust, else lab-SHAPE. */
 struct provider {
     char name[256];
     const char *issuer, *claim, *value;
@@ -82,9 +83,15 @@ static bool find_provider(struct lab *l, const char *name, struct provider *p)
         return false;
     const char *id = name + sizeof before - 1;
     bool own = strcmp(id, "ci") == 0;
+    snprintf(p->name, sizeof p->name, "%s", name);
+    if (strcmp(id, "hsm") == 0 && l->opt.n_trust > 0) { /* whose key set was uploaded */
+        p->issuer = l->opt.trust[0].name;
+        p->claim = "job";
+        p->value = "nightly";
+        return true;
+    }
     if (!own && (s = lab_shape_find(id)) == NULL)
         return false;
-    snprintf(p->name, sizeof p->name, "%s", name);
     p->issuer = own ? l->opt.issuer : s->issuer;
     p->claim = own ? l->opt.google_claim : s->claim;
     p->value = own ? l->opt.google_value : s->value;

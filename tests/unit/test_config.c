@@ -476,7 +476,10 @@ static void test_help(void **state)
         assert_non_null(strstr(text, name));
         assert_true(kw_key_variable(k->section, k->name, name, sizeof name));
         assert_true((strstr(text, name) != NULL) == k->env);
-        assert_ptr_equal(kw_key_find(k->section, k->kind == KW_K_CLAIM ? "claim.x" : k->name), k);
+        char probe[80]; /* a name that ends in '.' stands for all it begins */
+        (void)snprintf(probe, sizeof probe, "%s%s", k->name,
+                       k->name[strlen(k->name) - 1] == '.' ? "x" : "");
+        assert_ptr_equal(kw_key_find(k->section, probe), k);
     }
     for (const char *line = text; line != NULL && *line != '\0';) {
         assert_true(line[0] != '.' && line[0] != '\''); /* it is part of the man page */
