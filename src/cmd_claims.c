@@ -258,8 +258,12 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     struct report *rp = calloc(1, sizeof *rp);
     int r = c == NULL || rp == NULL ? kw_fail(err, KW_FAILED, "there is no memory left")
                                     : kw_cli_config(cli, c, err);
+    /* Which cloud matters only to what is asked for. */
+    bool given = token != NULL || claims != NULL;
     if (r == 0)
-        r = kw_config_choose_cloud(c, kw_arg(args, "cloud"), err);
+        r = given && kw_arg(args, "cloud") == NULL
+                ? kw_config_check_profile(c, err)
+                : kw_config_choose_cloud(c, kw_arg(args, "cloud"), err);
     if (r == 0) {
         rp->c = c;
         r = claims != NULL ? read_claims(claims, rp, err) : read_token(c, token, rp, err);
