@@ -90,7 +90,10 @@ struct kw_config {
     char universe[128];
     char quota_project[64];
     char request_reason[256];
-    char subject_type[16]; /* jwt | id_token */
+    char subject_type[16];  /* jwt | id_token */
+    char client_cert[1024]; /* X.509 federation: certificates, leaf first */
+    struct kw_uri tls_key;  /* the leaf's key in the token: object= and/or id= */
+    bool tls_key_set;
 
     enum kw_cloud cloud; /* which of the profile's a command is for */
     /* From the command line: Google's ID token for this audience instead of an access

@@ -87,6 +87,25 @@ static int check_accounts(const struct kw_config *c, struct kw_err *err)
     return r;
 }
 
+/* X.509 federation: both keys, a token, and no rule that only a JWT could be held to. */
+static int check_certificate(const struct kw_config *c, struct kw_err *err)
+{
+    if (c->client_cert[0] == '\0' && !c->tls_key_set)
+        return 0;
+    if (c->client_cert[0] == '\0')
+        return kw_config_missing(c, "google", "client_cert", " is missing beside client_key", err);
+    if (!c->tls_key_set)
+        return kw_config_missing(c, "google", "client_key", " is missing beside client_cert", err);
+    if (!c->token_set)
+        return kw_config_missing(c, "token", "uri", " is missing for client_key", err);
+    if (c->n_rules > 0 || c->issuer[0] != '\0' || c->audience[0] != '\0')
+        return kw_fail(err, KW_USAGE,
+                       "[policy %s] issuer, audience and claim rules judge JWTs, and with "
+                       "client_cert there is none; remove them",
+                       c->profile);
+    return 0;
+}
+
 int kw_config_check_google(const struct kw_config *c, struct kw_err *err)
 {
     struct kw_google_provider p;
@@ -97,5 +116,7 @@ int kw_config_check_google(const struct kw_config *c, struct kw_err *err)
         r = kw_google_provider(c->provider, &p, err);
     if (r == 0 && strpbrk(c->universe, " *") != NULL)
         r = kw_fail(err, KW_USAGE, "[google %s] universe is one domain", c->profile);
+    if (r == 0)
+        r = check_certificate(c, err);
     return r != 0 ? r : check_accounts(c, err);
 }

@@ -135,6 +135,12 @@ const struct kw_key kw_keys[] = {
     CHOICE("google", "subject_type", KW_K_CHOICE, subject_type, subject_types, "jwt",
            "what the subject token is called towards the token service"),
 
+    TEXT("google", "client_cert", KW_K_PATH, client_cert, NULL,
+         "X.509 federation instead of a JWT: PEM file with the client certificate (EC P-256), "
+         "then the intermediates that the provider hasn't"),
+    TEXT("google", "client_key", KW_K_OBJECT, tls_key, NULL,
+         "PKCS#11 URI with object= or id= of that certificate's key in the token"),
+
     TEXT("policy", "issuer", KW_K_WORD, issuer, NULL, "exact iss of the subject token"),
     TEXT("policy", "audience", KW_K_WORD, audience, NULL, "one exact aud of the subject token"),
     {"policy", "claim.", KW_K_CLAIM, FIELD(rules), 0, 0, NULL, NULL, false,

@@ -110,6 +110,8 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
     if (r == 0 && c->google_set) {
         char host[KW_HOST];
         (void)snprintf(host, sizeof host, "sts.%s", c->universe);
+        if (c->client_cert[0] != '\0')
+            (void)snprintf(host, sizeof host, "sts.mtls.%s", c->universe);
         r = add_dial(c, host, strlen(host), 443, err);
         (void)snprintf(host, sizeof host, "iamcredentials.%s", c->universe);
         if (r == 0)

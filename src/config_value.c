@@ -106,12 +106,19 @@ static const char *set_uri(struct kw_config *c, const struct kw_key *k, const ch
     struct kw_err err;
     bool token = k->kind == KW_K_TOKEN;
     bool client = k->offset == offsetof(struct kw_config, client_key);
-    struct kw_uri *u = token ? &c->token_uri : client ? &c->client_key : &c->issuer_key;
+    bool issuer = k->offset == offsetof(struct kw_config, issuer_key);
+    struct kw_uri *u = token    ? &c->token_uri
+                       : client ? &c->client_key
+                       : issuer ? &c->issuer_key
+                                : &c->tls_key;
     if (kw_uri_parse(value, token ? KW_URI_TOKEN : KW_URI_OBJECT, u, &err) != 0) {
         (void)snprintf(reason, REASON, ": %.500s", err.text);
         return reason;
     }
-    *(token ? &c->token_set : client ? &c->client_key_set : &c->issuer_key_set) = true;
+    *(token    ? &c->token_set
+      : client ? &c->client_key_set
+      : issuer ? &c->issuer_key_set
+               : &c->tls_key_set) = true;
     return NULL;
 }
 

@@ -5,6 +5,7 @@
  * socket, connects nowhere, starts nothing; connected descriptors come from the
  * dialer, signatures from the keeper. */
 #include "exchanger.h"
+#include "tls_key.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -47,6 +48,8 @@ static int start(struct kw_exchanger *x, struct kw_err *err)
     r = kw_secret_init(m.best_effort != 0, err);
     if (r == 0)
         r = kw_http_new(m.ca_file, kw_exchanger_dial, x, &x->http, err);
+    if (r == 0 && m.tls_key != 0)
+        r = kw_tls_key_init(kw_exchanger_tls, x, err);
     if (r == 0)
         r = kw_sandbox_lock(KW_ROLE_EXCHANGER, m.best_effort ? KW_SB_BEST_EFFORT : 0, &f, err);
     if (r != 0)

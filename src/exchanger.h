@@ -18,6 +18,7 @@ struct kw_exchanger {
     struct kw_http *http;
     uint32_t budget_ms;      /* for all work on one call */
     struct kw_secret *token; /* the session's, NULL until there is one */
+    struct kw_err tls_why;   /* why the keeper signed no handshake; .text "" if it did */
     bool bearer;             /* it is Google's: sent as it is, not signed for */
 };
 
@@ -43,6 +44,10 @@ int kw_exchanger_sign(struct kw_exchanger *x, const struct kw_m_sign *m, int64_t
 /* Asks the keeper whether a request may go out with the bearer; it logs those that may. */
 int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
                        int64_t deadline_ms, struct kw_err *err);
+
+/* A kw_tls_sign: asks the keeper for the signature of a TLS handshake. */
+int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned char *sig,
+                     size_t *ret_n);
 
 /* Asks the keeper for a client assertion. */
 int kw_exchanger_assert(struct kw_exchanger *x, const char *audience, int64_t deadline_ms,

@@ -70,6 +70,9 @@ static int exchange(struct kw_exchanger *x, const struct kw_m_google *m, int64_t
     struct kw_url url;
     struct kw_buf form;
     int r = kw_url_parse(m->sts_url, "the token service's URL", KW_USAGE, &url, err);
+    if (r == 0 && m->client_pem[0] != '\0')
+        r = kw_http_client_cert(x->http, m->client_pem, url.host, err);
+    x->tls_why.text[0] = '\0';
     if (r != 0)
         return r;
     kw_buf_init(&form, 4 * KW_TOKEN_MAX);
@@ -88,6 +91,10 @@ static int exchange(struct kw_exchanger *x, const struct kw_m_google *m, int64_t
         r = ask(x, &call, read_federated, f, err);
     }
     kw_buf_free(&form);
+    if (r != 0 && x->tls_why.text[0] != '\0') { /* the keeper's word explains it */
+        *err = x->tls_why;
+        r = (int)err->code;
+    }
     return r;
 }
 

@@ -386,6 +386,12 @@ static int explain(struct transfer *t, CURLcode result)
         return kw_fail(t->err, KW_NET, "%s closed the connection without an answer", host);
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
+        /* In TLS 1.3 a client certificate is refused after the handshake. */
+        if (t->h->alert && t->h->leaf != NULL && strcmp(t->h->client_host, t->h->host) == 0)
+            return kw_fail(t->err, KW_CLOUD,
+                           "%s did not accept the client certificate (%.200s): is client_key the "
+                           "key of client_cert?",
+                           host, why);
         if (!t->head_done)
             return kw_fail(t->err, KW_NET,
                            "the connection to %s was lost before an answer (%.200s)", host, why);
@@ -426,6 +432,7 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
     t.resolve = curl_slist_append(NULL, any);
     CURL *easy = curl_easy_init();
     struct head_arg head = {&t, easy};
+    h->host = call->url->host;
     if (easy == NULL || t.resolve == NULL || !set_headers(&t) ||
         set_transport(easy, &t) != CURLE_OK || set_request(easy, &t, &head) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, clean ? 0L : 1L) != CURLE_OK)

@@ -124,6 +124,7 @@ static int from_exchanger(struct kw_keeper *k, struct kw_err *err)
     int r = kw_chan_recv(&k->exchanger.chan, &in, 0, err);
     if (r == 0)
         r = in.type == KW_S_ASSERT  ? kw_keeper_assert(k, &k->exchanger, &in, err)
+            : in.type == KW_S_TLS   ? kw_keeper_tls(k, &k->exchanger, &in, err)
             : in.type == KW_S_ALLOW ? kw_keeper_allow(k, &k->exchanger, &in, err)
                                     : kw_keeper_sign(k, &k->exchanger, &in, err);
     else if (r == KW_NET)

@@ -85,7 +85,7 @@ struct kw_keeper {
     struct kw_workers workers;
     struct kw_birth birth;
 
-    struct kw_signer session, client, auditor, issuer;
+    struct kw_signer session, client, auditor, issuer, tls;
     bool key_told, verdict_in; /* KM_KEY and a good KM_VERDICT were sent */
     bool session_asked;        /* KM_SESSION came; answered when the verdict is in */
     bool session_good;
@@ -137,6 +137,11 @@ int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 /* keeper_allow.c: whether a request may go out with the bearer. */
 int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 
+/* keeper_tls.c: handshakes by the TLS client key. */
+int kw_keeper_tls(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+/* Is it the content that a TLS 1.3 client signs? */
+bool kw_tls_content_ok(const unsigned char *p, size_t n);
+
 /* keeper_assert.c: client assertions. */
 int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 /* base64url(header).base64url(claims) appended to b. */
@@ -158,6 +163,7 @@ int kw_note_session(struct kw_keeper *k, struct kw_err *err);
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
                  struct kw_err *err);
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err);
+int kw_note_tls(struct kw_keeper *k, struct kw_err *err);
 int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
                   struct kw_err *err);
 /* Also counts. m may be NULL. A refusal that can't be logged is still a refusal. */

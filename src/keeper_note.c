@@ -92,6 +92,13 @@ int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, s
     return kw_audit_write(&k->audit, "assert", o, false, err);
 }
 
+int kw_note_tls(struct kw_keeper *k, struct kw_err *err)
+{
+    json_t *o =
+        json_pack("{s:s,s:o}", "what", "client handshake", "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "tls", o, false, err);
+}
+
 int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
                   struct kw_err *err)
 {

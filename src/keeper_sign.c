@@ -153,7 +153,13 @@ static int send_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j,
     k->signatures++;
     if (j->answer == KW_S_ASSERTED || j->answer == KW_KM_ISSUED)
         return send_jwt(p, j, err);
+    unsigned char der[128];
     struct kw_m_signed m = {.signature = {j->sig, j->sig_n}};
+    if (j->signer == &k->tls && j->signer->key.mech == CKM_ECDSA) {
+        if (!kw_ec_raw_to_der(j->sig, j->sig_n, der, sizeof der, &m.signature.len))
+            return kw_fail(err, KW_FAILED, "the token's signature has no good form");
+        m.signature.p = der;
+    }
     return kw_msg_send(&p->chan, j->answer, &m, NULL, 0, ANSWER_MS, err);
 }
 

@@ -121,6 +121,8 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     if (r == 0)
         r = find_key(k, "audit key", cfg->audit_label, "", false, &k->auditor, err);
     if (r == 0)
+        r = find_key(k, "TLS client key", cfg->tls_label, cfg->tls_id_hex, true, &k->tls, err);
+    if (r == 0)
         r = find_key(k, "issuer key", cfg->issuer_label, cfg->issuer_id_hex, true, &k->issuer, err);
     if (r == 0)
         r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake, err);

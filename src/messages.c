@@ -56,7 +56,8 @@ static const struct field f_keeper_start[] = {
     STR(kw_m_keeper_start, stored_id),     STR(kw_m_keeper_start, client_label),
     STR(kw_m_keeper_start, client_id_hex), STR(kw_m_keeper_start, client_host),
     STR(kw_m_keeper_start, client_target), STR(kw_m_keeper_start, client_name),
-    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, issuer_label),
+    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, tls_label),
+    STR(kw_m_keeper_start, tls_id_hex),    STR(kw_m_keeper_start, issuer_label),
     STR(kw_m_keeper_start, issuer_id_hex), STR(kw_m_keeper_start, issuer_name),
     U32(kw_m_keeper_start, issuer_life),   STR(kw_m_keeper_start, audit_label),
     STR(kw_m_keeper_start, profile),       STR(kw_m_keeper_start, sign_host),
@@ -97,6 +98,7 @@ static const struct field f_issue[] = {
 };
 static const struct field f_issued[] = {SECRET(kw_m_issued, jwt, KW_TOKEN_MAX)};
 static const struct field f_public[] = {VIEW(kw_m_public, spki, KW_SPKI_MAX)};
+static const struct field f_tls[] = {VIEW(kw_m_tls, content, KW_TLS_CONTENT)};
 static const struct field f_allow[] = {
     STR(kw_m_allow, method),
     STR(kw_m_allow, host),
@@ -116,9 +118,8 @@ static const struct field f_closed[] = {
     U32(kw_m_closed, destroyed),
 };
 static const struct field f_exchanger_start[] = {
-    U32(kw_m_exchanger_start, verbosity),
-    U32(kw_m_exchanger_start, best_effort),
-    U32(kw_m_exchanger_start, timeout_ms),
+    U32(kw_m_exchanger_start, verbosity),  U32(kw_m_exchanger_start, best_effort),
+    U32(kw_m_exchanger_start, timeout_ms), U32(kw_m_exchanger_start, tls_key),
     STR(kw_m_exchanger_start, ca_file),
 };
 static const struct field f_ready[] = {
@@ -149,19 +150,13 @@ static const struct field f_token[] = {
 };
 static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
 static const struct field f_google[] = {
-    STR(kw_m_google, sts_url),
-    STR(kw_m_google, iam_url),
-    STR(kw_m_google, audience),
-    STR(kw_m_google, subject_type),
-    STR(kw_m_google, scope),
-    STR(kw_m_google, service_account),
-    STR(kw_m_google, delegates),
-    U32(kw_m_google, lifetime),
-    STR(kw_m_google, quota_project),
-    STR(kw_m_google, request_reason),
-    STR(kw_m_google, id_audience),
-    U32(kw_m_google, include_email),
-    SECRET(kw_m_google, subject, KW_TOKEN_MAX),
+    STR(kw_m_google, sts_url),       STR(kw_m_google, iam_url),
+    STR(kw_m_google, audience),      STR(kw_m_google, subject_type),
+    STR(kw_m_google, scope),         STR(kw_m_google, service_account),
+    STR(kw_m_google, delegates),     U32(kw_m_google, lifetime),
+    STR(kw_m_google, quota_project), STR(kw_m_google, request_reason),
+    STR(kw_m_google, id_audience),   U32(kw_m_google, include_email),
+    LINES(kw_m_google, client_pem),  SECRET(kw_m_google, subject, KW_TOKEN_MAX),
 };
 static const struct field f_bearer[] = {
     U64(kw_m_bearer, not_after),
@@ -290,6 +285,7 @@ static const struct message messages[KW_MSGS] = {
 
     M(S_SIGN, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_sign, f_sign),
     M(S_ASSERT, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_assert, f_assert),
+    M(S_TLS, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_tls, f_tls),
     M(S_ALLOW, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_allow, f_allow),
     EMPTY(S_ALLOWED, SIGN, KEEPER, ~0u, ANSWERED),
     M(S_SIGNED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_signed, f_signed),

@@ -23,7 +23,8 @@ enum {
     KW_LINES = 16384,
     KW_TOKEN_MAX = 32768,
     KW_SPKI_MAX = 1024,
-    KW_SIGNS_MAX = 64 /* requests under way on CHAN_SIGN */
+    KW_TLS_CONTENT = 64 + 34 + 48, /* spaces, context string with its NUL, SHA-384 */
+    KW_SIGNS_MAX = 64              /* requests under way on CHAN_SIGN */
 };
 
 struct kw_m_error { /* KW_MSG_ERROR */
@@ -79,6 +80,8 @@ struct kw_m_keeper_start { /* KW_KM_START */
     char client_target[1024];  /* the only request target it may sign for */
     char client_name[256];     /* iss and sub of assertions */
     char client_kid[256];      /* kid of assertions: the certificate alias */
+    char tls_label[65];        /* CKA_LABEL of the TLS client key, "" for none */
+    char tls_id_hex[65];       /* CKA_ID of the same, in hex */
     char issuer_label[65];     /* CKA_LABEL of the key that issues JWTs, "" for none */
     char issuer_id_hex[65];    /* CKA_ID of the same, in hex */
     char issuer_name[512];     /* iss of the JWTs */
@@ -143,6 +146,9 @@ struct kw_m_assert { /* KW_S_ASSERT */
 struct kw_m_asserted { /* KW_S_ASSERTED */
     struct kw_secret *jwt;
 };
+struct kw_m_tls {           /* KW_S_TLS; answered by S_SIGNED in DER */
+    struct kw_view content; /* RFC 8446 section 4.4.3, <= KW_TLS_CONTENT */
+};
 struct kw_m_allow { /* KW_S_ALLOW: a request with a bearer, as kw_m_sign has it */
     char method[16];
     char host[KW_HOST];
@@ -176,6 +182,7 @@ struct kw_m_closed { /* KW_KM_CLOSED */
 struct kw_m_exchanger_start { /* KW_XM_START */
     uint32_t verbosity, best_effort;
     uint32_t timeout_ms; /* [dial] timeout: all work on one call */
+    uint32_t tls_key;    /* there will be a TLS client key, in the keeper */
     char ca_file[1024];  /* [tls] ca_file, added to the system's roots; "" for none */
 };
 struct kw_m_ready { /* KW_XM_READY, KW_DM_READY */
@@ -228,6 +235,7 @@ struct kw_m_google {       /* KW_XM_GOOGLE */
     char request_reason[256];  /* x-goog-request-reason, "" for none */
     char id_audience[512];     /* an ID token for this audience instead, "" for none */
     uint32_t include_email;    /* in the ID token */
+    char client_pem[KW_LINES]; /* certificates for mutual TLS with sts_url, "" for none */
     struct kw_secret *subject;
 };
 struct kw_m_bearer {         /* KW_XM_BEARER */

@@ -106,6 +106,7 @@ enum kw_msg {
     /* exchanger -> keeper, keeper -> exchanger */
     KW_S_SIGN,     /* sign one request with the session key or the client key */
     KW_S_ASSERT,   /* build and sign a client assertion (JWT) with the client key */
+    KW_S_TLS,      /* sign what a TLS 1.3 client signs in its handshake, with the TLS key */
     KW_S_ALLOW,    /* may this request go out with the bearer? */
     KW_S_SIGNED,   /* the signature */
     KW_S_ASSERTED, /* the whole JWT */

@@ -25,7 +25,8 @@ int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const c
     struct kw_m_keeper_start ks;
     struct kw_m_exchanger_start xs = {.verbosity = (uint32_t)c->verbosity,
                                       .best_effort = c->best_effort,
-                                      .timeout_ms = c->timeout_s * 1000};
+                                      .timeout_ms = c->timeout_s * 1000,
+                                      .tls_key = purpose == KW_FOR_BEARER && c->tls_key_set};
     struct kw_m_dialer_start ds = {.verbosity = (uint32_t)c->verbosity,
                                    .best_effort = c->best_effort,
                                    .timeout_ms = c->timeout_s * 1000};

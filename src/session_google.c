@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client_cert.h"
 #include "google_name.h"
 #include "jwt.h"
 #include "log.h"
@@ -24,6 +25,29 @@ static int check_config(struct kw_session *s, struct kw_err *err)
 static int start(struct kw_session *s, struct kw_err *err)
 {
     return kw_session_start_crew(s, KW_FOR_BEARER, "", err);
+}
+
+/* X.509 federation has no JWT: the certificate is what says who we are. */
+static bool by_certificate(const struct kw_session *s)
+{
+    return s->config->client_cert[0] != '\0';
+}
+
+static int subject(struct kw_session *s, struct kw_err *err)
+{
+    static struct kw_client_cert cert; /* large */
+    if (!by_certificate(s))
+        return kw_session_subject(s, err);
+    int r = kw_client_cert_read(s->config->client_cert, (int64_t)time(NULL), &cert, err);
+    if (r == 0)
+        r = kw_client_cert_token(&cert, &s->subject, err);
+    if (r != 0)
+        return r;
+    (void)snprintf(s->source, sizeof s->source, "certificate %.200s", s->config->client_cert);
+    (void)snprintf(s->decided, sizeof s->decided, "%s", cert.shown);
+    (void)snprintf(s->tenant, sizeof s->tenant, "%s", cert.subject);
+    /* Only the keeper can say whether the key is there, and it signs in the handshake. */
+    return kw_session_await_keeper(s, err);
 }
 
 static void tell_config(const struct kw_session *s, char *text, size_t size)
@@ -75,11 +99,12 @@ int kw_google_message(const struct kw_session *s, struct kw_m_google *m, struct 
     if (r != 0)
         return r;
     kw_google_audience(&p, m->audience, sizeof m->audience);
-    (void)snprintf(m->sts_url, sizeof m->sts_url, "https://sts.%s/v1/token", c->universe);
+    (void)snprintf(m->sts_url, sizeof m->sts_url, "https://sts.%s%s/v1/token",
+                   by_certificate(s) ? "mtls." : "", c->universe);
     (void)snprintf(m->iam_url, sizeof m->iam_url,
                    "https://iamcredentials.%s/v1/projects/-/serviceAccounts", c->universe);
     (void)snprintf(m->subject_type, sizeof m->subject_type, "urn:ietf:params:oauth:token-type:%s",
-                   c->subject_type);
+                   by_certificate(s) ? "mtls" : c->subject_type);
     (void)snprintf(m->scope, sizeof m->scope, "%s", c->scope);
     (void)snprintf(m->quota_project, sizeof m->quota_project, "%s", c->quota_project);
     (void)snprintf(m->request_reason, sizeof m->request_reason, "%s", c->request_reason);
@@ -99,6 +124,13 @@ static int name_principal(struct kw_session *s, struct kw_err *err)
         return 0;
     }
     int r = kw_google_provider(c->provider, &p, err);
+    if (r == 0 && by_certificate(s)) {
+        (void)snprintf(s->principal, sizeof s->principal,
+                       "principal://iam.googleapis.com/projects/%s/locations/global/"
+                       "workloadIdentityPools/%s/subject/%s",
+                       p.number, p.pool, s->tenant);
+        return 0;
+    }
     if (r == 0)
         r = kw_jwt_decode(kw_secret_bytes(s->subject), kw_secret_len(s->subject),
                           "the subject token", KW_SUBJECT, &j, err);
@@ -138,14 +170,26 @@ static int id_token_end(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
+static int read_pem(const struct kw_session *s, struct kw_m_google *m, struct kw_err *err)
+{
+    static struct kw_client_cert cert; /* large */
+    int r = kw_client_cert_read(s->config->client_cert, (int64_t)time(NULL), &cert, err);
+    if (r == 0)
+        (void)snprintf(m->client_pem, sizeof m->client_pem, "%s", cert.pem);
+    return r;
+}
+
 static int exchange(struct kw_session *s, struct kw_err *err)
 {
-    struct kw_m_google m;
+    static struct kw_m_google m; /* large */
     struct kw_m_bearer b = {0};
     int r = kw_google_message(s, &m, err);
+    if (r == 0 && by_certificate(s))
+        r = read_pem(s, &m, err);
     if (r == 0)
         r = ask(s, &m, &b, err);
-    if (r == KW_SUBJECT) { /* too old by Google's clock: once more, with a fresh one */
+    if (r == KW_SUBJECT &&
+        !by_certificate(s)) { /* too old by Google's clock: once more, with a fresh one */
         kw_log(KW_INFO, "%s; fetching a fresh one", err->text);
         kw_secret_free(&s->subject);
         r = kw_session_subject(s, err);
@@ -173,7 +217,7 @@ static const struct kw_session_step google_steps[] = {
     {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
      true},
     {"keeper of policy and log", kw_session_await_keeper, tell_keeper, 1u << 1, true},
-    {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
+    {"subject token and claim policy", subject, kw_session_tell_subject, 1u << 2, true},
     {"exchange", exchange, tell_session, 1u << 0 | 1u << 4, true},
     {"leave to call", kw_session_open_signing, NULL, 1u << 3 | 1u << 5, false},
 };

@@ -158,7 +158,8 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     /* Where a bearer goes can be judged and logged without a token; not so what a key of the
      * token signs. */
     bool issues = purpose == KW_FOR_ISSUE || strcmp(c->source_type, "token") == 0;
-    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues;
+    bool tls = purpose == KW_FOR_BEARER && c->tls_key_set;
+    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls;
     if (needs_token && !c->token_set)
         return kw_fail(err, KW_USAGE,
                        "no PKCS#11 token is configured; set [token] uri = "
@@ -170,6 +171,10 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     (void)snprintf(m->manufacturer, sizeof m->manufacturer, "%s", u->manufacturer);
     (void)snprintf(m->serial, sizeof m->serial, "%s", u->serial);
     (void)snprintf(m->model, sizeof m->model, "%s", u->model);
+    if (tls) {
+        (void)snprintf(m->tls_label, sizeof m->tls_label, "%s", c->tls_key.object);
+        kw_hex(m->tls_id_hex, c->tls_key.id, c->tls_key.id_len);
+    }
     if (issues) {
         (void)snprintf(m->issuer_label, sizeof m->issuer_label, "%s", c->issuer_key.object);
         kw_hex(m->issuer_id_hex, c->issuer_key.id, c->issuer_key.id_len);

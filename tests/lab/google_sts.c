@@ -167,17 +167,15 @@ static const char *judge(struct lab *l, const struct provider *p, bool stale, co
 
 /* --- the answer ------------------------------------------------------------------------------ */
 
-static void issue(struct lab *l, struct lab_request *r, const struct kw_jwt *j, const char *scope,
-                  struct lab_response *a)
+static void issue(struct lab *l, struct lab_request *r, const char *sub, int64_t exp,
+                  const char *scope, struct lab_response *a)
 {
     struct lab_grant g = {.kind = LAB_FEDERATED, .granted = true};
-    int64_t exp = 0, now = lab_now(l);
-    (void)kw_jwt_time(j, "exp", &exp);
+    int64_t now = lab_now(l);
     g.until = exp < now + 3600 ? exp : now + 3600; /* it ends no later than the subject token */
     if (r->hit.on[LAB_TOKEN_LIFE])
         g.until = now + r->hit.value[LAB_TOKEN_LIFE];
-    snprintf(g.who, sizeof g.who, "principal://iam.googleapis.com/" LAB_G_POOL "/subject/%s",
-             kw_jwt_str(j, "sub"));
+    snprintf(g.who, sizeof g.who, "principal://iam.googleapis.com/" LAB_G_POOL "/subject/%s", sub);
     snprintf(g.scope, sizeof g.scope, "%s", scope);
     lab_grant_add(l, &g);
     lab_verdict(r, "issued: federated token for %s", g.who);
@@ -193,7 +191,7 @@ static void issue(struct lab *l, struct lab_request *r, const struct kw_jwt *j, 
 }
 
 /* The fields that every exchange has; NULL or the description of what is wrong. */
-static const char *check_fields(struct lab *l, const struct wish *w, struct provider *p,
+static const char *check_fields(struct lab *l, const struct wish *w, bool mtls, struct provider *p,
                                 const char **error)
 {
     const char *grant = get(w, "grant_type", "grantType");
@@ -206,6 +204,15 @@ static const char *check_fields(struct lab *l, const struct wish *w, struct prov
         return "Invalid value for \"grant_type\".";
     if (want == NULL || strcmp(want, ACCESS) != 0)
         return "Invalid value for \"requested_token_type\".";
+    if (mtls) {
+        if (type == NULL || strcmp(type, "urn:ietf:params:oauth:token-type:mtls") != 0)
+            return "Invalid value for \"subject_token_type\".";
+        *error = "invalid_target";
+        return audience != NULL && strcmp(audience, "//iam.googleapis.com/" LAB_G_POOL
+                                                    "/providers/lab-x509") == 0
+                   ? NULL
+                   : "The target service indicated by the \"audience\" parameters is invalid.";
+    }
     if (type == NULL || (strcmp(type, "urn:ietf:params:oauth:token-type:jwt") != 0 &&
                          strcmp(type, "urn:ietf:params:oauth:token-type:id_token") != 0))
         return "Invalid value for \"subject_token_type\".";
@@ -226,23 +233,29 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     struct provider p = {.name = ""};
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
-    char text[640];
+    char text[640], cn[256];
+    bool mtls = strcmp(r->host, "sts.mtls.googleapis.com") == 0;
+    int64_t exp = lab_now(l) + 3600;
     if (why == NULL && lab_header(r, "authorization") != NULL)
         why = "Authorization is not expected.";
     if (why == NULL)
-        why = check_fields(l, &w, &p, &error);
+        why = check_fields(l, &w, mtls, &p, &error);
     const char *subject = why == NULL ? get(&w, "subject_token", "subjectToken") : NULL;
     const char *scope = get(&w, "scope", "scope");
     if (why == NULL && (subject == NULL || strlen(subject) > ROOM))
         why = "Invalid value for \"subject_token\".";
     if (why == NULL && (scope == NULL || scope[0] == 0))
         why = "Invalid value for \"scope\".";
-    if (why == NULL)
+    if (why == NULL && mtls)
+        why = lab_mtls_judge(l, r, subject, cn, sizeof cn);
+    else if (why == NULL)
         why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, text, sizeof text);
+    if (why == NULL && !mtls)
+        (void)kw_jwt_time(&j, "exp", &exp);
     if (why != NULL)
         refuse(r, a, error, why);
     else
-        issue(l, r, &j, scope, a);
+        issue(l, r, mtls ? cn : kw_jwt_str(&j, "sub"), exp, scope, a);
     kw_jwt_free(&j);
     json_decref(w.json);
     lab_form_free(&w.form);

@@ -39,6 +39,7 @@ struct lab_request {
 
     const char *sni, *tls;   /* "" where none */
     bool plain;              /* came without TLS */
+    X509 *client;            /* the client's certificate, NULL for none; owned */
     unsigned port;           /* of the listener */
     struct lab_hit hit;      /* the faults that this request meets */
     struct kw_view param[3]; /* what {} and {*} of the route matched, still encoded */

@@ -55,6 +55,7 @@ struct lab_named_file {
 };
 struct lab_options {
     const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
+    const char *google_anchor;               /* PEM of X.509 federation's trust anchor */
     const char *google_claim, *google_value; /* the provider's condition: claim == value */
     unsigned port;
     int ready_fd; /* -1: none */
@@ -216,6 +217,13 @@ const struct lab_shape *lab_shape_find(const char *name);
 /* A token of that shape, malloc'ed. */
 char *lab_shape_mint(struct lab *l, const struct lab_shape *s, const char *audience,
                      const struct lab_hit *hit);
+
+/* google_x509.c: mutual TLS. The first is a server name callback that asks for a client's
+ * certificate where the host is the mtls one; the second judges it: NULL and its CN, or
+ * the description of what is wrong. */
+int lab_mtls_ask(SSL *ssl, int *alert, void *arg);
+const char *lab_mtls_judge(struct lab *l, const struct lab_request *r, const char *subject,
+                           char *cn, size_t size);
 
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,

@@ -25,6 +25,7 @@ enum option_id {
     OPT_API_KEY,
     OPT_ASSERTION,
     OPT_TRUST,
+    OPT_ANCHOR,
     OPT_CLAIM,
     OPT_SUBJECT_LIFE,
     OPT_SESSION_LIFE,
@@ -65,6 +66,8 @@ static const struct {
      OPT_API_KEY},
     {"assertion-key", "ALIAS=FILE", "PEM certificate or public key for client assertions, by kid",
      OPT_ASSERTION},
+    {"google-anchor", "FILE", "PEM root of the client certificates that Google's provider trusts",
+     OPT_ANCHOR},
     {"trust", "ISSUER=FILE", "also believe ISSUER, with the JWK set in FILE", OPT_TRUST},
     {"claim", "NAME=VALUE",
      "claim of the subject tokens; VALUE is text, or json:... ; json:null "
@@ -118,6 +121,14 @@ static const char FILES[] =
     "  identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com:\n"
     "          /20160918/compartments?compartmentId=OCID\n"
     "  iaas.REGION.oraclecloud.com: /20160918/vcns?compartmentId=OCID\n"
+    "  sts.googleapis.com, sts.mtls.googleapis.com: POST /v1/token, /v1/introspect; providers\n"
+    "          lab-ci (ISSUER), lab-hsm (the first --trust), lab-x509, and lab-SHAPE\n"
+    "  iamcredentials.googleapis.com: :generateAccessToken, :generateIdToken of deployer (the\n"
+    "          pool may), deep (deployer may), reader (nobody may)\n"
+    "  compute.googleapis.com, storage.googleapis.com: instances of lab-project, hello.txt\n"
+    "  169.254.169.254, metadata.google.internal (plain HTTP, a port of their own)\n"
+    "  SHAPE: gitlab circleci bitbucket buildkite hcp-terraform jenkins kubernetes azure gce;\n"
+    "          GET mint?shape=SHAPE&audience=A of the control gives such a token\n"
     "  Host and TLS server name must agree (421). Four more ports (in lab.env) serve the same\n"
     "  with TLS 1.1 at most, an expired certificate, one for another host, a self-signed one.\n"
     "\nEnds on SIGTERM or SIGINT with exit code 0; 2: usage, 1: other failures.\n";
@@ -257,6 +268,8 @@ static bool take(struct lab_options *o, int id, const char *v)
         return named_file(o->api_key, &o->n_api_key, v);
     case OPT_ASSERTION:
         return named_file(o->assertion_key, &o->n_assertion_key, v);
+    case OPT_ANCHOR:
+        return (o->google_anchor = v) != NULL;
     case OPT_TRUST:
         return named_file(o->trust, &o->n_trust, v);
     case OPT_CLAIM:

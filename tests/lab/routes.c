@@ -60,6 +60,8 @@ int lab_sites(struct lab *l, struct kw_err *err)
     if (rc == 0)
         rc = add(l, &lab_sts, err, "sts.", "googleapis", ".com");
     if (rc == 0)
+        rc = add(l, &lab_sts, err, "sts.mtls.", "googleapis", ".com");
+    if (rc == 0)
         rc = add(l, &lab_iamcredentials, err, "iamcredentials.", "googleapis", ".com");
     if (rc == 0)
         rc = add(l, &lab_compute, err, "compute.", "googleapis", ".com");

@@ -100,6 +100,7 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
     kw_buf_init(&a.body, (size_t)l->opt.max_body + (64u << 20));
     r->sni = sni == NULL ? "" : sni;
     r->plain = c->ssl == NULL;
+    r->client = r->plain ? NULL : SSL_get1_peer_certificate(c->ssl);
     r->tls = r->plain ? "" : SSL_get_version(c->ssl);
     r->port = c->port;
     int got = lab_http_read(c, (size_t)l->opt.max_body, head, r, &why);
@@ -115,6 +116,7 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
     kw_buf_free(&a.body);
     kw_buf_free(&r->body);
     kw_buf_free(&r->signing);
+    X509_free(r->client);
     free(r);
     return more;
 }
