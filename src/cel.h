@@ -51,7 +51,7 @@ struct kw_cel_env {
     const char *const *names; /* ended by NULL */
     json_t *const *values;    /* one for each name */
     /* "attribute.x": a member whose value can't be told; text says why. May be NULL. */
-    const json_t *unknown;
+    json_t *unknown;
 };
 
 /* Parses n bytes of UTF-8. names: the variables, ended by NULL; it is kept and must

@@ -81,7 +81,7 @@ static void eval_variable(const struct cel_run *run, uint32_t at, struct cel_val
     eval_base(run, at, out);
     if (run->env->unknown == NULL)
         return;
-    json_object_foreach((json_t *)(size_t)run->env->unknown, key, v)
+    json_object_foreach(run->env->unknown, key, v)
     {
         if (strncmp(key, name, n) == 0 && key[n] == '.') {
             cel_drop(out);

@@ -64,6 +64,18 @@ struct kw_config {
     enum kw_requested requested;
     char res_type[256];
     uint32_t rpst_exp;
+    char oci_rules[8192]; /* rule.NAME: lines NAME=RULE */
+
+    /* [google NAME], beside or instead of [oci NAME] */
+    bool google_set;
+    char provider[512]; /* resource name of the workload identity provider, as given */
+    char service_account[256];
+    /* what the provider was created with, for `claims` */
+    char attribute_mapping[16384]; /* lines KEY=EXPRESSION */
+    char attribute_condition[4096];
+    char allowed_audiences[4096]; /* separated by spaces */
+    char issuer_uri[512];
+    char members[8192]; /* separated by spaces */
 
     /* [policy NAME]: the one of the profile's name, if there is one */
     bool policy_set;

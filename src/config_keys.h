@@ -13,6 +13,7 @@
 
 enum kw_kind {
     KW_K_WORD,    /* visible ASCII without spaces */
+    KW_K_WORDS,   /* the same, several separated by spaces */
     KW_K_COMMAND, /* a line for sh -c: any printable text; no comment may follow it */
     KW_K_PATH,    /* absolute path */
     KW_K_NAME,    /* name of one environment variable */
@@ -32,6 +33,8 @@ enum kw_kind {
     KW_K_DIAL,    /* host-pattern:port, separated by spaces */
     KW_K_RESOLVE, /* host:port:address:port, separated by spaces */
     KW_K_CLAIM,   /* claim.NAME = patterns */
+    KW_K_NAMED,   /* PREFIX.NAME = any text: lines NAME=TEXT in the field */
+    KW_K_TEXT,    /* any printable text */
 };
 
 struct kw_choice {
@@ -55,7 +58,7 @@ extern const struct kw_key kw_keys[]; /* ended by a NULL section */
 /* The key, or NULL. `section` without a profile's name. */
 const struct kw_key *kw_key_find(const char *section, const char *name);
 bool kw_section_known(const char *section);
-/* Sections that carry a profile's name: "oci", "policy". */
+/* Sections that carry a profile's name: "oci", "google", "policy". */
 bool kw_section_named(const char *section);
 /* The cure for a name that looks like a place for a secret, else NULL. */
 const char *kw_key_cure(const char *name);
