@@ -40,7 +40,8 @@ static uint32_t foreign_word(struct cel_parser *p, const char *reason)
     return at;
 }
 
-/* Items to the closing bracket, which is taken. A comma may stand behind the last. */
+/* Items to the closing bracket, which is taken. A comma may stand behind the last of a
+ * list or map, not of a call. */
 static void parse_items(struct cel_parser *p, uint32_t at, char close, bool pairs)
 {
     while (cel_good(p) && !cel_at_op(p, close, '\0')) {
@@ -49,8 +50,11 @@ static void parse_items(struct cel_parser *p, uint32_t at, char close, bool pair
             cel_fail(p, "a ':' is missing in a map");
         if (pairs)
             cel_adopt(p, at, cel_parse_expr(p));
-        if (!cel_take(p, ',') && !cel_at_op(p, close, '\0'))
+        bool comma = cel_take(p, ',');
+        if (!comma && !cel_at_op(p, close, '\0'))
             cel_fail(p, "a ',' or a closing bracket is missing");
+        else if (close == ')' && comma && cel_at_op(p, close, '\0'))
+            cel_fail(p, "a value is missing before this");
     }
     size_t end = p->x.end;
     if (cel_good(p) && !cel_take(p, close))
