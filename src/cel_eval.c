@@ -160,7 +160,7 @@ static void eval_has(const struct cel_run *run, uint32_t at, struct cel_val *out
         cel_put(out, json_boolean(json_object_get(of.v, json_string_value(select->value)) != NULL),
                 false);
     else
-        cel_set(out, KW_CEL_ERROR, at, "%s: %s has no members",
+        cel_set(out, KW_CEL_NOT_TRUE, at, "%s: %s has no members",
                 path_of(run, get(run, at)->first, path), cel_type(&of));
     cel_drop(&of);
 }
@@ -332,7 +332,8 @@ static void eval_items(const struct cel_run *run, uint32_t at, struct cel_val *o
                 cel_set(&bad, KW_CEL_UNKNOWN, k, "a map whose keys are no strings");
         } else {
             if (json_object_getn(all, json_string_value(key.v), json_string_length(key.v)) != NULL)
-                cel_set(&bad, KW_CEL_ERROR, k, "a map that has a key twice");
+                cel_set(&bad, bad.is == KW_CEL_VALUE ? KW_CEL_UNKNOWN : bad.is, k,
+                        "a map that has a key twice");
             (void)json_object_setn_new(all, json_string_value(key.v), json_string_length(key.v),
                                        v.v);
         }

@@ -44,6 +44,8 @@ static uint32_t foreign_word(struct cel_parser *p, const char *reason)
  * list or map, not of a call. */
 static void parse_items(struct cel_parser *p, uint32_t at, char close, bool pairs)
 {
+    if (close != ')' && cel_at_op(p, ',', '\0'))
+        cel_lex_stop(&p->x, KW_CEL_UNKNOWN, p->x.start, "a comma alone, which some versions take");
     while (cel_good(p) && !cel_at_op(p, close, '\0')) {
         cel_adopt(p, at, cel_parse_expr(p));
         if (pairs && !cel_take(p, ':'))
@@ -157,6 +159,8 @@ static uint32_t parse_variable(struct cel_parser *p)
         p->c->nodes[at].variable = i;
     else if (names_type(p))
         cel_make_foreign(p, at, "the name of a type");
+    else if (cel_at_name(p, "google"))
+        cel_make_foreign(p, at, "a protobuf message");
     else if (p->binding > 0)
         cel_make_foreign(p, at, "a variable of a macro");
     else

@@ -56,7 +56,7 @@ int kw_google_map_name(struct kw_google_map *p, const char *name, struct kw_err 
         return kw_fail(err, KW_USAGE,
                        "'%.200s' names a pool; the provider is wanted: .../providers/ID", s);
     good = good && take_part(&at, "providers", &n) && take_part(&at, NULL, &n) && *at == '\0';
-    if (!good || strlen(s) >= sizeof p->name)
+    if (!good || s[strlen(s) - 1] == '/' || strlen(s) >= sizeof p->name)
         return kw_fail(err, KW_USAGE,
                        "'%.200s' is no provider's name; it is projects/NUMBER/locations/global/"
                        "workloadIdentityPools/POOL/providers/ID",

@@ -153,8 +153,7 @@ static uint32_t parse_escape(struct parser *p, size_t start)
     const char *letter = c != 0 && c < 0x80 ? strchr(from, (int)c) : NULL;
     if (letter != NULL)
         return (uint32_t)to[letter - from];
-    bool word =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     if (c < 0x80 && !word)
         return c;
     if (c == 'p' || c == 'P' || c == 'C')
