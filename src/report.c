@@ -6,6 +6,8 @@
 
 #include "err.h"
 
+static json_t *text(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+
 static json_t *text(const char *fmt, va_list ap)
 {
     char line[KW_ERR_TEXT];
