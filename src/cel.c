@@ -87,8 +87,10 @@ static void add_path(const struct kw_cel *c, uint32_t at, const struct kw_cel_en
     size_t i;
     json_t *one, *path = json_stringn(c->text + n->start, n->end - n->start);
     bool known = json_array_size(list) == PATHS;
-    json_array_foreach(list, i, one) known =
-        known || json_equal(json_object_get(one, "path"), path);
+    json_array_foreach(list, i, one)
+    {
+        known = known || json_equal(json_object_get(one, "path"), path);
+    }
     if (known || path == NULL) {
         json_decref(path);
         return;

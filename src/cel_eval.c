@@ -288,15 +288,16 @@ static void eval_call(const struct cel_run *run, uint32_t at, struct cel_val *ou
     struct cel_val args[ARGS], bad = {.is = KW_CEL_VALUE}, merged;
     size_t n = 0;
     for (uint32_t k = get(run, at)->first; k != 0; k = get(run, k)->next, n++) {
-        struct cel_val extra, *v = n < ARGS ? &args[n] : &extra;
-        cel_eval(run, k, v);
-        if (v->is != KW_CEL_VALUE) {
-            worst(&bad, v, &merged);
+        struct cel_val v;
+        cel_eval(run, k, &v);
+        if (v.is != KW_CEL_VALUE) {
+            worst(&bad, &v, &merged);
             bad = merged;
-            v->v = NULL;
-        } else if (n >= ARGS) {
-            cel_drop(v);
         }
+        if (n < ARGS)
+            args[n] = v;
+        else
+            cel_drop(&v);
     }
     if (bad.is != KW_CEL_VALUE)
         *out = bad;

@@ -151,8 +151,11 @@ static int prepare_oci(const struct kw_config *c, const struct kw_args *args, js
     int r = each_line(c->oci_rules, add_rule, *rules, err);
     if (r == 0)
         r = append_option(*rules, args, "oci-rule", err);
-    json_array_foreach(*rules, i, one) if (r == 0) r =
-        kw_oci_rule_parse(json_string_value(one), &rule, err);
+    json_array_foreach(*rules, i, one)
+    {
+        if (r == 0)
+            r = kw_oci_rule_parse(json_string_value(one), &rule, err);
+    }
     return r;
 }
 

@@ -167,7 +167,10 @@ static void print_warnings(const json_t *list)
 {
     size_t i;
     json_t *s;
-    json_array_foreach(list, i, s)(void) printf("warning: %s\n", json_string_value(s));
+    json_array_foreach(list, i, s)
+    {
+        (void)printf("warning: %s\n", json_string_value(s));
+    }
 }
 
 static void print_google(const json_t *g)

@@ -82,7 +82,10 @@ static int accepted(const struct kw_google_map *p, json_t *claims, char *text, s
         (void)snprintf(text, size, "%s", m.text);
     } else {
         json_t *rows = google_members(p, &m);
-        json_array_foreach(rows, i, row) n += json_is_true(json_object_get(row, "matches"));
+        json_array_foreach(rows, i, row)
+        {
+            n += json_is_true(json_object_get(row, "matches"));
+        }
         json_decref(rows);
     }
     google_mapped_free(&m);

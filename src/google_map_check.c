@@ -67,8 +67,11 @@ static bool audience_good(const struct kw_google_map *p, const char *aud)
         size_t n = sizeof GOOGLE_HOST - 1;
         return strncmp(s, GOOGLE_HOST, n) == 0 && strcmp(s + n, p->name) == 0;
     }
-    json_array_foreach(p->audiences, i,
-                       one) if (strcmp(json_string_value(one), aud) == 0) return true;
+    json_array_foreach(p->audiences, i, one)
+    {
+        if (strcmp(json_string_value(one), aud) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -97,8 +100,10 @@ static void check_audience(struct checks *c)
         aud = json_array_get(aud, 0);
     size_t i, hits = 0;
     json_t *one;
-    json_array_foreach(aud, i, one) hits +=
-        json_is_string(one) && audience_good(c->p, json_string_value(one));
+    json_array_foreach(aud, i, one)
+    {
+        hits += json_is_string(one) && audience_good(c->p, json_string_value(one));
+    }
     if (aud == NULL)
         add(c, "audience", "refuse", "the token has no aud");
     else if (json_array_size(c->p->audiences) == 0 && c->p->name[0] == '\0')

@@ -45,8 +45,11 @@ static const char *bad_value(const char *key, const json_t *v)
     if (strcmp(key, "google.groups") == 0) {
         if (!json_is_array(v))
             return "must be a list of strings";
-        json_array_foreach(v, i,
-                           one) if (!json_is_string(one)) return "must be a list of strings only";
+        json_array_foreach(v, i, one)
+        {
+            if (!json_is_string(one))
+                return "must be a list of strings only";
+        }
         return NULL;
     }
     return json_is_string(v) ? NULL : "must be a string";
@@ -56,7 +59,10 @@ static size_t value_bytes(const json_t *v)
 {
     size_t i, n = json_string_length(v);
     json_t *one;
-    json_array_foreach(v, i, one) n += json_string_length(one);
+    json_array_foreach(v, i, one)
+    {
+        n += json_string_length(one);
+    }
     return n;
 }
 
@@ -228,9 +234,18 @@ bool google_eval(const struct kw_google_map *p, json_t *claims, struct google_ma
         google_mapped_free(m);
         return false;
     }
-    json_object_foreach(p->mapping, key, v) map_one(m, key, v, claims);
-    json_object_foreach(m->google, key, v) all += value_bytes(v);
-    json_object_foreach(m->attribute, key, v) all += value_bytes(v);
+    json_object_foreach(p->mapping, key, v)
+    {
+        map_one(m, key, v, claims);
+    }
+    json_object_foreach(m->google, key, v)
+    {
+        all += value_bytes(v);
+    }
+    json_object_foreach(m->attribute, key, v)
+    {
+        all += value_bytes(v);
+    }
     if (all > KW_GOOGLE_MAPPED)
         google_note(m, true, "the mapped values are %zu bytes; Google takes %d", all,
                     KW_GOOGLE_MAPPED);

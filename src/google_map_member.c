@@ -54,8 +54,10 @@ json_t *google_principal_sets(const struct kw_google_map *p, const struct google
     size_t i;
     if (pool_length(p) == 0)
         return sets;
-    json_array_foreach(json_object_get(m->google, "groups"), i, v)(void)
-        json_array_append_new(sets, principal(p, set_prefix, "group", v));
+    json_array_foreach(json_object_get(m->google, "groups"), i, v)
+    {
+        (void)json_array_append_new(sets, principal(p, set_prefix, "group", v));
+    }
     json_object_foreach(m->attribute, key, v)
     {
         char kind[KW_GOOGLE_KEY + 16];
@@ -70,7 +72,11 @@ static bool listed(const json_t *list, const char *s)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(list, i, v) if (strcmp(json_string_value(v), s) == 0) return true;
+    json_array_foreach(list, i, v)
+    {
+        if (strcmp(json_string_value(v), s) == 0)
+            return true;
+    }
     return false;
 }
 

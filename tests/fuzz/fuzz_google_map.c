@@ -28,7 +28,11 @@ static bool any_is(const json_t *list, const char *name, const char *word)
 {
     size_t i;
     json_t *o;
-    json_array_foreach(list, i, o) if (is(o, name, word)) return true;
+    json_array_foreach(list, i, o)
+    {
+        if (is(o, name, word))
+            return true;
+    }
     return false;
 }
 
@@ -61,8 +65,11 @@ static void check_rules(const json_t *provider, const json_t *claims)
     struct kw_err err;
     size_t i;
     json_t *rules = json_array(), *v;
-    json_array_foreach(json_object_get(provider, "rules"), i, v) if (json_is_string(v))(void)
-        json_array_append(rules, v);
+    json_array_foreach(json_object_get(provider, "rules"), i, v)
+    {
+        if (json_is_string(v))
+            (void)json_array_append(rules, v);
+    }
     json_t *o = kw_oci_rules_explain(rules, claims, &err);
     must(o != NULL || (err.code == KW_USAGE && err.text[0] != '\0'));
     if (o != NULL)
@@ -102,7 +109,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         must(o != NULL && json_equal(before, j.claims));
         check(o);
         json_array_foreach(json_object_get(o, "members"), i, member)
+        {
             must(json_is_string(json_object_get(member, "text")));
+        }
         json_decref(o);
         json_decref(before);
         json_decref(header);

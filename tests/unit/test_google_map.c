@@ -102,7 +102,11 @@ static json_t *item(const json_t *list, const char *member, const char *value)
 {
     size_t i;
     json_t *o;
-    json_array_foreach(list, i, o) if (strcmp(get(o, member), value) == 0) return o;
+    json_array_foreach(list, i, o)
+    {
+        if (strcmp(get(o, member), value) == 0)
+            return o;
+    }
     fail_msg("there is no %s %s", member, value);
     return NULL;
 }
@@ -111,8 +115,11 @@ static bool warned(const json_t *o, const char *text)
 {
     size_t i;
     json_t *s;
-    json_array_foreach(json_object_get(o, "warnings"), i,
-                       s) if (strstr(json_string_value(s), text) != NULL) return true;
+    json_array_foreach(json_object_get(o, "warnings"), i, s)
+    {
+        if (strstr(json_string_value(s), text) != NULL)
+            return true;
+    }
     return false;
 }
 
