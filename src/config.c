@@ -166,8 +166,10 @@ static int apply_entries(struct kw_config *c, struct kw_config *scratch, const s
             return unknown_key(e, base, ini->path, err);
         /* Other profiles are checked as well, each value for itself. */
         bool other = *name != '\0' && strcmp(name, c->profile) != 0;
-        if (other)
+        if (other) {
             scratch->n_rules = 0;
+            scratch->attribute_mapping[0] = scratch->oci_rules[0] = '\0';
+        }
         int r = kw_key_set(other ? scratch : c, k, e->name, e->value, ini->path, e->line, err);
         if (r != 0)
             return r;

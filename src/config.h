@@ -71,6 +71,7 @@ struct kw_config {
     enum kw_requested requested;
     char res_type[256];
     uint32_t rpst_exp;
+    char oci_rules[8192]; /* rule.NAME: lines NAME=RULE */
 
     /* [issuer]: the token as identity provider */
     struct kw_uri issuer_key; /* object= and/or id= */
@@ -94,6 +95,12 @@ struct kw_config {
     char client_cert[1024]; /* X.509 federation: certificates, leaf first */
     struct kw_uri tls_key;  /* the leaf's key in the token: object= and/or id= */
     bool tls_key_set;
+    /* what the provider was created with, for `claims` */
+    char attribute_mapping[16384]; /* lines KEY=EXPRESSION */
+    char attribute_condition[4096];
+    char allowed_audiences[4096]; /* separated by spaces */
+    char issuer_uri[512];
+    char members[8192]; /* separated by spaces */
 
     enum kw_cloud cloud; /* which of the profile's a command is for */
     /* From the command line: Google's ID token for this audience instead of an access

@@ -224,6 +224,8 @@ const char *kw_key_check(const struct kw_key *k, const char *value)
     case KW_K_WORDS:
         return each_word(value, check_visible);
     case KW_K_COMMAND:
+    case KW_K_NAMED:
+    case KW_K_TEXT:
         return NULL;
     case KW_K_PATH:
         return check_path(value);

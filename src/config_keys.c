@@ -34,6 +34,8 @@ static const struct kw_choice accepts[] = {{"extractable", KW_ACCEPT_EXTRACTABLE
 #define FIELD(f) offsetof(struct kw_config, f), sizeof(((struct kw_config *)NULL)->f)
 #define TEXT(section, name, kind, field, dflt, help) \
     {section, name, kind, FIELD(field), 0, 0, NULL, dflt, true, help}
+#define NAMED(section, name, field, help) \
+    {section, name, KW_K_NAMED, FIELD(field), 0, 0, NULL, NULL, false, help}
 #define CHOICE(section, name, kind, field, choices, dflt, help) \
     {section, name, kind, FIELD(field), 0, 0, choices, dflt, true, help}
 #define NUMBER(section, name, field, min, max, dflt, help) \
@@ -101,6 +103,10 @@ const struct kw_key kw_keys[] = {
     TEXT("oci", "res_type", KW_K_WORD, res_type, NULL,
          "rpst: the trust's impersonatingResource"),
     NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
+    NAMED("oci", "rule.", oci_rules,
+          "rule.NAME = CLAIM eq VALUE: the trust's impersonation rules, in its order, for keyward "
+          "claims to say which one would match; NAME is yours"),
+
 
     TEXT("issuer", "key", KW_K_OBJECT, issuer_key, NULL,
          "PKCS#11 URI with object= or id= of a lasting key in the token (RSA, or EC on P-256) that "
@@ -140,6 +146,17 @@ const struct kw_key kw_keys[] = {
          "then the intermediates that the provider hasn't"),
     TEXT("google", "client_key", KW_K_OBJECT, tls_key, NULL,
          "PKCS#11 URI with object= or id= of that certificate's key in the token"),
+    NAMED("google", "attribute_mapping.", attribute_mapping,
+          "attribute_mapping.KEY = EXPRESSION: the provider's attribute mapping, for keyward claims "
+          "to evaluate; for example attribute_mapping.google.subject = assertion.sub"),
+    TEXT("google", "attribute_condition", KW_K_TEXT, attribute_condition, NULL,
+         "the provider's attribute condition, for keyward claims to evaluate"),
+    TEXT("google", "allowed_audiences", KW_K_WORDS, allowed_audiences, NULL,
+         "the provider's allowed audiences; without it only its own name is one"),
+    TEXT("google", "issuer_uri", KW_K_WORD, issuer_uri, NULL, "the provider's issuer URI"),
+    TEXT("google", "members", KW_K_WORDS, members, NULL,
+         "members of IAM policies, principal:// or principalSet://, for keyward claims to say "
+         "which would match"),
 
     TEXT("policy", "issuer", KW_K_WORD, issuer, NULL, "exact iss of the subject token"),
     TEXT("policy", "audience", KW_K_WORD, audience, NULL, "one exact aud of the subject token"),

@@ -35,6 +35,8 @@ enum kw_kind {
     KW_K_CLAIM,   /* claim.NAME = patterns */
     KW_K_HEADER,  /* header.NAME = value */
     KW_K_SAY,     /* claim.NAME = value, of a JWT that we issue */
+    KW_K_NAMED,   /* PREFIX.NAME = any text: lines NAME=TEXT in the field */
+    KW_K_TEXT,    /* any printable text */
 };
 
 struct kw_choice {

@@ -170,6 +170,19 @@ const char *kw_claim_add(char *lines, size_t size, const char *name, const char 
     return "is too long";
 }
 
+/* PREFIX.NAME = TEXT: one more line NAME=TEXT. */
+static const char *set_named(struct kw_config *c, const struct kw_key *k, const char *name,
+                             const char *value)
+{
+    char *field = (char *)c + k->offset;
+    size_t at = strlen(field), room = k->size - at;
+    int n = snprintf(field + at, room, "%s=%s\n", name + strlen(k->name), value);
+    if (n >= 0 && (size_t)n < room)
+        return NULL;
+    field[at] = '\0';
+    return "is too long, together with those before it";
+}
+
 static const char *set_text(struct kw_config *c, const struct kw_key *k, const char *value)
 {
     const char *reason = kw_key_check(k, value);
@@ -201,6 +214,8 @@ static const char *set_value(struct kw_config *c, const struct kw_key *k, const 
         return set_header(c, k, name, value);
     case KW_K_CLAIM:
         return set_claim(c, k, name, value, line);
+    case KW_K_NAMED:
+        return set_named(c, k, name, value);
     default:
         return set_text(c, k, value);
     }

@@ -5,7 +5,7 @@
 # by hand, `tests/claims/claim-NN-WORDS` takes build/release, or the build named by KW_BUILD.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-build=${KW_BUILD:-$root/build/release}
+build=$(realpath -m "${KW_BUILD:-$root/build/release}")
 export KW_BIN=${KW_BIN:-$build} KW_LAB=${KW_LAB:-$build/tests/lab/keyward-lab}
 export KW_SPY=${KW_SPY:-$build/tests/mock/spy.so} KW_INSIDER=${KW_INSIDER:-$build/tests/mock/insider.so}
 export KW_TOOLS=${KW_TOOLS:-$build/tests/claims}

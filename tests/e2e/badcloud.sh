@@ -52,9 +52,9 @@ at_all status=409 5 7 7 '409'
 at_all status=429 8 8 8 '429|try again later'
 at_all status=500 8 8 8 '500|try again later'
 at_all status=503 8 8 8 '503|try again later'
-KEYWARD_DIAL_TIMEOUT=1
-at_all drip=400 8 8 8 'in time'
-at_all latency=3000 8 8 8 'in time'
+KEYWARD_DIAL_TIMEOUT=4 # a key generation on a busy machine has to fit in
+at_all drip=1500 8 8 8 'in time'
+at_all latency=15000 8 8 8 'in time'
 at_api endless 8 '[dial] timeout'
 KEYWARD_DIAL_TIMEOUT=20
 
@@ -88,8 +88,8 @@ export KEYWARD_KEY_STORAGE=token
 at_domain jwk-wrong 7 'another key'
 at_domain status=500 8 '500'
 at_domain truncate 8 'cut short'
-KEYWARD_DIAL_TIMEOUT=1
-at_domain latency=3000 8 'in time'
+KEYWARD_DIAL_TIMEOUT=4
+at_domain latency=15000 8 'in time'
 ok 'no key is left in the token' is "$(objects)" 0
 KEYWARD_DIAL_TIMEOUT=20
 fault
