@@ -10,8 +10,10 @@
 
 #define FIND_MAX 256
 
+enum { KW_FIND_NONE = -1 }; /* no error yet: another type may be there */
+
 static const CK_OBJECT_CLASS class_private = CKO_PRIVATE_KEY, class_public = CKO_PUBLIC_KEY;
-static const CK_KEY_TYPE type_rsa = CKK_RSA;
+static const CK_KEY_TYPE type_rsa = CKK_RSA, type_ec = CKK_EC;
 static const CK_BBOOL yes = CK_TRUE;
 
 static CK_ATTRIBUTE attr(CK_ATTRIBUTE_TYPE type, const void *value, size_t n)
@@ -68,14 +70,14 @@ static CK_MECHANISM_TYPE pick_mech(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJ
 }
 
 /* The public object with the key's CKA_ID, if there is just one. */
-static int find_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *k,
-                       struct kw_err *err)
+static int find_public(struct kw_p11 *p, CK_SESSION_HANDLE s, const CK_KEY_TYPE *type,
+                       struct kw_p11_key *k, struct kw_err *err)
 {
     CK_OBJECT_HANDLE found[2];
     size_t n = 0;
     CK_ATTRIBUTE t[] = {
         attr(CKA_CLASS, &class_public, sizeof class_public),
-        attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
+        attr(CKA_KEY_TYPE, type, sizeof *type),
         attr(CKA_ID, k->id, k->id_len),
     };
     if (k->id_len == 0)
@@ -100,19 +102,22 @@ static int get_id(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, str
 }
 
 /* Everything about a private key that was found. */
-static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, bool strict,
-                    unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
+static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o,
+                    const CK_KEY_TYPE *type, bool strict, unsigned accept, struct kw_p11_key *ret,
+                    struct kw_err *err)
 {
     memset(ret, 0, sizeof *ret);
     ret->priv = o;
+    ret->mech = type == &type_ec ? CKM_ECDSA : p->mech;
     int r = get_id(p, s, o, ret, err);
     if (r == 0)
-        r = find_public(p, s, ret, err);
+        r = find_public(p, s, type, ret, err);
     if (r == 0)
         r = kw_key_verify(p, s, strict, accept, ret, err);
     if (r == 0)
-        r = kw_key_public(p, s, ret, err);
-    ret->mech = pick_mech(p, s, o);
+        r = type == &type_ec ? kw_ec_public(p, s, ret, err) : kw_key_public(p, s, ret, err);
+    if (type != &type_ec)
+        ret->mech = pick_mech(p, s, o);
     if (r == 0 && kw_attr_bool(p, s, o, CKA_ALWAYS_AUTHENTICATE) == 1)
         r = kw_fail(err, KW_TOKEN,
                     "the key in token %s wants the PIN at each signature "
@@ -121,8 +126,10 @@ static int describe(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, b
     return r;
 }
 
-int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
-                bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
+/* The only private key of that label, id and type. 1: there is none. */
+static int find_typed(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
+                      const CK_KEY_TYPE *type, bool strict, unsigned accept, struct kw_p11_key *ret,
+                      struct kw_err *err)
 {
     CK_OBJECT_HANDLE found[2];
     size_t n_found = 0;
@@ -130,7 +137,7 @@ int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, si
     CK_SESSION_HANDLE s = 0;
     CK_ATTRIBUTE t[4] = {
         attr(CKA_CLASS, &class_private, sizeof class_private),
-        attr(CKA_KEY_TYPE, &type_rsa, sizeof type_rsa),
+        attr(CKA_KEY_TYPE, type, sizeof *type),
     };
     CK_ULONG n = 2;
     memset(ret, 0, sizeof *ret);
@@ -145,19 +152,37 @@ int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, si
     if (r != 0)
         return r;
     r = kw_find(p, s, t, n, found, 2, &n_found, err);
-    const char *shown = label != NULL && label[0] != '\0' ? label : "with the given id";
-    if (r == 0 && n_found == 0)
-        r = kw_fail(err, KW_TOKEN, "no RSA private key %s in token %s; check its label and id",
-                    shown, p->token);
     if (r == 0 && n_found > 1)
-        r = kw_fail(err, KW_TOKEN, "several keys %s in token %s; name one by its id", shown,
-                    p->token);
-    if (r == 0)
-        r = describe(p, s, found[0], strict, accept, ret, err);
+        r = kw_fail(err, KW_TOKEN, "several keys %s in token %s; name one by its id",
+                    label != NULL && label[0] != '\0' ? label : "with the given id", p->token);
+    if (r == 0 && n_found == 1)
+        r = describe(p, s, found[0], type, strict, accept, ret, err);
     kw_pool_give(p, index);
     if (r != 0)
         *ret = (struct kw_p11_key){0};
-    return r;
+    return r == 0 && n_found == 0 ? KW_FIND_NONE : r;
+}
+
+static int no_key(const struct kw_p11 *p, const char *kind, const char *label, struct kw_err *err)
+{
+    return kw_fail(err, KW_TOKEN, "no %s private key %s in token %s; check its label and id", kind,
+                   label != NULL && label[0] != '\0' ? label : "with the given id", p->token);
+}
+
+int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
+                bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err)
+{
+    int r = find_typed(p, label, id, id_len, &type_rsa, strict, accept, ret, err);
+    return r == KW_FIND_NONE ? no_key(p, "RSA", label, err) : r;
+}
+
+int kw_p11_find_any(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
+                    struct kw_p11_key *ret, struct kw_err *err)
+{
+    int r = find_typed(p, label, id, id_len, &type_rsa, false, 0, ret, err);
+    if (r == KW_FIND_NONE)
+        r = find_typed(p, label, id, id_len, &type_ec, false, 0, ret, err);
+    return r == KW_FIND_NONE ? no_key(p, "RSA or EC", label, err) : r;
 }
 
 typedef int each_key(const struct kw_p11_key *k, const char *label, void *arg);
@@ -215,7 +240,7 @@ static int each_label(struct kw_p11 *p, const CK_OBJECT_CLASS *class, const char
         if (class == &class_public)
             take = lone_half(p, s, found[i], &k, &r, err);
         else
-            r = describe(p, s, found[i], false, 0, &k, err);
+            r = describe(p, s, found[i], &type_rsa, false, 0, &k, err);
         kw_pool_give(p, index);
         if (r == 0 && take != 0)
             r = each(&k, label, arg);

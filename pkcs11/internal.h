@@ -103,6 +103,9 @@ int kw_key_verify(struct kw_p11 *p, CK_SESSION_HANDLE s, bool strict, unsigned a
 /* Reads modulus and exponent, checks that both halves agree, fills bits and spki. */
 int kw_key_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *k, struct kw_err *err);
 
+/* The same for a P-256 key, whose public half must be there (ec.c). */
+int kw_ec_public(struct kw_p11 *p, CK_SESSION_HANDLE s, struct kw_p11_key *k, struct kw_err *err);
+
 /* Objects that match the template, at most max (find.c); one more is an error. */
 int kw_find(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_ATTRIBUTE *t, CK_ULONG n,
             CK_OBJECT_HANDLE *ret, size_t max, size_t *ret_n, struct kw_err *err);

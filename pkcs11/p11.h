@@ -46,7 +46,8 @@ int kw_p11_login(struct kw_p11 *p, const struct kw_secret *pin, struct kw_err *e
 struct kw_p11_key {
     CK_SESSION_HANDLE home;     /* session that a session object lives and dies with, else 0 */
     CK_OBJECT_HANDLE priv, pub; /* pub 0 where the token has no such object */
-    CK_MECHANISM_TYPE mech;     /* CKM_SHA256_RSA_PKCS, or CKM_RSA_PKCS with DigestInfo */
+    CK_MECHANISM_TYPE mech;     /* CKM_SHA256_RSA_PKCS, or CKM_RSA_PKCS with DigestInfo; or
+                                   CKM_ECDSA: P-256, signature r and s of 32 bytes each */
     unsigned bits;
     unsigned rung;     /* 1..4; 0 for a key that was found, not made */
     bool token_object; /* survives the session */
@@ -80,6 +81,14 @@ int kw_p11_try_extract(struct kw_p11 *p, bool token_object, unsigned accept,
 int kw_p11_find(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
                 bool strict, unsigned accept, struct kw_p11_key *ret, struct kw_err *err);
 
+/* The same for a key of either kind, RSA or EC on P-256: issuers of JWTs, TLS client keys. */
+int kw_p11_find_any(struct kw_p11 *p, const char *label, const unsigned char *id, size_t id_len,
+                    struct kw_p11_key *ret, struct kw_err *err);
+
+/* r and s of 32 bytes each as the DER that TLS and X.509 have (RFC 3279 section 2.2.3). */
+bool kw_ec_raw_to_der(const unsigned char *raw, size_t n, unsigned char *der, size_t max,
+                      size_t *ret_n);
+
 /* Calls each for every key pair stored in the token that keyward made (by label:
  * session keys, and twins that a crash left behind), and for public halves that are
  * left alone (priv is 0 then, and only id and bits are known); stops at the first non-zero
@@ -88,7 +97,7 @@ int kw_p11_each(struct kw_p11 *p,
                 int (*each)(const struct kw_p11_key *k, const char *label, void *arg), void *arg,
                 struct kw_err *err);
 
-/* Signs n bytes (RSASSA-PKCS1-v1_5 with SHA-256): two PKCS#11 calls, C_SignInit and
+/* Signs n bytes (with SHA-256; RSASSA-PKCS1-v1_5, or ECDSA): two PKCS#11 calls, C_SignInit and
  * C_Sign. Thread-safe: each call takes one of cfg->sessions sessions, waiting for a
  * free one. A session that died is replaced once. sig has room for 512 bytes. */
 int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data, size_t n,

@@ -25,7 +25,13 @@ CK_RV kw_sign_in(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key 
     CK_ULONG len = 512;
     CK_RV rv;
     *ret_n = 0;
-    if (key->mech == CKM_RSA_PKCS) {
+    if (key->mech == CKM_ECDSA) { /* takes the hash */
+        *ret_call = "SHA-256";
+        if (EVP_Digest(data, n, info, NULL, EVP_sha256(), NULL) != 1)
+            return CKR_FUNCTION_FAILED;
+        data = info;
+        n = SHA256_DIGEST_LENGTH;
+    } else if (key->mech == CKM_RSA_PKCS) {
         memcpy(info, digest_info, sizeof digest_info);
         *ret_call = "SHA-256";
         if (EVP_Digest(data, n, info + sizeof digest_info, NULL, EVP_sha256(), NULL) != 1)
@@ -91,7 +97,8 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data
         r = kw_ck_fail(p, err, KW_TOKEN, call, rv, sign_cure(rv));
     }
     kw_pool_give(p, i);
-    if (r == 0 && *ret_n != (key->bits + 7u) / 8u)
+    size_t want = (key->bits + 7u) / 8u * (key->mech == CKM_ECDSA ? 2 : 1);
+    if (r == 0 && *ret_n != want)
         r = kw_fail(err, KW_TOKEN, "token %s gave a signature of %zu bytes for a key of %u bits",
                     p->token, *ret_n, key->bits);
     return r;
@@ -101,6 +108,9 @@ int kw_p11_check(const struct kw_p11_key *key, const void *data, size_t n, const
                  size_t sig_n, struct kw_err *err)
 {
     const unsigned char *der = key->spki;
+    unsigned char ecdsa[128];
+    if (key->mech == CKM_ECDSA && kw_ec_raw_to_der(sig, sig_n, ecdsa, sizeof ecdsa, &sig_n))
+        sig = ecdsa;
     EVP_PKEY *pkey = d2i_PUBKEY(NULL, &der, (long)key->spki_len);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = pkey != NULL && ctx != NULL &&

@@ -76,7 +76,8 @@ static int deviation(const struct kw_p11 *p, const struct rule *r, int value, st
                    r->word != NULL ? r->word : "");
 }
 
-/* Is it an RSA private key at all? Where it is not, the rest means nothing. */
+/* Is it an RSA private key at all (an EC key where it was looked for as one)? Where it is
+ * not, the rest means nothing. */
 static int check_class(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key *k,
                        struct kw_err *err)
 {
@@ -87,8 +88,10 @@ static int check_class(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p1
         rv = kw_attr_get(p, s, k->priv, CKA_KEY_TYPE, &type, sizeof type, &n);
     if (rv != CKR_OK)
         return kw_ck_fail(p, err, KW_TOKEN, "C_GetAttributeValue", rv, "");
-    if (class != CKO_PRIVATE_KEY || type != CKK_RSA)
-        return kw_fail(err, KW_TOKEN, "the key in token %s is not an RSA private key", p->token);
+    CK_ULONG want = k->mech == CKM_ECDSA ? CKK_EC : CKK_RSA;
+    if (class != CKO_PRIVATE_KEY || type != want)
+        return kw_fail(err, KW_TOKEN, "the key in token %s is not an %s private key", p->token,
+                       want == CKK_EC ? "EC" : "RSA");
     return 0;
 }
 

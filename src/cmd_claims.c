@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `claims`: what a subject token says, and what the claim policy thinks of it. Shows
- * header and claims, never the signature: what is printed can't be used as a token.
+ * `claims`: what a subject token says, what the claim policy thinks of it, and what the
+ * clouds would make of it. Shows header and claims, never the signature: what is printed
+ * can't be used as a token.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "claims_cloud.h"
 #include "cmd.h"
 #include "fetch.h"
 #include "io.h"
@@ -33,6 +35,8 @@ struct report {
     struct verdict verdicts[RULES];
     size_t n;
     struct kw_err refusal; /* the first; code KW_OK if there is none */
+    struct kw_claims_clouds clouds;
+    const char *verdict; /* accepted, refused, or unknown */
 };
 
 static void add(struct report *rp, int r, const struct kw_err *why, const char *name,
@@ -104,18 +108,6 @@ static void print_time(int64_t t, int64_t now)
     (void)printf("  (%s, %s%s%s)", date, t >= now ? "in " : "", words, t >= now ? "" : " ago");
 }
 
-/* A foreign value, made safe for a terminal. */
-static void print_value(const json_t *v)
-{
-    char *text = json_is_string(v) ? strdup(json_string_value(v))
-                                   : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (text != NULL) {
-        kw_printable(text);
-        (void)fputs(text, stdout);
-    }
-    free(text);
-}
-
 static void print_members(const struct report *rp, json_t *object)
 {
     static const char *const times[] = {"exp", "nbf", "iat"};
@@ -127,7 +119,7 @@ static void print_members(const struct report *rp, json_t *object)
         (void)snprintf(name, sizeof name, "%.63s", key);
         kw_printable(name);
         (void)printf("  %-22s ", name);
-        print_value(v);
+        kw_claims_print_value(v);
         int64_t t;
         for (size_t i = 0; object == rp->jwt.claims && i < sizeof times / sizeof times[0]; i++)
             if (strcmp(times[i], key) == 0 && kw_jwt_time(&rp->jwt, key, &t))
@@ -170,7 +162,8 @@ static void print_people(const struct report *rp)
     oci_rule(rp, rule, sizeof rule);
     if (rule[0] != '\0')
         (void)printf("OCI impersonation rule for this subject alone: %s\n", rule);
-    (void)printf("verdict: %s\n", rp->refusal.code == KW_OK ? "accepted" : "refused");
+    kw_claims_print(&rp->clouds);
+    (void)printf("verdict: %s\n", rp->verdict);
 }
 
 static int print_json(const struct report *rp, struct kw_err *err)
@@ -184,11 +177,13 @@ static int print_json(const struct report *rp, struct kw_err *err)
                                                      "text", rp->verdicts[i].text));
     int64_t exp;
     json_t *left = kw_jwt_time(&rp->jwt, "exp", &exp) ? json_integer(exp - rp->now) : json_null();
-    json_t *o = json_pack("{s:s,s:O,s:O,s:o,s:s,s:b,s:o,s:s,s:b,s:s}", "source", rp->source,
-                          "header", rp->jwt.header, "claims", rp->jwt.claims, "expires_in", left,
-                          "profile", rp->c->profile, "policy", rp->c->policy_set ? 1 : 0, "rules",
-                          rules, "oci_rule", rule, "accepted", rp->refusal.code == KW_OK ? 1 : 0,
-                          "refusal", rp->refusal.code == KW_OK ? "" : rp->refusal.text);
+    json_t *o =
+        json_pack("{s:s,s:O,s:O,s:o,s:s,s:b,s:o,s:s,s:O?,s:O?,s:s,s:b,s:s}", "source", rp->source,
+                  "header", rp->jwt.header, "claims", rp->jwt.claims, "expires_in", left, "profile",
+                  rp->c->profile, "policy", rp->c->policy_set ? 1 : 0, "rules", rules, "oci_rule",
+                  rule, "google", rp->clouds.google_v, "oci", rp->clouds.oci_v, "verdict",
+                  rp->verdict, "accepted", strcmp(rp->verdict, "accepted") == 0 ? 1 : 0, "refusal",
+                  rp->refusal.code == KW_OK ? "" : rp->refusal.text);
     return kw_cli_result(o, err);
 }
 
@@ -223,9 +218,10 @@ static int name_file(struct kw_config *c, const char *path, struct kw_err *err)
 static int read_token(struct kw_config *c, const char *path, struct report *rp, struct kw_err *err)
 {
     struct kw_secret *token = NULL;
+    const struct kw_source_ways ways = kw_ways_alone(c);
     int r = path != NULL ? name_file(c, path, err) : 0;
     if (r == 0)
-        r = kw_source_get(c, kw_fetch_alone, c, rp->source, sizeof rp->source, &token, err);
+        r = kw_source_get(c, &ways, rp->source, sizeof rp->source, &token, err);
     if (r == 0)
         r = kw_jwt_decode(kw_secret_bytes(token), kw_secret_len(token), "the subject token",
                           KW_SUBJECT, &rp->jwt, err);
@@ -235,10 +231,18 @@ static int read_token(struct kw_config *c, const char *path, struct report *rp, 
 
 static int show(const struct kw_cli *cli, struct report *rp, struct kw_err *err)
 {
+    struct kw_err refusal = {.code = KW_OK};
     rp->now = (int64_t)time(NULL);
     judge(rp);
+    int r = kw_claims_explain(&rp->clouds, &rp->jwt, rp->now, err);
+    if (r != 0)
+        return r;
+    rp->verdict = kw_claims_verdict(&rp->clouds, &refusal);
+    if (rp->refusal.code == KW_OK)
+        rp->refusal = refusal;
+    if (rp->refusal.code != KW_OK)
+        rp->verdict = "refused";
     kw_printable(rp->source);
-    int r = 0;
     if (cli->json)
         r = print_json(rp, err);
     else
@@ -257,16 +261,24 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     struct report *rp = calloc(1, sizeof *rp);
     int r = c == NULL || rp == NULL ? kw_fail(err, KW_FAILED, "there is no memory left")
                                     : kw_cli_config(cli, c, err);
+    /* Which cloud matters only to what is asked for. */
+    bool given = token != NULL || claims != NULL;
     if (r == 0)
-        r = kw_config_check_profile(c, err);
+        r = given && kw_arg(args, "cloud") == NULL
+                ? kw_config_check_profile(c, err)
+                : kw_config_choose_cloud(c, kw_arg(args, "cloud"), err);
+    if (r == 0)
+        r = kw_claims_prepare(c, args, &rp->clouds, err);
     if (r == 0) {
         rp->c = c;
         r = claims != NULL ? read_claims(claims, rp, err) : read_token(c, token, rp, err);
     }
     if (r == 0)
         r = show(cli, rp, err);
-    if (rp != NULL)
+    if (rp != NULL) {
         kw_jwt_free(&rp->jwt);
+        kw_claims_free(&rp->clouds);
+    }
     if (c != NULL)
         kw_config_free(c);
     free(rp);
@@ -275,24 +287,47 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
 }
 
 static const struct kw_option options[] = {
+    {"cloud", '\0', "NAME",
+     "oci or google, where the profile has both: whose audience is asked for"},
     {"token-file", '\0', "FILE", "take the token from FILE (- is standard input)"},
     {"claims-file", '\0', "FILE",
      "take claims as a JSON object from FILE (- is standard input), to rehearse a policy"},
+    {"provider-json", '\0', "FILE",
+     "what gcloud iam workload-identity-pools providers describe --format=json printed, instead of "
+     "[google]"},
+    {"provider", '\0', "NAME", "the provider's full resource name"},
+    {"mapping", '\0', "KEY=EXPR",
+     "an attribute mapping, as google.subject=assertion.sub; may be repeated; instead of others"},
+    {"condition", '\0', "EXPR", "the attribute condition"},
+    {"audience", '\0', "AUD", "an allowed audience of the provider; may be repeated"},
+    {"issuer", '\0', "URI", "the provider's issuer URI"},
+    {"member", '\0', "MEMBER",
+     "a member of an IAM policy, principal:// or principalSet://; may be repeated"},
+    {"oci-rule", '\0', "RULE",
+     "an impersonation rule of the OCI trust, as 'sub eq repo:o/r:*'; may be repeated, in its "
+     "order"},
     {NULL, '\0', NULL, NULL},
 };
 
 const struct kw_command kw_cmd_claims = {
     .name = "claims",
     .operands = "",
-    .summary = "show the subject token's claims and what the claim policy says",
+    .summary = "show the subject token's claims and what policy and clouds would make of them",
     .text =
         "Gets the subject token as [source] says, and shows its header and claims with times in "
         "words, each rule of the profile's claim policy with what it decided, and the OCI "
         "impersonation rule that would match exactly this subject. The signature is neither "
         "shown nor checked: that is the cloud's part.\n\n"
-        "Exit code 0: the policy accepts the token; 6: it refuses; 5: there is no token, or it is "
-        "no JWT.\n\n"
-        "Example: keyward --profile prod claims --token-file token.jwt",
+        "Where [google NAME], --provider-json or options say how Google's provider was created, "
+        "its attribute mapping and condition are evaluated here, and what it would become in IAM "
+        "policies is shown, term by term and with what each looks at; so is the rule of an OCI "
+        "trust that would match. What can't be judged is said to be unknown, never guessed. "
+        "Nothing is sent anywhere.\n\n"
+        "Exit code 0: nothing refuses the token (or that can't be judged: verdict unknown); 6: the "
+        "policy or a cloud would refuse it, and why; 2: an expression or a rule doesn't parse, and "
+        "where; 5: there is no token, or it is no JWT.\n\n"
+        "Example: keyward claims --claims-file claims.json --mapping google.subject=assertion.sub "
+        "--condition \"assertion.repository_id == '592302719'\"",
     .options = options,
     .run = run,
 };

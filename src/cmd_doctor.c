@@ -40,51 +40,15 @@ static void tell(struct report *rep, const char *name, int r, const char *text)
     (void)fflush(stdout);
 }
 
-/* What a finished step is worth telling. */
-static void describe(const struct kw_session *s, size_t step, char *text, size_t size)
-{
-    const struct kw_config *c = s->config;
-    text[0] = '\0';
-    switch (step) {
-    case 0:
-        (void)snprintf(text, size, "%s, profile %s, domain %s",
-                       c->path[0] != '\0' ? c->path : "no file", c->profile, c->domain_url);
-        break;
-    case 2:
-        (void)snprintf(text, size, "exchanger: %s%s%s; dialer: %s%s%s", s->exchanger.fences,
-                       s->exchanger.missing[0] != '\0' ? "; MISSING: " : "", s->exchanger.missing,
-                       s->dialer.fences, s->dialer.missing[0] != '\0' ? "; MISSING: " : "",
-                       s->dialer.missing);
-        break;
-    case 3:
-        (void)snprintf(text, size, "from %s; %s", s->source, s->decided);
-        break;
-    case 5:
-        (void)snprintf(text, size, "%s (serial %s), %s, rung %u of 4, %s; fences: %s%s%s",
-                       s->keeper.label, s->keeper.serial, s->keeper.mechanism, s->key.rung,
-                       s->key.attributes, s->keeper.fences,
-                       s->keeper.missing[0] != '\0' ? "; MISSING: " : "", s->keeper.missing);
-        break;
-    case 7:
-        (void)snprintf(text, size, "%s, expires in %lld s, bound to the key in the token",
-                       s->principal, (long long)(s->not_after - (int64_t)time(NULL)));
-        break;
-    case 8:
-        (void)snprintf(text, size, "%s", s->verdict.text);
-        break;
-    default:
-        break;
-    }
-}
-
 static void run_steps(struct kw_session *s, struct report *rep)
 {
     unsigned done = 0;
-    /* A probe ends before the session is used or kept: the last two steps are not its. */
-    for (size_t i = 0; i + 2 < kw_session_n_steps; i++) {
-        const struct kw_session_step *step = &kw_session_steps[i];
+    size_t n;
+    const struct kw_session_step *steps = kw_session_steps(s->config, &n);
+    for (size_t i = 0; i < n && steps[i].probe; i++) {
+        const struct kw_session_step *step = &steps[i];
         struct kw_err err = {0};
-        char text[2048]; /* all parts of a description at their longest */
+        char text[2048] = ""; /* all parts of a description at their longest */
         if ((step->needs & done) != step->needs) {
             tell(rep, step->name, -1, "not tried: an earlier step failed");
             continue;
@@ -92,7 +56,8 @@ static void run_steps(struct kw_session *s, struct report *rep)
         int r = step->run(s, &err);
         if (r == 0) {
             done |= 1u << i;
-            describe(s, i, text, sizeof text);
+            if (step->tell != NULL)
+                step->tell(s, text, sizeof text);
         }
         tell(rep, step->name, r, r == 0 ? text : err.text);
         if (kw_interrupted())
@@ -110,13 +75,19 @@ static void tell_system(struct report *rep)
     tell(rep, "system", 0, text);
 }
 
+static const struct kw_option options[] = {
+    {"cloud", '\0', "NAME", "oci or google, where the profile has both"},
+    {NULL, '\0', NULL, NULL},
+};
+
 static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
 {
-    (void)args;
     struct report rep = {.cli = cli, .steps = json_array()};
     struct kw_config c;
     tell_system(&rep);
     int r = kw_cli_config(cli, &c, err);
+    if (r == 0)
+        r = kw_config_choose_cloud(&c, kw_arg(args, "cloud"), err);
     if (r != 0)
         tell(&rep, "configuration", r, err->text);
     else {
@@ -148,5 +119,6 @@ const struct kw_command kw_cmd_doctor = {
             "the extraction self-test, the exchange, the session token. Goes on behind a failure "
             "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
             "first failure, but 4 wherever the PIN was refused.",
+    .options = options,
     .run = run,
 };

@@ -27,6 +27,7 @@ enum { SHOWN = 2048, JSON_MOST = 4 * 1024 * 1024 };
 struct answer {
     const struct kw_cli *cli;
     const char *output;
+    enum kw_cloud cloud;
     bool include;
     struct kw_m_head head;
     struct kw_atomic file; /* -o */
@@ -89,34 +90,61 @@ static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
                : kw_fail_errno(err, KW_FAILED, "could not write the result");
 }
 
+static const char *cure_of(const struct answer *a)
+{
+    bool google = a->cloud == KW_CLOUD_GOOGLE;
+    switch (a->head.status) {
+    case 401:
+        return google ? "some of Google's services don't take federated tokens: set [google] "
+                        "service_account to impersonate"
+                      : "check the clock (5 minutes at most) and the region; keyward doctor goes "
+                        "through all of it";
+    case 403:
+        return google ? "grant this principal a role on the resource (a grant takes up to 5 "
+                        "minutes to spread), or name the project to be charged as [google] "
+                        "quota_project"
+                      : "see the service's documentation of this code";
+    case 404:
+        return google ? "see the service's documentation"
+                      : "a missing policy statement looks like this too";
+    default:
+        return "see the service's documentation of this code";
+    }
+}
+
+/* Error bodies: OCI's has code and message, Google's (google.rpc.Status) the same in a
+ * member "error", where the code's name is "status". */
+static void read_refusal(const json_t *o, const char **code, const char **message)
+{
+    const json_t *e = json_object_get(o, "error");
+    bool google = json_is_object(e);
+    *code = json_string_value(google ? json_object_get(e, "status") : json_object_get(o, "code"));
+    *message = json_string_value(json_object_get(google ? e : o, "message"));
+}
+
 /* 3xx to 5xx as an error: code and message from the vendor's body if it has them. */
 static int refused(struct answer *a, struct kw_err *err)
 {
-    char id[128] = "none";
-    (void)kw_hdr_find(a->head.headers, "opc-request-id", id, sizeof id);
-    if (a->head.status >= 300 && a->head.status < 400)
+    char id[128], of[160] = "";
+    const char *code, *message;
+    unsigned status = a->head.status;
+    if (kw_hdr_find(a->head.headers, "opc-request-id", id, sizeof id))
+        (void)snprintf(of, sizeof of, " (opc-request-id %s)", id);
+    if (status >= 300 && status < 400)
         return kw_fail(err, KW_CLOUD,
-                       "the service answered %u, a redirect, which is never followed "
-                       "(opc-request-id %s); give the final URL",
-                       a->head.status, id);
+                       "the service answered %u, a redirect, which is never followed%s; give the "
+                       "final URL",
+                       status, of);
+    bool temporary = status == 429 || status >= 500;
+    enum kw_exit kind = temporary ? KW_NET : KW_CLOUD;
+    const char *cure = temporary ? "try again later" : cure_of(a);
     json_t *o = json_loadb(kw_buf_str(&a->body), a->body.len, JSON_REJECT_DUPLICATES, NULL);
-    const char *code = json_string_value(json_object_get(o, "code"));
-    const char *message = json_string_value(json_object_get(o, "message"));
-    bool temporary = a->head.status == 429 || a->head.status >= 500;
-    const char *cure = temporary               ? "try again later"
-                       : a->head.status == 401 ? "check the clock (5 minutes at most) and the "
-                                                 "region; keyward doctor goes through all of it"
-                       : a->head.status == 404 ? "a missing policy statement looks like this too"
-                                               : "see the service's documentation of this code";
-    int r;
-    if (code != NULL && message != NULL)
-        r = kw_fail(err, temporary ? KW_NET : KW_CLOUD,
-                    "the service refused: %u %s: %.300s (opc-request-id %s); %s", a->head.status,
-                    code, message, id, cure);
-    else
-        r = kw_fail(err, temporary ? KW_NET : KW_CLOUD,
-                    "the service answered %u with %.300s (opc-request-id %s); %s", a->head.status,
-                    a->body.len > 0 ? kw_buf_str(&a->body) : "no body", id, cure);
+    read_refusal(o, &code, &message);
+    int r = code != NULL && message != NULL
+                ? kw_fail(err, kind, "the service refused: %u %s: %.300s%s; %s", status, code,
+                          message, of, cure)
+                : kw_fail(err, kind, "the service answered %u with %.300s%s; %s", status,
+                          a->body.len > 0 ? kw_buf_str(&a->body) : "no body", of, cure);
     json_decref(o);
     return r;
 }
@@ -154,6 +182,20 @@ static int finish(struct answer *a, struct kw_err *err)
     return r;
 }
 
+/* What the profile wants told to Google with each call, unless the caller says otherwise. */
+static int google_headers(const struct kw_config *c, char *headers, size_t size, struct kw_err *err)
+{
+    const struct {
+        const char *name, *value;
+    } all[] = {{"x-goog-user-project", c->quota_project},
+               {"x-goog-request-reason", c->request_reason}};
+    for (size_t i = 0; i < 2; i++)
+        if (all[i].value[0] != '\0' && kw_hdr_count(headers, all[i].name) == 0 &&
+            !kw_hdr_add(headers, size, all[i].name, all[i].value))
+            return kw_fail(err, KW_USAGE, "the request's headers are too long");
+    return 0;
+}
+
 static int call(const struct kw_cli *cli, const struct kw_args *args, const struct kw_config *c,
                 struct kw_err *err)
 {
@@ -162,6 +204,7 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
     struct kw_session s;
     struct answer a = {.cli = cli,
                        .output = kw_arg(args, "output"),
+                       .cloud = c->cloud,
                        .include = kw_arg(args, "include") != NULL,
                        .file = {.fd = -1}};
     const struct kw_sink sink = {begin, data, &a};
@@ -171,6 +214,8 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
     int r = kw_method_check(args->operands[0], method, sizeof method, err);
     if (r == 0)
         r = kw_header_options(args, headers, sizeof headers, err);
+    if (r == 0 && c->cloud == KW_CLOUD_GOOGLE)
+        r = google_headers(c, headers, sizeof headers, err);
     if (r == 0)
         r = kw_body_open(kw_arg(args, "data"), &body, err);
     if (r == 0 && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) && body.fd >= 0)
@@ -206,6 +251,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         return r;
     r = kw_cli_config(cli, &c, err);
     if (r == 0)
+        r = kw_config_cloud_of_host(&c, url.host, err);
+    if (r == 0)
         r = call(cli, args, &c, err);
     kw_config_free(&c);
     return r;
@@ -216,13 +263,15 @@ const struct kw_command kw_cmd_request = {
     .operands = "METHOD URL",
     .min_operands = 2,
     .max_operands = 2,
-    .summary = "make one signed API call",
+    .summary = "make one API call, signed or with a bearer",
     .text =
         "Takes the stored session or makes one, signs the request with the key in the "
         "PKCS#11 token, sends it, and writes the answer's body to standard output or -o. "
         "On a terminal, control characters of the body are shown as `?`. "
         "Redirects are never followed. An answer of 4xx is exit code 7, of 429 or 5xx 8, both "
         "with the service's code and message on standard error.\n"
+        "At Google (a profile with [google NAME]) nothing is signed: the request carries an access "
+        "token, which policy keeps to sign.host.\n"
         "The signature covers the target exactly as given: percent-encode it yourself. "
         "POST, PUT and PATCH (not an object's upload) are sent as application/json unless -H "
         "'content-type: ...' says "

@@ -113,6 +113,12 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     }
     r = kw_cli_config(cli, &c, err);
     if (r == 0)
+        r = kw_config_cloud_of_host(&c, g.url.host, err);
+    if (r == 0 && c.cloud == KW_CLOUD_GOOGLE)
+        r = kw_fail(err, KW_USAGE,
+                    "Google's requests are not signed, they carry a bearer: use keyward request, "
+                    "or keyward exchange --format access-token for a client of your own");
+    if (r == 0)
         r = kw_session_open(&s, &c, "sign", 0, err);
     if (r == 0) {
         r = sign(cli, &g, &s, err);

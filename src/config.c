@@ -48,25 +48,37 @@ static int check_section(const struct kw_ini *ini, size_t i, struct kw_err *err)
     return 0;
 }
 
-/* A [policy NAME] that belongs to no [oci NAME] is a slip that would leave a profile
- * without its policy. Without any [oci] section (--from, environment) policies stand
- * for themselves. */
+/* Whether a section is that of a cloud: *name is then the profile's. */
+static bool is_cloud(const char *section, const char **name)
+{
+    size_t n = strcspn(section, " ");
+    *name = section[n] == ' ' ? section + n + 1 : "";
+    return (n == 3 && strncmp(section, "oci", n) == 0) ||
+           (n == 6 && strncmp(section, "google", n) == 0);
+}
+
+/* A [policy NAME] that belongs to no cloud's section is a slip that would leave a profile
+ * without its policy. Without any such section (--from, environment) policies stand for
+ * themselves. */
 static int check_policies(const struct kw_ini *ini, struct kw_err *err)
 {
     bool any = false;
+    const char *name;
     for (size_t i = 0; i < ini->n_sections; i++)
-        any = any || strncmp(ini->sections[i].name, "oci ", 4) == 0;
+        any = any || is_cloud(ini->sections[i].name, &name);
     for (size_t i = 0; any && i < ini->n_sections; i++) {
         if (strncmp(ini->sections[i].name, "policy ", 7) != 0)
             continue;
         bool found = false;
         for (size_t k = 0; k < ini->n_sections; k++)
-            found = found || (strncmp(ini->sections[k].name, "oci ", 4) == 0 &&
-                              strcmp(ini->sections[k].name + 4, ini->sections[i].name + 7) == 0);
+            found = found || (is_cloud(ini->sections[k].name, &name) &&
+                              strcmp(name, ini->sections[i].name + 7) == 0);
         if (!found)
             return kw_fail(
-                err, KW_USAGE, "%s:%u: [%s] has no [oci %s] beside it; the names must be the same",
-                ini->path, ini->sections[i].line, ini->sections[i].name, ini->sections[i].name + 7);
+                err, KW_USAGE,
+                "%s:%u: [%s] has no [oci %s] or [google %s] beside it; the names must be the same",
+                ini->path, ini->sections[i].line, ini->sections[i].name, ini->sections[i].name + 7,
+                ini->sections[i].name + 7);
     }
     return 0;
 }
@@ -126,6 +138,13 @@ static int choose_profile(struct kw_config *c, const struct kw_ini *ini, const c
     return 0;
 }
 
+static void note_section(struct kw_config *c, const char *section)
+{
+    c->oci_set = c->oci_set || strcmp(section, "oci") == 0;
+    c->google_set = c->google_set || strcmp(section, "google") == 0;
+    c->policy_set = c->policy_set || strcmp(section, "policy") == 0;
+}
+
 static int unknown_key(const struct kw_ini_entry *e, const char *base, const char *path,
                        struct kw_err *err)
 {
@@ -147,8 +166,10 @@ static int apply_entries(struct kw_config *c, struct kw_config *scratch, const s
             return unknown_key(e, base, ini->path, err);
         /* Other profiles are checked as well, each value for itself. */
         bool other = *name != '\0' && strcmp(name, c->profile) != 0;
-        if (other)
+        if (other) {
             scratch->n_rules = 0;
+            scratch->attribute_mapping[0] = scratch->oci_rules[0] = '\0';
+        }
         int r = kw_key_set(other ? scratch : c, k, e->name, e->value, ini->path, e->line, err);
         if (r != 0)
             return r;
@@ -159,8 +180,7 @@ static int apply_entries(struct kw_config *c, struct kw_config *scratch, const s
         split_section(ini->sections[i].name, base, &name);
         if (strcmp(name, c->profile) != 0 || *name == '\0')
             continue;
-        c->oci_set = c->oci_set || strcmp(base, "oci") == 0;
-        c->policy_set = c->policy_set || strcmp(base, "policy") == 0;
+        note_section(c, base);
     }
     return 0;
 }
@@ -227,8 +247,7 @@ static int apply_env(struct kw_config *c, char *const *list, struct kw_err *err)
                            "%s applies to the chosen profile, but none is chosen; give --profile "
                            "(there are: %s)",
                            where, c->profiles);
-        c->oci_set = c->oci_set || strcmp(k->section, "oci") == 0;
-        c->policy_set = c->policy_set || strcmp(k->section, "policy") == 0;
+        note_section(c, k->section);
     }
     return 0;
 }

@@ -20,6 +20,8 @@
 
 #define KW_CLAIM_RULES 32
 
+enum kw_cloud { KW_CLOUD_NONE, KW_CLOUD_OCI, KW_CLOUD_GOOGLE };
+
 struct kw_claim_rule {
     char claim[128];   /* name of a top-level claim, or a/b for a nested one */
     char values[2048]; /* patterns separated by spaces; * and ? as in glob */
@@ -41,11 +43,16 @@ struct kw_config {
                               overrides the URI's pin-source */
 
     /* [source] */
-    char source_type[32]; /* auto file env stdin command github token... */
+    char source_type[32]; /* auto, or a name of source.c's table */
     char source_name[128];
     char source_path[1024];
     char source_command[1024];
     char source_audience[512];
+    char source_url[2048];
+    char source_field[64];     /* JSON member of the answer; "": the answer is the token */
+    char source_headers[2048]; /* lines "name: value\n" */
+    char source_bearer[1024];  /* file:/path | fd:N | credential:NAME */
+    char source_client_id[256];
 
     /* [oci NAME]: the one chosen by --profile, else "default", else the only one */
     char profile[65];    /* "" if there are several and none was chosen */
@@ -64,6 +71,42 @@ struct kw_config {
     enum kw_requested requested;
     char res_type[256];
     uint32_t rpst_exp;
+    char oci_rules[8192]; /* rule.NAME: lines NAME=RULE */
+
+    /* [issuer]: the token as identity provider */
+    struct kw_uri issuer_key; /* object= and/or id= */
+    bool issuer_key_set;
+    char issuer_iss[512];
+    char issuer_sub[512];
+    uint32_t issuer_life;             /* seconds */
+    char issuer_claims[KW_LINES / 4]; /* lines "name\tvalue\n" */
+
+    /* [google NAME], beside or instead of [oci NAME] */
+    bool google_set;
+    char provider[512]; /* resource name of the workload identity provider, as given */
+    char service_account[256];
+    char delegates[2048]; /* separated by spaces */
+    uint32_t lifetime;    /* of the service account's token */
+    char scope[2048];     /* separated by spaces */
+    char universe[128];
+    char quota_project[64];
+    char request_reason[256];
+    char subject_type[16];  /* jwt | id_token */
+    char client_cert[1024]; /* X.509 federation: certificates, leaf first */
+    struct kw_uri tls_key;  /* the leaf's key in the token: object= and/or id= */
+    bool tls_key_set;
+    /* what the provider was created with, for `claims` */
+    char attribute_mapping[16384]; /* lines KEY=EXPRESSION */
+    char attribute_condition[4096];
+    char allowed_audiences[4096]; /* separated by spaces */
+    char issuer_uri[512];
+    char members[8192]; /* separated by spaces */
+
+    enum kw_cloud cloud; /* which of the profile's a command is for */
+    /* From the command line: Google's ID token for this audience instead of an access
+     * token ("": no), with the account's e-mail in it. */
+    char id_audience[512];
+    bool include_email;
 
     /* [policy NAME]: the one of the profile's name, if there is one */
     bool policy_set;
@@ -114,6 +157,26 @@ void kw_config_print_man(FILE *out); /* keyward.ini(5) */
 /* Was a profile chosen (or is there none to choose)? Else KW_USAGE listing them. For
  * whatever depends on the profile's policy. */
 int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
+
+/* Which cloud of the profile a command is for: the one named ("oci", "google"; NULL: the
+ * only one). Fills c->cloud; KW_USAGE where there are two and none was named. */
+int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err *err);
+
+/* The same by the host of a URL that is to be called: one of Google's, or OCI's. */
+int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err *err);
+
+/* What an exchange with Google needs is there, and names are of the right shape? */
+int kw_config_check_google(const struct kw_config *c, struct kw_err *err);
+
+/* What issuing a JWT needs is there? */
+int kw_config_check_issuer(const struct kw_config *c, struct kw_err *err);
+
+/* Appends a claim to lines as struct kw_m_issue has them; the reason why not, or NULL. */
+const char *kw_claim_add(char *lines, size_t size, const char *name, const char *value);
+
+/* What the subject token's audience should be: [source] audience, else the target's own
+ * (the identity domain; the provider's https form). "" where nothing says it. */
+void kw_config_audience(const struct kw_config *c, char *out, size_t size);
 
 /* What `exchange` needs is there? KW_USAGE naming the missing key otherwise. */
 int kw_config_check_oci(const struct kw_config *c, struct kw_err *err);

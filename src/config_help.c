@@ -19,11 +19,12 @@ static const char intro[] =
     "follow a value as ' ; text' (space on both sides); a ';' without a space before it belongs to "
     "the value, as in a PKCS#11 URI.";
 static const char profiles[] =
-    "[oci NAME] and [policy NAME] make the profile NAME. It is chosen by --profile, else "
+    "[oci NAME], [google NAME] and [policy NAME] make the profile NAME. It is chosen by --profile, "
+    "else "
     "$KEYWARD_PROFILE, else it is the one named default, else the only one.";
-static const char variables[] =
-    "The variable under a key overrides the file; those of [oci] and [policy] apply to the chosen "
-    "profile.";
+static const char variables[] = "The variable under a key overrides the file; those of [oci], "
+                                "[google] and [policy] apply to the chosen "
+                                "profile.";
 
 static void wrap(FILE *out, const char *text, int indent)
 {

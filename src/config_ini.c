@@ -77,6 +77,18 @@ static int vet_section(struct reader *rd, const char *line)
     return 0;
 }
 
+/* Values that may begin with a quotation mark: a shell's command, an expression. */
+static bool may_be_quoted(const char *name, size_t n)
+{
+    static const char *const names[] = {"command", "attribute_condition", "attribute_mapping."};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t m = strlen(names[i]);
+        if (strncmp(name, names[i], m) == 0 && (n == m || (n > m && names[i][m - 1] == '.')))
+            return true;
+    }
+    return false;
+}
+
 /* " ;" begins a comment for inih. Where that could be a slip, we ask. */
 static int vet_value(struct reader *rd, const char *name, size_t n, const char *value)
 {
@@ -85,12 +97,11 @@ static int vet_value(struct reader *rd, const char *name, size_t n, const char *
         return kw_fail(rd->err, KW_USAGE, "%s:%u: %.*s has no value; give one or remove the line",
                        rd->ini->path, rd->line, (int)n, name);
     if (*value == '"' || *value == '\'')
-        return n == 7 && strncmp(name, "command", 7) == 0
-                   ? 0
-                   : kw_fail(rd->err, KW_USAGE,
-                             "%s:%u: %.*s is quoted; values are taken as they "
-                             "stand, so remove the quotes",
-                             rd->ini->path, rd->line, (int)n, name);
+        return may_be_quoted(name, n) ? 0
+                                      : kw_fail(rd->err, KW_USAGE,
+                                                "%s:%u: %.*s is quoted; values are taken as they "
+                                                "stand, so remove the quotes",
+                                                rd->ini->path, rd->line, (int)n, name);
     for (const char *p = value; *p != '\0'; p++) {
         if (!is_blank(p[0]) || p[1] != ';')
             continue;

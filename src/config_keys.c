@@ -9,12 +9,16 @@
 #include <string.h>
 
 static const struct kw_choice source_types[] = {
-    {"auto", 0}, {"file", 0}, {"env", 0}, {"stdin", 0}, {"command", 0}, {"github", 0}, {NULL, 0}};
+    {"auto", 0},      {"file", 0},          {"env", 0},        {"command", 0},  {"url", 0},
+    {"stdin", 0},     {"github", 0},        {"gitlab", 0},     {"circleci", 0}, {"bitbucket", 0},
+    {"buildkite", 0}, {"hcp-terraform", 0}, {"kubernetes", 0}, {"jenkins", 0},  {"azure", 0},
+    {"gce", 0},       {"token", 0},         {NULL, 0}};
 static const struct kw_choice client_auths[] = {{"basic", KW_AUTH_BASIC},
                                                 {"signature", KW_AUTH_SIGNATURE},
                                                 {"assertion", KW_AUTH_ASSERTION},
                                                 {NULL, 0}};
 static const struct kw_choice requesteds[] = {{"upst", KW_UPST}, {"rpst", KW_RPST}, {NULL, 0}};
+static const struct kw_choice subject_types[] = {{"jwt", 0}, {"id_token", 0}, {NULL, 0}};
 static const struct kw_choice bits[] = {{"2048", 2048}, {"3072", 3072}, {"4096", 4096}, {NULL, 0}};
 static const struct kw_choice storages[] = {{"session", false}, {"token", true}, {NULL, 0}};
 static const struct kw_choice networks[] = {
@@ -30,6 +34,8 @@ static const struct kw_choice accepts[] = {{"extractable", KW_ACCEPT_EXTRACTABLE
 #define FIELD(f) offsetof(struct kw_config, f), sizeof(((struct kw_config *)NULL)->f)
 #define TEXT(section, name, kind, field, dflt, help) \
     {section, name, kind, FIELD(field), 0, 0, NULL, dflt, true, help}
+#define NAMED(section, name, field, help) \
+    {section, name, KW_K_NAMED, FIELD(field), 0, 0, NULL, NULL, false, help}
 #define CHOICE(section, name, kind, field, choices, dflt, help) \
     {section, name, kind, FIELD(field), 0, 0, choices, dflt, true, help}
 #define NUMBER(section, name, field, min, max, dflt, help) \
@@ -54,12 +60,23 @@ const struct kw_key kw_keys[] = {
          "credential:NAME (systemd), prompt, or protected (the token's own PIN pad)"),
 
     CHOICE("source", "type", KW_K_CHOICE, source_type, source_types, "auto",
-           "where the subject token comes from. auto: what path, name or command says, else "
-           "github if this is a GitHub Actions job"),
+           "where the subject token comes from. auto: what path, name, command or url says, else "
+           "the CI system (or pod of Kubernetes) that this job is of"),
     TEXT("source", "path", KW_K_PATH, source_path, NULL,
-         "file: holds the subject token; read anew each time"),
+         "file, kubernetes, jenkins: holds the subject token; read anew each time"),
     TEXT("source", "name", KW_K_NAME, source_name, NULL,
-         "env: the variable that holds the subject token"),
+         "env, gitlab, jenkins: the variable that holds the subject token; hcp-terraform: the "
+         "token's tag"),
+    TEXT("source", "url", KW_K_WORD, source_url, NULL,
+         "url: asked by GET for the subject token; https, or http to this machine"),
+    TEXT("source", "field", KW_K_WORD, source_field, NULL,
+         "url: member of the JSON answer that is the token; without it the answer is the token"),
+    {"source", "header.", KW_K_HEADER, FIELD(source_headers), 0, 0, NULL, NULL, false,
+     "url: header.NAME = VALUE is sent with it (nothing secret: see bearer_source)"},
+    TEXT("source", "bearer_source", KW_K_SECRET, source_bearer, NULL,
+         "url: where the bearer to send is read: file:/path, fd:N or credential:NAME"),
+    TEXT("source", "client_id", KW_K_WORD, source_client_id, NULL,
+         "azure: the user-assigned identity, where a machine has several"),
     TEXT("source", "command", KW_K_COMMAND, source_command, NULL,
          "command: run by sh -c, prints the subject token on standard output"),
     TEXT("source", "audience", KW_K_WORD, source_audience, NULL,
@@ -87,14 +104,69 @@ const struct kw_key kw_keys[] = {
     TEXT("oci", "res_type", KW_K_WORD, res_type, NULL,
          "rpst: the trust's impersonatingResource"),
     NUMBER("oci", "rpst_exp", rpst_exp, 1, 43200, NULL, "rpst: lifetime asked for, seconds"),
+    NAMED("oci", "rule.", oci_rules,
+          "rule.NAME = CLAIM eq VALUE: the trust's impersonation rules, in its order, for keyward "
+          "claims to say which one would match; NAME is yours"),
+
+
+    TEXT("issuer", "key", KW_K_OBJECT, issuer_key, NULL,
+         "PKCS#11 URI with object= or id= of a lasting key in the token (RSA, or EC on P-256) that "
+         "signs JWTs: keyward issue, and [source] type = token"),
+    TEXT("issuer", "iss", KW_K_WORD, issuer_iss, NULL,
+         "iss of the JWTs, as the clouds know it (an https URL, which need not answer where its "
+         "key set is uploaded)"),
+    TEXT("issuer", "sub", KW_K_WORD, issuer_sub, NULL, "sub of the JWTs"),
+    NUMBER("issuer", "lifetime", issuer_life, 60, 3600, "300", "life of the JWTs, seconds, at most"),
+    {"issuer", "claim.", KW_K_SAY, FIELD(issuer_claims), 0, 0, NULL, NULL, false,
+     "claim.NAME = VALUE: a further claim of the JWTs (text)"},
+
+    TEXT("google", "provider", KW_K_WORD, provider, NULL,
+         "the workload identity provider's full resource name, from projects/NUMBER/ to "
+         "/providers/PROVIDER"),
+    TEXT("google", "service_account", KW_K_WORD, service_account, NULL,
+         "e-mail of the service account to impersonate; without it the federated token is used "
+         "directly"),
+    TEXT("google", "delegates", KW_K_WORDS, delegates, NULL,
+         "service accounts through which the impersonation goes, in their order"),
+    NUMBER("google", "lifetime", lifetime, 60, 43200, "3600",
+           "lifetime asked for the service account's token, seconds; over 3600 only where an "
+           "organisation policy allows it"),
+    TEXT("google", "scope", KW_K_WORDS, scope, "https://www.googleapis.com/auth/cloud-platform",
+         "OAuth scopes of the token"),
+    TEXT("google", "universe", KW_K_HOSTS, universe, "googleapis.com",
+         "domain of the services, for other universes than Google's public one"),
+    TEXT("google", "quota_project", KW_K_WORD, quota_project, NULL,
+         "project that calls are counted for (x-goog-user-project)"),
+    TEXT("google", "request_reason", KW_K_COMMAND, request_reason, NULL,
+         "reason that Google's audit logs show (x-goog-request-reason)"),
+    CHOICE("google", "subject_type", KW_K_CHOICE, subject_type, subject_types, "jwt",
+           "what the subject token is called towards the token service"),
+
+    TEXT("google", "client_cert", KW_K_PATH, client_cert, NULL,
+         "X.509 federation instead of a JWT: PEM file with the client certificate (EC P-256), "
+         "then the intermediates that the provider hasn't"),
+    TEXT("google", "client_key", KW_K_OBJECT, tls_key, NULL,
+         "PKCS#11 URI with object= or id= of that certificate's key in the token"),
+    NAMED("google", "attribute_mapping.", attribute_mapping,
+          "attribute_mapping.KEY = EXPRESSION: the provider's attribute mapping, for keyward claims "
+          "to evaluate; for example attribute_mapping.google.subject = assertion.sub"),
+    TEXT("google", "attribute_condition", KW_K_TEXT, attribute_condition, NULL,
+         "the provider's attribute condition, for keyward claims to evaluate"),
+    TEXT("google", "allowed_audiences", KW_K_WORDS, allowed_audiences, NULL,
+         "the provider's allowed audiences; without it only its own name is one"),
+    TEXT("google", "issuer_uri", KW_K_WORD, issuer_uri, NULL, "the provider's issuer URI"),
+    TEXT("google", "members", KW_K_WORDS, members, NULL,
+         "members of IAM policies, principal:// or principalSet://, for keyward claims to say "
+         "which would match"),
 
     TEXT("policy", "issuer", KW_K_WORD, issuer, NULL, "exact iss of the subject token"),
     TEXT("policy", "audience", KW_K_WORD, audience, NULL, "one exact aud of the subject token"),
     {"policy", "claim.", KW_K_CLAIM, FIELD(rules), 0, 0, NULL, NULL, false,
      "claim.NAME = PATTERN ...: the claim must match one of the patterns (* any run of bytes, "
      "? one byte); a/b is member b of claim a. Prefer numeric ids such as claim.repository_id"},
-    TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, "*.oraclecloud.com",
-         "hosts that requests are signed for"),
+    TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, NULL,
+         "hosts that requests are signed for and bearers sent to; without it *.oraclecloud.com "
+         "for [oci], *.googleapis.com (the universe) for [google]"),
     TEXT("policy", "sign.method", KW_K_METHODS, sign_method, "GET HEAD POST PUT PATCH DELETE",
          "methods that are signed"),
     TEXT("policy", "sign.path", KW_K_PATHS, sign_path, NULL,
@@ -152,7 +224,8 @@ bool kw_section_known(const char *section)
 
 bool kw_section_named(const char *section)
 {
-    return strcmp(section, "oci") == 0 || strcmp(section, "policy") == 0;
+    return strcmp(section, "oci") == 0 || strcmp(section, "google") == 0 ||
+           strcmp(section, "policy") == 0;
 }
 
 const char *kw_key_cure(const char *name)

@@ -33,6 +33,10 @@ enum kw_kind {
     KW_K_DIAL,    /* host-pattern:port, separated by spaces */
     KW_K_RESOLVE, /* host:port:address:port, separated by spaces */
     KW_K_CLAIM,   /* claim.NAME = patterns */
+    KW_K_HEADER,  /* header.NAME = value */
+    KW_K_SAY,     /* claim.NAME = value, of a JWT that we issue */
+    KW_K_NAMED,   /* PREFIX.NAME = any text: lines NAME=TEXT in the field */
+    KW_K_TEXT,    /* any printable text */
 };
 
 struct kw_choice {
@@ -56,7 +60,7 @@ extern const struct kw_key kw_keys[]; /* ended by a NULL section */
 /* The key, or NULL. `section` without a profile's name. */
 const struct kw_key *kw_key_find(const char *section, const char *name);
 bool kw_section_known(const char *section);
-/* Sections that carry a profile's name: "oci", "policy". */
+/* Sections that carry a profile's name: "oci", "google", "policy". */
 bool kw_section_named(const char *section);
 /* The cure for a name that looks like a place for a secret, else NULL. */
 const char *kw_key_cure(const char *name);
@@ -105,6 +109,10 @@ bool kw_key_variable(const char *section, const char *name, char *out, size_t si
 
 /* The last step of loading: do the values fit together? Fills the default of dial. */
 int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw_err *err);
+
+/* The error for a key that a command needs. */
+int kw_config_missing(const struct kw_config *c, const char *section, const char *key,
+                      const char *why, struct kw_err *err);
 
 /* Makes dial from the rest unless it was configured. */
 int kw_config_default_dial(struct kw_config *c, char *const *environ_list, struct kw_err *err);

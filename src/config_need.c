@@ -8,30 +8,43 @@
 #include "config_keys.h"
 #include "url.h"
 
+/* Which keys a source takes and needs; one that has no effect is a misunderstanding. */
 static int check_source(const struct kw_config *c, struct kw_err *err)
 {
     static const struct {
-        const char *type, *key;
+        const char *key;
         size_t offset;
-    } needs[] = {{"file", "path", offsetof(struct kw_config, source_path)},
-                 {"env", "name", offsetof(struct kw_config, source_name)},
-                 {"command", "command", offsetof(struct kw_config, source_command)}};
+        const char *users; /* types that take it, between spaces; '!': that need it */
+    } keys[] = {
+        {"path", offsetof(struct kw_config, source_path), " file! kubernetes jenkins "},
+        {"name", offsetof(struct kw_config, source_name), " env! gitlab jenkins hcp-terraform "},
+        {"command", offsetof(struct kw_config, source_command), " command! "},
+        {"url", offsetof(struct kw_config, source_url), " url! "},
+        {"field", offsetof(struct kw_config, source_field), " url "},
+        {"header.NAME", offsetof(struct kw_config, source_headers), " url "},
+        {"bearer_source", offsetof(struct kw_config, source_bearer), " url "},
+        {"client_id", offsetof(struct kw_config, source_client_id), " azure "},
+    };
     bool is_auto = strcmp(c->source_type, "auto") == 0;
     unsigned given = 0;
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-        bool set = *((const char *)c + needs[i].offset) != '\0';
-        bool wanted = strcmp(c->source_type, needs[i].type) == 0;
-        given += set;
-        if (wanted && !set)
-            return kw_fail(err, KW_USAGE, "[source] type = %s needs %s", needs[i].type,
-                           needs[i].key);
-        if (set && !wanted && !is_auto)
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        char takes[40], needs[40];
+        (void)snprintf(takes, sizeof takes, " %s ", c->source_type);
+        (void)snprintf(needs, sizeof needs, " %s! ", c->source_type);
+        bool set = *((const char *)c + keys[i].offset) != '\0';
+        bool needed = strstr(keys[i].users, needs) != NULL;
+        given += set && i < 4;
+        if (needed && !set)
+            return kw_fail(err, KW_USAGE, "[source] type = %s needs %s", c->source_type,
+                           keys[i].key);
+        if (set && !is_auto && !needed && strstr(keys[i].users, takes) == NULL)
             return kw_fail(err, KW_USAGE, "[source] %s is not used by type = %s; remove one",
-                           needs[i].key, c->source_type);
+                           keys[i].key, c->source_type);
     }
     if (is_auto && given > 1)
         return kw_fail(err, KW_USAGE,
-                       "[source] has several of path, name and command; keep one, or say type =");
+                       "[source] has several of path, name, command and url; keep one, or say "
+                       "type =");
     return 0;
 }
 
@@ -81,8 +94,8 @@ static const char *find_variable(char *const *list, const char *name)
     return NULL;
 }
 
-/* Without [policy] dial: the identity domain, the hosts that requests are signed for,
- * and GitHub's token service where that is the source. */
+/* Without [policy] dial: the identity domain, Google's token services, the hosts that
+ * requests are signed for, and where the subject token comes from. */
 int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err *err)
 {
     struct kw_url u;
@@ -94,6 +107,16 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
     if (c->domain_url[0] != '\0' &&
         kw_url_parse(c->domain_url, "domain_url", KW_USAGE, &u, err) == 0)
         r = add_dial(c, u.host, strlen(u.host), u.port, err);
+    if (r == 0 && c->google_set) {
+        char host[KW_HOST];
+        (void)snprintf(host, sizeof host, "sts.%s", c->universe);
+        if (c->client_cert[0] != '\0')
+            (void)snprintf(host, sizeof host, "sts.mtls.%s", c->universe);
+        r = add_dial(c, host, strlen(host), 443, err);
+        (void)snprintf(host, sizeof host, "iamcredentials.%s", c->universe);
+        if (r == 0)
+            r = add_dial(c, host, strlen(host), 443, err);
+    }
     for (const char *p = c->sign_host; r == 0 && *p != '\0';) {
         size_t n = strcspn(p, " ");
         r = add_dial(c, p, n, 443, err);
@@ -103,9 +126,26 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
     const char *url = find_variable(list, "ACTIONS_ID_TOKEN_REQUEST_URL");
     bool github = strcmp(type, "github") == 0 || strcmp(type, "auto") == 0;
     /* A malformed URL is reported when it is to be used. */
+    const char *own = strcmp(type, "azure") == 0 ? KW_AZURE_METADATA
+                      : strcmp(type, "gce") == 0 ? KW_GCE_METADATA
+                      : c->source_url[0] != '\0' ? c->source_url
+                                                 : NULL;
+    if (r == 0 && own != NULL && kw_url_parse_local(own, "", KW_USAGE, &u, NULL) == 0)
+        r = add_dial(c, u.host, strlen(u.host), u.port, err);
     if (r == 0 && github && url != NULL && kw_url_parse(url, "", KW_USAGE, &u, NULL) == 0)
         r = add_dial(c, u.host, strlen(u.host), u.port, err);
     return r;
+}
+
+/* Without [policy] sign.host: all of the clouds that the profile has. */
+static void default_hosts(struct kw_config *c)
+{
+    if (c->sign_host[0] != '\0')
+        return;
+    bool oci = c->oci_set || !c->google_set;
+    (void)snprintf(c->sign_host, sizeof c->sign_host, "%s%s%s%s", oci ? "*.oraclecloud.com" : "",
+                   oci && c->google_set ? " " : "", c->google_set ? "*." : "",
+                   c->google_set ? c->universe : "");
 }
 
 int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw_err *err)
@@ -113,6 +153,8 @@ int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw
     int r = check_source(c, err);
     if (r == 0)
         r = check_oci_keys(c, err);
+    if (r == 0)
+        default_hosts(c);
     return r != 0 ? r : kw_config_default_dial(c, environ_list, err);
 }
 
@@ -126,8 +168,8 @@ int kw_config_check_profile(const struct kw_config *c, struct kw_err *err)
                    c->path, c->profiles);
 }
 
-static int missing(const struct kw_config *c, const char *section, const char *key, const char *why,
-                   struct kw_err *err)
+int kw_config_missing(const struct kw_config *c, const char *section, const char *key,
+                      const char *why, struct kw_err *err)
 {
     char variable[128] = "";
     (void)kw_key_variable(section, key, variable, sizeof variable);
@@ -161,7 +203,8 @@ int kw_config_check_oci(const struct kw_config *c, struct kw_err *err)
     };
     for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
         if (!needs[i].given)
-            return missing(c, needs[i].section, needs[i].key,
-                           i < 3 ? " is missing" : " is missing for this kind of exchange", err);
+            return kw_config_missing(
+                c, needs[i].section, needs[i].key,
+                i < 3 ? " is missing" : " is missing for this kind of exchange", err);
     return 0;
 }

@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config_keys.h"
+#include "hdr.h"
 #include "url.h"
 
 enum { REASON = 512 };
@@ -103,12 +105,20 @@ static const char *set_uri(struct kw_config *c, const struct kw_key *k, const ch
 {
     struct kw_err err;
     bool token = k->kind == KW_K_TOKEN;
-    struct kw_uri *u = token ? &c->token_uri : &c->client_key;
+    bool client = k->offset == offsetof(struct kw_config, client_key);
+    bool issuer = k->offset == offsetof(struct kw_config, issuer_key);
+    struct kw_uri *u = token    ? &c->token_uri
+                       : client ? &c->client_key
+                       : issuer ? &c->issuer_key
+                                : &c->tls_key;
     if (kw_uri_parse(value, token ? KW_URI_TOKEN : KW_URI_OBJECT, u, &err) != 0) {
         (void)snprintf(reason, REASON, ": %.500s", err.text);
         return reason;
     }
-    *(token ? &c->token_set : &c->client_key_set) = true;
+    *(token    ? &c->token_set
+      : client ? &c->client_key_set
+      : issuer ? &c->issuer_key_set
+               : &c->tls_key_set) = true;
     return NULL;
 }
 
@@ -129,6 +139,48 @@ static const char *set_claim(struct kw_config *c, const struct kw_key *k, const 
     rule->line = line;
     c->n_rules++;
     return NULL;
+}
+
+/* What says where a message goes, how long it is or who sends it isn't the user's. */
+static const char *set_header(struct kw_config *c, const struct kw_key *k, const char *name,
+                              const char *value)
+{
+    static const size_t prefix = sizeof "header." - 1;
+    static const char *const ours[] = {
+        "authorization",     "host",   "connection", "content-length",
+        "transfer-encoding", "expect", "te",         "upgrade"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcasecmp(name + prefix, ours[i]) == 0)
+            return i == 0 ? "would put a secret here: use bearer_source"
+                          : "is a header that keyward sets";
+    if (!kw_hdr_name_ok(name + prefix) || !kw_hdr_value_ok(value))
+        return "is no good header";
+    return kw_hdr_add((char *)c + k->offset, k->size, name + prefix, value) ? NULL : "is too long";
+}
+
+const char *kw_claim_add(char *lines, size_t size, const char *name, const char *value)
+{
+    size_t at = strlen(lines);
+    if (name[0] == '\0' || strpbrk(name, "\t\r\n") != NULL || strpbrk(value, "\t\r\n") != NULL)
+        return "is no good claim";
+    int n = snprintf(lines + at, size - at, "%s\t%s\n", name, value);
+    if (n > 0 && (size_t)n < size - at)
+        return NULL;
+    lines[at] = '\0';
+    return "is too long";
+}
+
+/* PREFIX.NAME = TEXT: one more line NAME=TEXT. */
+static const char *set_named(struct kw_config *c, const struct kw_key *k, const char *name,
+                             const char *value)
+{
+    char *field = (char *)c + k->offset;
+    size_t at = strlen(field), room = k->size - at;
+    int n = snprintf(field + at, room, "%s=%s\n", name + strlen(k->name), value);
+    if (n >= 0 && (size_t)n < room)
+        return NULL;
+    field[at] = '\0';
+    return "is too long, together with those before it";
 }
 
 static const char *set_text(struct kw_config *c, const struct kw_key *k, const char *value)
@@ -156,8 +208,14 @@ static const char *set_value(struct kw_config *c, const struct kw_key *k, const 
     case KW_K_TOKEN:
     case KW_K_OBJECT:
         return set_uri(c, k, value, reason);
+    case KW_K_SAY:
+        return kw_claim_add((char *)c + k->offset, k->size, name + sizeof "claim." - 1, value);
+    case KW_K_HEADER:
+        return set_header(c, k, name, value);
     case KW_K_CLAIM:
         return set_claim(c, k, name, value, line);
+    case KW_K_NAMED:
+        return set_named(c, k, name, value);
     default:
         return set_text(c, k, value);
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "policy/rules.h"
+#include "url.h"
 
 enum { ADDRESSES_MAX = 16 };
 
@@ -216,7 +217,7 @@ int kw_dialer_connect(const struct kw_m_dialer_start *c, const struct kw_m_dial 
                    ? 0
                    : kw_err_wrap(err, "%s:%u by [dial] resolve", want->host, (unsigned)want->port);
     }
-    if (c->proxy[0] != '\0')
+    if (c->proxy[0] != '\0' && !kw_host_local(want->host))
         return connect_proxy(c, want, deadline_ms, ret_fd, address, size, err);
     return connect_name(want->host, want->port, deadline_ms, ret_fd, address, size, err);
 }

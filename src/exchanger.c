@@ -5,6 +5,7 @@
  * socket, connects nowhere, starts nothing; connected descriptors come from the
  * dialer, signatures from the keeper. */
 #include "exchanger.h"
+#include "tls_key.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -55,6 +56,8 @@ static int start(struct kw_exchanger *x, struct kw_err *err)
     r = kw_secret_init(m.best_effort != 0, err);
     if (r == 0)
         r = kw_http_new(m.ca_file, kw_exchanger_dial, x, &x->http, err);
+    if (r == 0 && m.tls_key != 0)
+        r = kw_tls_key_init(kw_exchanger_tls, x, err);
     if (r == 0)
         r = kw_sandbox_lock(KW_ROLE_EXCHANGER, m.best_effort ? KW_SB_BEST_EFFORT : 0, &f, err);
     if (r != 0)
@@ -72,6 +75,7 @@ union body {
     struct kw_m_exchange exchange;
     struct kw_m_go go;
     struct kw_m_session session;
+    struct kw_m_google google;
     struct kw_m_call call;
 };
 
@@ -86,7 +90,10 @@ static int act(struct kw_exchanger *x, struct kw_in *in, union body *m, struct k
         kw_secret_free(&x->token);
         x->token = m->session.token;
         m->session.token = NULL;
+        x->bearer = false;
         return 0;
+    case KW_XM_GOOGLE:
+        return kw_exchanger_google(x, &m->google, err);
     case KW_XM_CALL:
         return kw_exchanger_call(x, &m->call, in->fds[0], in->fds[1], err);
     default: /* XM_GO that crossed our error: without effect */

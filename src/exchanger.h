@@ -18,6 +18,8 @@ struct kw_exchanger {
     struct kw_http *http;
     uint32_t budget_ms;      /* for all work on one call */
     struct kw_secret *token; /* the session's, NULL until there is one */
+    struct kw_err tls_why;   /* why the keeper signed no handshake; .text "" if it did */
+    bool bearer;             /* it is Google's: sent as it is, not signed for */
 };
 
 /* The end of what may be spent on a call that starts now. */
@@ -27,6 +29,7 @@ int64_t kw_exchanger_deadline(const struct kw_exchanger *x);
 int kw_exchanger_fetch(struct kw_exchanger *x, const struct kw_m_fetch *m, struct kw_err *err);
 int kw_exchanger_exchange(struct kw_exchanger *x, const struct kw_m_exchange *m,
                           struct kw_err *err);
+int kw_exchanger_google(struct kw_exchanger *x, const struct kw_m_google *m, struct kw_err *err);
 int kw_exchanger_call(struct kw_exchanger *x, const struct kw_m_call *m, int body_in, int body_out,
                       struct kw_err *err);
 
@@ -37,6 +40,14 @@ int kw_exchanger_dial(void *arg, const char *host, uint16_t port, int64_t deadli
 /* Asks the keeper to sign; the signature is appended to b. */
 int kw_exchanger_sign(struct kw_exchanger *x, const struct kw_m_sign *m, int64_t deadline_ms,
                       struct kw_buf *b, struct kw_err *err);
+
+/* Asks the keeper whether a request may go out with the bearer; it logs those that may. */
+int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
+                       int64_t deadline_ms, struct kw_err *err);
+
+/* A kw_tls_sign: asks the keeper for the signature of a TLS handshake. */
+int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned char *sig,
+                     size_t *ret_n);
 
 /* Asks the keeper for a client assertion. */
 int kw_exchanger_assert(struct kw_exchanger *x, const char *audience, int64_t deadline_ms,

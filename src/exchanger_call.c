@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -107,6 +108,21 @@ static int authorize(struct kw_exchanger *x, const struct kw_m_call *m, const st
                                   deadline_ms, headers + n, size - n, authorization, err);
 }
 
+/* The bearer, for a request that the keeper allows. */
+static int bear(struct kw_exchanger *x, const struct kw_m_call *m, const struct kw_url *url,
+                int64_t deadline_ms, char *headers, size_t size, struct kw_buf *authorization,
+                struct kw_err *err)
+{
+    int r = kw_exchanger_allow(x, m->method, url, deadline_ms, err);
+    if (r != 0)
+        return r;
+    if ((size_t)snprintf(headers, size, "%s", m->headers) >= size)
+        return kw_fail(err, KW_USAGE, "the request's headers are too long");
+    kw_put_str(authorization, "Bearer ");
+    kw_put(authorization, kw_secret_bytes(x->token), kw_secret_len(x->token));
+    return authorization->bad ? kw_fail(err, KW_FAILED, "the access token is too long") : 0;
+}
+
 /* Sends the authorized request; c says where the answer goes. */
 static int perform(struct kw_exchanger *x, const struct kw_m_call *m, const struct kw_url *url,
                    int body_in, struct call *c, struct kw_err *err)
@@ -114,7 +130,10 @@ static int perform(struct kw_exchanger *x, const struct kw_m_call *m, const stru
     char headers[KW_LINES];
     struct kw_buf authorization;
     kw_buf_init(&authorization, 2 * KW_TOKEN_MAX - 64);
-    int r = authorize(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err);
+    int r =
+        x->bearer
+            ? bear(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err)
+            : authorize(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err);
     if (r == 0) {
         bool empty_body =
             !m->has_body && (strcmp(m->method, "POST") == 0 || strcmp(m->method, "PUT") == 0 ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * XM_FETCH: a subject token from a URL, with a bearer (GitHub's request endpoint and
- * those like it). */
+ * XM_FETCH: a subject token from a URL, with a bearer or headers (GitHub's request
+ * endpoint, metadata services, and whatever is configured). */
 #include <string.h>
 
 #include "exchanger.h"
@@ -26,7 +26,7 @@ static int fetch(struct kw_exchanger *x, const struct kw_m_fetch *m, const struc
     struct kw_buf bearer;
     struct kw_http_call call = {.url = url,
                                 .method = "GET",
-                                .headers = "Accept: application/json\n",
+                                .headers = m->headers,
                                 .body_fd = -1,
                                 .deadline_ms = kw_exchanger_deadline(x)};
     int r = 0;
@@ -56,7 +56,7 @@ int kw_exchanger_fetch(struct kw_exchanger *x, const struct kw_m_fetch *m, struc
 {
     struct kw_url url;
     struct kw_m_fetched out = {NULL};
-    int r = kw_url_parse(m->url, "the subject token's URL", KW_USAGE, &url, err);
+    int r = kw_url_parse_local(m->url, "the subject token's URL", KW_USAGE, &url, err);
     if (r == 0)
         r = fetch(x, m, &url, &out.token, err);
     if (r == 0)

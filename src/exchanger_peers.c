@@ -71,6 +71,48 @@ int kw_exchanger_sign(struct kw_exchanger *x, const struct kw_m_sign *m, int64_t
     return r;
 }
 
+int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned char *sig,
+                     size_t *ret_n)
+{
+    struct kw_exchanger *x = arg;
+    struct kw_m_tls m = {.content = {content, n}};
+    struct kw_m_signed s;
+    struct kw_in in;
+    struct kw_err err;
+    int r = n > KW_TLS_CONTENT ? kw_fail(&err, KW_FAILED, "TLS: too much to sign in a handshake")
+                               : ask(&x->sign, &x->sign_ended, KW_S_TLS, &m, KW_S_SIGNED, &s, &in,
+                                     kw_exchanger_deadline(x), &err);
+    if (r == 0 && (s.signature.len == 0 || s.signature.len > *ret_n))
+        r = kw_fail(&err, KW_FAILED, "%s: a signature of bad length",
+                    kw_channel_name(x->sign.name));
+    if (r == 0) {
+        memcpy(sig, s.signature.p, s.signature.len);
+        *ret_n = s.signature.len;
+    }
+    if (n <= KW_TLS_CONTENT)
+        kw_in_free(&in);
+    /* OpenSSL has no way to pass our reason on: the handshake's failure is told by it. */
+    if (r != 0)
+        x->tls_why = err;
+    return r;
+}
+
+int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
+                       int64_t deadline_ms, struct kw_err *err)
+{
+    struct kw_m_allow m = {.method = ""};
+    struct kw_in in;
+    if (strlen(method) >= sizeof m.method)
+        return kw_fail(err, KW_USAGE, "the request's method is too long");
+    memcpy(m.method, method, strlen(method) + 1);
+    memcpy(m.host, url->authority, sizeof m.host);
+    memcpy(m.target, url->target, sizeof m.target);
+    int r =
+        ask(&x->sign, &x->sign_ended, KW_S_ALLOW, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
+    kw_in_free(&in);
+    return r;
+}
+
 int kw_exchanger_assert(struct kw_exchanger *x, const char *audience, int64_t deadline_ms,
                         struct kw_secret **ret, struct kw_err *err)
 {

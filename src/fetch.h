@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A subject token over the network without a session: for commands that need neither
- * keeper nor key.
+ * A subject token without a session: for commands that need one and no more. What has to
+ * be asked of another process is asked of processes that are started for that alone.
  */
 #ifndef KW_FETCH_H
 #define KW_FETCH_H
 
 #include "source.h"
 
-/* A kw_source_fetch. arg: the const struct kw_config *. Starts exchanger and dialer for
- * this one request, and ends them. */
-int kw_fetch_alone(void *arg, const struct kw_m_fetch *request, struct kw_secret **ret,
-                   struct kw_err *err);
+/* The ways of kw_source_get() for a command without a session. */
+struct kw_source_ways kw_ways_alone(struct kw_config *c);
+
+/* One JWT by the issuer key, with a keeper started for it. caller: "issue", for the audit. */
+int kw_issue_alone(const struct kw_config *c, const char *caller, const struct kw_m_issue *request,
+                   struct kw_secret **ret, struct kw_err *err);
+
+/* The issuer key's public half, DER, into spki (KW_SPKI_MAX bytes). */
+int kw_public_alone(const struct kw_config *c, unsigned char *spki, size_t *ret_n,
+                    struct kw_err *err);
 
 #endif

@@ -68,5 +68,6 @@ void kw_http_free(struct kw_http *h)
     if (h->multi != NULL)
         (void)curl_multi_cleanup(h->multi);
     X509_STORE_free(h->roots);
+    kw_tls_forget(h);
     free(h);
 }

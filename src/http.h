@@ -28,6 +28,10 @@ int kw_http_new(const char *ca_file, kw_http_dial *dial, void *dial_arg, struct 
                 struct kw_err *err);
 void kw_http_free(struct kw_http *h);
 
+/* The certificates (PEM, leaf first) to be shown to `host` and to no other; the leaf's key is
+ * a kw_tls_key_new(). KW_USAGE where they can't be read. */
+int kw_http_client_cert(struct kw_http *h, const char *pem, const char *host, struct kw_err *err);
+
 /* One request and where its answer goes. */
 struct kw_http_call {
     const struct kw_url *url;

@@ -98,6 +98,42 @@ bool kw_answer_redirect(const struct kw_answer *a, char *where, size_t size)
     return true;
 }
 
+/* " (...)" with what an error's JSON has to say, as GitHub's "Can't issue ID_TOKEN for job
+ * in 'Completed' state" or Azure's "Identity not found"; "" without. */
+static void what_it_says(const struct kw_answer *a, char *out, size_t size)
+{
+    static const char *const members[] = {"message", "error_description", "error"};
+    const char *why = NULL, *text = NULL;
+    char quoted[300];
+    json_t *j = kw_answer_json(a, &why);
+    for (size_t i = 0; text == NULL && i < sizeof members / sizeof members[0]; i++)
+        text = json_string_value(json_object_get(j, members[i]));
+    out[0] = '\0';
+    if (text != NULL) {
+        kw_quote(quoted, sizeof quoted, text);
+        (void)snprintf(out, size, " (%s)", quoted);
+    }
+    json_decref(j);
+}
+
+/* A body that is the token itself, as metadata servers give it. */
+static int fetch_raw(const struct kw_answer *a, const char *host, struct kw_secret **ret,
+                     struct kw_err *err)
+{
+    const char *p = a->body;
+    size_t n = a->len;
+    while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+        n--;
+    if (n == 0 || n > KW_TOKEN_MAX || !kw_compact_ok(p, n))
+        return kw_fail(err, KW_SUBJECT, "subject token: the answer of %s is %s; check the URL",
+                       host,
+                       n == 0        ? "empty"
+                       : p[0] == '<' ? "HTML or XML, not a JWT"
+                                     : "no JWT");
+    *ret = kw_secret_from(p, n);
+    return *ret != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for the subject token");
+}
+
 static int fetch_status(const struct kw_answer *a, const char *host, struct kw_err *err)
 {
     char where[KW_HOST + 8];
@@ -109,14 +145,17 @@ static int fetch_status(const struct kw_answer *a, const char *host, struct kw_e
     if (a->status == 429 || a->status >= 500)
         return kw_fail(err, KW_NET, "subject token: %s answered %u; try again later", host,
                        a->status);
+    char said[320];
+    what_it_says(a, said, sizeof said);
     if (a->status == 401 || a->status == 403)
         return kw_fail(err, KW_SUBJECT,
-                       "subject token: %s answered %u: it does not accept the bearer; at GitHub "
+                       "subject token: %s answered %u%s: it does not accept the bearer; at GitHub "
                        "the job needs \"permissions: id-token: write\", and its bearer ends with "
                        "the job",
-                       host, a->status);
-    return kw_fail(err, KW_SUBJECT, "subject token: %s answered %u; check the URL and its audience",
-                   host, a->status);
+                       host, a->status, said);
+    return kw_fail(err, KW_SUBJECT,
+                   "subject token: %s answered %u%s; check the URL and its audience", host,
+                   a->status, said);
 }
 
 int kw_fetch_answer(const struct kw_answer *a, const char *host, const char *field,
@@ -125,6 +164,8 @@ int kw_fetch_answer(const struct kw_answer *a, const char *host, const char *fie
     *ret_token = NULL;
     if (a->status != 200)
         return fetch_status(a, host, err);
+    if (field[0] == '\0')
+        return fetch_raw(a, host, ret_token, err);
     const char *why = NULL;
     json_t *j = kw_answer_json(a, &why);
     if (j == NULL)

@@ -28,7 +28,8 @@ bool kw_compact_ok(const char *token, size_t n);
 bool kw_answer_redirect(const struct kw_answer *a, char *where, size_t size);
 
 /* Takes the subject token out of the answer of `host`: 200, a JSON object whose member
- * `field` is a compact JWS. Errors: KW_NET for 429 and 5xx, else KW_SUBJECT. */
+ * `field` is a compact JWS; or, with field "", a body that is one. Errors: KW_NET for 429 and 5xx,
+ * else KW_SUBJECT. */
 int kw_fetch_answer(const struct kw_answer *a, const char *host, const char *field,
                     struct kw_secret **ret_token, struct kw_err *err);
 

@@ -279,7 +279,8 @@ static CURLcode set_method(CURL *e, struct transfer *t)
 /* TLS, and where connections come from. */
 static CURLcode set_transport(CURL *e, struct transfer *t)
 {
-    SET(CURLOPT_PROTOCOLS_STR, "https");
+    /* Plain only where the URL may be: kw_url_parse_local(). */
+    SET(CURLOPT_PROTOCOLS_STR, t->call->url->plain ? "http" : "https");
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -305,7 +306,8 @@ static CURLcode set_transport(CURL *e, struct transfer *t)
 static CURLcode set_request(CURL *e, struct transfer *t, struct head_arg *head)
 {
     char base[KW_HOST + 16];
-    (void)snprintf(base, sizeof base, "https://%s/", t->call->url->authority);
+    (void)snprintf(base, sizeof base, "%s://%s/", t->call->url->plain ? "http" : "https",
+                   t->call->url->authority);
     SET(CURLOPT_URL, base);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_REQUEST_TARGET, t->call->url->target);
@@ -391,6 +393,12 @@ static int explain(struct transfer *t, CURLcode result)
         return kw_fail(t->err, KW_NET, "%s closed the connection without an answer", host);
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
+        /* In TLS 1.3 a client certificate is refused after the handshake. */
+        if (t->h->alert && t->h->leaf != NULL && strcmp(t->h->client_host, t->h->host) == 0)
+            return kw_fail(t->err, KW_CLOUD,
+                           "%s did not accept the client certificate (%.200s): is client_key the "
+                           "key of client_cert?",
+                           host, why);
         if (!t->head_done)
             return kw_fail(t->err, KW_NET,
                            "the connection to %s was lost before an answer (%.200s)", host, why);
@@ -431,6 +439,7 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
     t.resolve = curl_slist_append(NULL, any);
     CURL *easy = curl_easy_init();
     struct head_arg head = {&t, easy};
+    h->host = call->url->host;
     if (easy == NULL || t.resolve == NULL || !set_headers(&t) ||
         set_transport(easy, &t) != CURLE_OK || set_request(easy, &t, &head) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, clean ? 0L : 1L) != CURLE_OK)

@@ -4,6 +4,7 @@
  * default directory would be searched again at each verification. */
 #include <dirent.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "http_int.h"
 #include "roots.h"
+#include "tls_key.h"
 
 static int http_index = -1; /* ex_data of our SSL_CTXs: the struct kw_http */
 
@@ -112,14 +114,55 @@ static void on_info(const SSL *ssl, int where, int ret)
     }
 }
 
+void kw_tls_forget(struct kw_http *h)
+{
+    X509_free(h->leaf);
+    sk_X509_pop_free(h->chain, X509_free);
+    EVP_PKEY_free(h->key);
+    h->leaf = NULL;
+    h->chain = NULL;
+    h->key = NULL;
+}
+
+int kw_http_client_cert(struct kw_http *h, const char *pem, const char *host, struct kw_err *err)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    kw_tls_forget(h);
+    h->chain = sk_X509_new_null();
+    h->leaf = in != NULL ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+    for (X509 *next; h->leaf != NULL && h->chain != NULL &&
+                     (next = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL;)
+        if (sk_X509_push(h->chain, next) <= 0)
+            X509_free(next);
+    BIO_free(in);
+    ERR_clear_error();
+    EVP_PKEY *pub = h->leaf != NULL ? X509_get0_pubkey(h->leaf) : NULL;
+    if (pub == NULL || h->chain == NULL)
+        return kw_fail(err, KW_USAGE, "the client certificate can't be read");
+    (void)snprintf(h->client_host, sizeof h->client_host, "%s", host);
+    return kw_tls_key_new(pub, &h->key, err);
+}
+
+/* TLS 1.3 only: what is signed in older ones is a bare hash, which the keeper won't sign. */
+static bool show_certificate(SSL_CTX *ctx, const struct kw_http *h)
+{
+    bool ok = SSL_CTX_use_certificate(ctx, h->leaf) == 1 &&
+              SSL_CTX_use_PrivateKey(ctx, h->key) == 1 &&
+              SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1;
+    for (int i = 0; ok && i < sk_X509_num(h->chain); i++)
+        ok = SSL_CTX_add1_chain_cert(ctx, sk_X509_value(h->chain, i)) == 1;
+    return ok;
+}
+
 int kw_tls_prepare(SSL_CTX *ctx, struct kw_http *h)
 {
     SSL_CTX_set1_cert_store(ctx, h->roots);
     SSL_CTX_set_info_callback(ctx, on_info);
-    return SSL_CTX_set_ex_data(ctx, http_index, h) == 1 &&
-                   SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1
-               ? 0
-               : -1;
+    bool ok = SSL_CTX_set_ex_data(ctx, http_index, h) == 1 &&
+              SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1;
+    if (ok && h->leaf != NULL && strcmp(h->host, h->client_host) == 0)
+        ok = show_certificate(ctx, h);
+    return ok ? 0 : -1;
 }
 
 static const char *cure_of(long verify)

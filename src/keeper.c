@@ -30,7 +30,7 @@ int kw_tell_main(struct kw_keeper *k, enum kw_msg type, const void *m, struct kw
 /* KM_SESSION may come while the extraction test still runs; OK waits for the verdict. */
 static int answer_session(struct kw_keeper *k, struct kw_err *err)
 {
-    if (!k->session_asked || !k->verdict_in)
+    if (!k->session_asked || (!k->verdict_in && k->cfg.purpose != KW_FOR_BEARER))
         return 0;
     k->session_asked = false;
     struct kw_err why;
@@ -56,8 +56,9 @@ static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
     struct kw_err why;
     if (!kw_msg_get(&in->body, KW_KM_SESSION, &m))
         return kw_fail(err, KW_FAILED, "main-keeper: malformed KM_SESSION");
+    bool bearer = k->cfg.purpose == KW_FOR_BEARER; /* which is renewed in one keeper */
     bool may = k->cfg.purpose == KW_FOR_SESSION || k->cfg.purpose == KW_FOR_STORED;
-    if (!may || !k->key_told || k->session_good) {
+    if (!bearer && (!may || !k->key_told || k->session_good)) {
         (void)kw_fail(&why, KW_POLICY, "there is no key that waits for a session");
         return refuse(k, "session", &why);
     }
@@ -95,6 +96,12 @@ static int from_main(struct kw_keeper *k, struct kw_err *err)
         case KW_KM_SIGN:
             r = kw_keeper_sign(k, &k->main, &in, err);
             break;
+        case KW_KM_ISSUE:
+            r = kw_keeper_issue(k, &in, err);
+            break;
+        case KW_KM_JWK:
+            r = kw_keeper_public(k, err);
+            break;
         case KW_KM_DESTROY:
             r = take_destroy(k, &in, err);
             break;
@@ -117,8 +124,10 @@ static int from_exchanger(struct kw_keeper *k, struct kw_err *err)
     struct kw_in in;
     int r = kw_chan_recv(&k->exchanger.chan, &in, 0, err);
     if (r == 0)
-        r = in.type == KW_S_ASSERT ? kw_keeper_assert(k, &k->exchanger, &in, err)
-                                   : kw_keeper_sign(k, &k->exchanger, &in, err);
+        r = in.type == KW_S_ASSERT  ? kw_keeper_assert(k, &k->exchanger, &in, err)
+            : in.type == KW_S_TLS   ? kw_keeper_tls(k, &k->exchanger, &in, err)
+            : in.type == KW_S_ALLOW ? kw_keeper_allow(k, &k->exchanger, &in, err)
+                                    : kw_keeper_sign(k, &k->exchanger, &in, err);
     else if (r == KW_NET)
         r = 0;
     kw_in_free(&in);
@@ -186,7 +195,9 @@ static int serve(struct kw_keeper *k, struct kw_err *err)
 {
     int r = kw_tell_main(k, KW_KM_READY, &k->ready, err);
     if (r == 0)
-        r = k->cfg.purpose == KW_FOR_LIST ? kw_keeper_list(k, err) : kw_birth_start(k, err);
+        r = k->cfg.purpose == KW_FOR_LIST    ? kw_keeper_list(k, err)
+            : k->cfg.purpose >= KW_FOR_ISSUE ? 0
+                                             : kw_birth_start(k, err);
     return r != 0 ? r : loop(k, err);
 }
 

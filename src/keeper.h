@@ -98,7 +98,7 @@ struct kw_keeper {
     struct kw_workers clerk; /* signs the audit log's heads, if there is a log */
     struct kw_birth birth;
 
-    struct kw_signer session, client, auditor;
+    struct kw_signer session, client, auditor, issuer, tls;
     bool key_told, verdict_in; /* KM_KEY and a good KM_VERDICT were sent */
     bool session_asked;        /* KM_SESSION came; answered when the verdict is in */
     bool session_good;
@@ -110,7 +110,7 @@ struct kw_keeper {
     struct kw_job *head; /* the head that is being signed, of head_mark */
     struct kw_audit_mark head_mark;
 
-    uint32_t signatures, refusals, client_uses;
+    uint32_t signatures, refusals, client_uses, issues;
     bool close_asked; /* KM_CLOSE came */
     int wake;
 };
@@ -152,11 +152,25 @@ int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struc
 /* Each signed date and x-date is within 300 s of now. */
 int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 
+/* keeper_allow.c: whether a request may go out with the bearer. */
+int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+
+/* keeper_tls.c: handshakes by the TLS client key. */
+int kw_keeper_tls(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+/* Is it the content that a TLS 1.3 client signs? */
+bool kw_tls_content_ok(const unsigned char *p, size_t n);
+
 /* keeper_assert.c: client assertions. */
 int kw_keeper_assert(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 /* base64url(header).base64url(claims) appended to b. */
 int kw_assertion_text(const struct kw_m_keeper_start *cfg, const char *audience, const char *jti,
                       int64_t now, struct kw_buf *b, struct kw_err *err);
+
+/* keeper_issue.c: JWTs by the issuer key, and its public half. */
+int kw_keeper_issue(struct kw_keeper *k, struct kw_in *in, struct kw_err *err);
+int kw_keeper_public(struct kw_keeper *k, struct kw_err *err);
+/* Appends base64url of the object, which it frees. */
+int kw_jws_part(struct kw_buf *b, json_t *o, struct kw_err *err);
 
 /* keeper_note.c: the audit's events. Failures are errors: the caller refuses. */
 int kw_note_login(struct kw_keeper *k, struct kw_err *err);
@@ -167,6 +181,9 @@ int kw_note_session(struct kw_keeper *k, struct kw_err *err);
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
                  struct kw_err *err);
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err);
+int kw_note_tls(struct kw_keeper *k, struct kw_err *err);
+int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
+                  struct kw_err *err);
 /* Also counts. m may be NULL. A refusal that can't be logged is still a refusal. */
 void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,
                      const struct kw_err *why);

@@ -25,17 +25,6 @@ static bool audience_ok(const struct kw_m_keeper_start *cfg, const char *audienc
            strpbrk(audience, "?#@\\ \"") == NULL;
 }
 
-static int put_part(struct kw_buf *b, json_t *o, struct kw_err *err)
-{
-    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-    if (text != NULL)
-        kw_b64url_put(b, text, strlen(text));
-    bool ok = text != NULL && !b->bad;
-    free(text);
-    json_decref(o);
-    return ok ? 0 : kw_fail(err, KW_FAILED, "could not build the client assertion");
-}
-
 int kw_assertion_text(const struct kw_m_keeper_start *cfg, const char *audience, const char *jti,
                       int64_t now, struct kw_buf *b, struct kw_err *err)
 {
@@ -43,18 +32,18 @@ int kw_assertion_text(const struct kw_m_keeper_start *cfg, const char *audience,
         return kw_fail(err, KW_POLICY, "an assertion needs a client id and the key's kid");
     if (!audience_ok(cfg, audience))
         return kw_fail(err, KW_POLICY, "assertions are for https://%s only", cfg->client_host);
-    int r = put_part(
+    int r = kw_jws_part(
         b, json_pack("{s:s,s:s,s:s}", "alg", "RS256", "typ", "JWT", "kid", cfg->client_kid), err);
     if (r != 0)
         return r;
     kw_put_str(b, ".");
     /* A domain's clock may be a little behind ours. */
-    return put_part(b,
-                    json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s}", "iss", cfg->client_name, "sub",
-                              cfg->client_name, "aud", audience, "iat", (json_int_t)now, "nbf",
-                              (json_int_t)(now - BACKDATED), "exp",
-                              (json_int_t)(now + LIFE - BACKDATED), "jti", jti),
-                    err);
+    return kw_jws_part(b,
+                       json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s}", "iss", cfg->client_name, "sub",
+                                 cfg->client_name, "aud", audience, "iat", (json_int_t)now, "nbf",
+                                 (json_int_t)(now - BACKDATED), "exp",
+                                 (json_int_t)(now + LIFE - BACKDATED), "jti", jti),
+                       err);
 }
 
 static int prepare(struct kw_keeper *k, const char *audience, struct kw_job *j)

@@ -26,7 +26,8 @@ int kw_note_login(struct kw_keeper *k, struct kw_err *err)
                   kw_audit_text(r->serial), "module", kw_audit_text(k->cfg.module), "mechanism",
                   r->mechanism, "profile", kw_audit_text(k->cfg.profile), "caller",
                   kw_audit_text(k->cfg.caller), "fences", r->fences, "missing", r->missing);
-    return kw_audit_write(&k->audit, "login", o, true, err);
+    /* Without a module there was no login, but a start. */
+    return kw_audit_write(&k->audit, k->p11 != NULL ? "login" : "start", o, true, err);
 }
 
 int kw_note_key(struct kw_keeper *k, const char *what, const struct kw_p11_key *key,
@@ -67,10 +68,12 @@ static json_t *request(const struct kw_keeper *k, const struct kw_m_sign *m)
     struct kw_err ignored; /* whoever writes a line without fields says why it can't */
     if (kw_audit_sha256(m->target, strcspn(m->target, "?"), sha, &ignored) != 0)
         return NULL;
-    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key",
-                     m->key == KW_SIGN_CLIENT ? "client" : "session", "method",
-                     kw_audit_text(m->method), "host", kw_audit_text(m->host), "path_sha256", sha,
-                     "caller", kw_audit_text(k->cfg.caller));
+    const char *key = m->key == KW_SIGN_CLIENT   ? "client"
+                      : m->key == KW_SIGN_BEARER ? "bearer"
+                                                 : "session";
+    return json_pack("{s:s,s:o,s:o,s:s,s:o}", "key", key, "method", kw_audit_text(m->method),
+                     "host", kw_audit_text(m->host), "path_sha256", sha, "caller",
+                     kw_audit_text(k->cfg.caller));
 }
 
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
@@ -81,7 +84,7 @@ int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rul
         json_decref(o);
         o = NULL;
     }
-    return kw_audit_write(&k->audit, "sign", o, false, err);
+    return kw_audit_write(&k->audit, m->key == KW_SIGN_BEARER ? "call" : "sign", o, false, err);
 }
 
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err)
@@ -89,6 +92,22 @@ int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, s
     json_t *o = json_pack("{s:o,s:s,s:o}", "audience", kw_audit_text(audience), "jti", jti,
                           "caller", kw_audit_text(k->cfg.caller));
     return kw_audit_write(&k->audit, "assert", o, false, err);
+}
+
+int kw_note_tls(struct kw_keeper *k, struct kw_err *err)
+{
+    json_t *o =
+        json_pack("{s:s,s:o}", "what", "client handshake", "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "tls", o, false, err);
+}
+
+int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
+                  struct kw_err *err)
+{
+    json_t *o = json_pack("{s:o,s:o,s:i,s:s,s:o}", "subject", kw_audit_text(m->subject), "audience",
+                          kw_audit_text(m->audience), "lifetime", (int)m->lifetime, "jti", jti,
+                          "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "issue", o, true, err);
 }
 
 void kw_note_refusal(struct kw_keeper *k, const char *what, const struct kw_m_sign *m,

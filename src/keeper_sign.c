@@ -126,15 +126,16 @@ int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, str
 }
 
 /* The JWT is its text, a dot, and the signature. */
-static int send_assertion(struct kw_peer *p, struct kw_job *j, struct kw_err *err)
+static int send_jwt(struct kw_peer *p, struct kw_job *j, struct kw_err *err)
 {
+    _Static_assert(sizeof(struct kw_m_asserted) == sizeof(struct kw_m_issued), "one secret each");
     struct kw_m_asserted m = {0};
     kw_put_str(&j->data, ".");
     kw_b64url_put(&j->data, j->sig, j->sig_n);
     if (!j->data.bad)
         m.jwt = kw_secret_from(j->data.p, j->data.len);
-    int r = m.jwt != NULL ? kw_msg_send(&p->chan, KW_S_ASSERTED, &m, NULL, 0, ANSWER_MS, err)
-                          : kw_fail(err, KW_FAILED, "no room for an assertion");
+    int r = m.jwt != NULL ? kw_msg_send(&p->chan, j->answer, &m, NULL, 0, ANSWER_MS, err)
+                          : kw_fail(err, KW_FAILED, "no room for a JWT");
     kw_secret_free(&m.jwt);
     return r;
 }
@@ -146,10 +147,19 @@ static int send_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j,
         (void)snprintf(m.text, sizeof m.text, "%s", j->err.text);
         return kw_msg_send(&p->chan, KW_MSG_ERROR, &m, NULL, 0, ANSWER_MS, err);
     }
+    if (j->answer == KW_S_ALLOWED)
+        return kw_msg_send(&p->chan, KW_S_ALLOWED, &(struct kw_m_empty){0}, NULL, 0, ANSWER_MS,
+                           err);
     k->signatures++;
-    if (j->answer == KW_S_ASSERTED)
-        return send_assertion(p, j, err);
+    if (j->answer == KW_S_ASSERTED || j->answer == KW_KM_ISSUED)
+        return send_jwt(p, j, err);
+    unsigned char der[128];
     struct kw_m_signed m = {.signature = {j->sig, j->sig_n}};
+    if (j->signer == &k->tls && j->signer->key.mech == CKM_ECDSA) {
+        if (!kw_ec_raw_to_der(j->sig, j->sig_n, der, sizeof der, &m.signature.len))
+            return kw_fail(err, KW_FAILED, "the token's signature has no good form");
+        m.signature.p = der;
+    }
     return kw_msg_send(&p->chan, j->answer, &m, NULL, 0, ANSWER_MS, err);
 }
 

@@ -25,7 +25,7 @@ static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
 
 static int check(const struct kw_m_keeper_start *cfg, struct kw_err *err)
 {
-    if (cfg->purpose > KW_FOR_PROBE || cfg->pin_source > KW_PIN_PROMPT ||
+    if (cfg->purpose > KW_FOR_BEARER || cfg->pin_source > KW_PIN_PROMPT ||
         cfg->network > KW_REACH_TCP)
         return kw_fail(err, KW_FAILED, "KM_START: unknown purpose, PIN source or network");
     if (cfg->sessions < 1 || cfg->sessions > 64)
@@ -46,7 +46,7 @@ static int login(struct kw_keeper *k, struct kw_err *err)
 
 /* A long-lived key of the user: not ours, so only its use is ours to judge. */
 static int find_key(struct kw_keeper *k, const char *what, const char *label, const char *id_hex,
-                    struct kw_signer *s, struct kw_err *err)
+                    bool any, struct kw_signer *s, struct kw_err *err)
 {
     unsigned char id[32];
     size_t n = 0;
@@ -54,8 +54,9 @@ static int find_key(struct kw_keeper *k, const char *what, const char *label, co
         return 0;
     if (id_hex[0] != '\0' && !kw_unhex(id, sizeof id, &n, id_hex))
         return kw_fail(err, KW_USAGE, "%s: \"%s\" is no id of a key", what, id_hex);
-    int r = kw_p11_find(k->p11, label[0] != '\0' ? label : NULL, n > 0 ? id : NULL, n, false, 0,
-                        &s->key, err);
+    const char *by_label = label[0] != '\0' ? label : NULL;
+    int r = any ? kw_p11_find_any(k->p11, by_label, id, n, &s->key, err)
+                : kw_p11_find(k->p11, by_label, id, n, false, 0, &s->key, err);
     s->there = r == 0;
     return r != 0 ? kw_err_wrap(err, "%s", what) : kw_note_key(k, what, &s->key, err);
 }
@@ -76,6 +77,10 @@ static int open_token(struct kw_keeper *k, struct kw_err *err)
 {
     if (k->cfg.pin_source != KW_PIN_PROMPT)
         kw_tty_leave();
+    if (k->cfg.purpose == KW_FOR_BEARER && k->cfg.module[0] == '\0') {
+        (void)snprintf(k->ready.mechanism, sizeof k->ready.mechanism, "none");
+        return 0; /* policy and log only: no module, no PIN */
+    }
     kw_memory_openssl();
     kw_memory_must(0, NULL);
     int r = kw_p11_load(&k->cfg, &k->p11, err);
@@ -115,12 +120,17 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err)
     (void)snprintf(k->ready.secrets, sizeof k->ready.secrets, "%s", kw_secret_kind());
     r = kw_note_login(k, err);
     if (r == 0)
-        r = find_key(k, "client key", cfg->client_label, cfg->client_id_hex, &k->client, err);
+        r = find_key(k, "client key", cfg->client_label, cfg->client_id_hex, false, &k->client,
+                     err);
     if (r == 0)
-        r = find_key(k, "audit key", cfg->audit_label, "", &k->auditor, err);
+        r = find_key(k, "audit key", cfg->audit_label, "", false, &k->auditor, err);
     if (r == 0)
-        r = kw_workers_start(&k->workers, k->p11, cfg->sessions, k->wake, err);
-    if (r == 0 && audit_fd >= 0)
+        r = find_key(k, "TLS client key", cfg->tls_label, cfg->tls_id_hex, true, &k->tls, err);
+    if (r == 0)
+        r = find_key(k, "issuer key", cfg->issuer_label, cfg->issuer_id_hex, true, &k->issuer, err);
+    if (r == 0)
+        r = kw_workers_start(&k->workers, k->p11, k->p11 != NULL ? cfg->sessions : 0, k->wake, err);
+    if (r == 0 && audit_fd >= 0 && k->p11 != NULL)
         r = kw_workers_start(&k->clerk, k->p11, 1, k->wake, err);
     return r;
 }

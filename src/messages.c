@@ -56,7 +56,10 @@ static const struct field f_keeper_start[] = {
     STR(kw_m_keeper_start, stored_id),     STR(kw_m_keeper_start, client_label),
     STR(kw_m_keeper_start, client_id_hex), STR(kw_m_keeper_start, client_host),
     STR(kw_m_keeper_start, client_target), STR(kw_m_keeper_start, client_name),
-    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, audit_label),
+    STR(kw_m_keeper_start, client_kid),    STR(kw_m_keeper_start, tls_label),
+    STR(kw_m_keeper_start, tls_id_hex),    STR(kw_m_keeper_start, issuer_label),
+    STR(kw_m_keeper_start, issuer_id_hex), STR(kw_m_keeper_start, issuer_name),
+    U32(kw_m_keeper_start, issuer_life),   STR(kw_m_keeper_start, audit_label),
     STR(kw_m_keeper_start, profile),       STR(kw_m_keeper_start, sign_host),
     STR(kw_m_keeper_start, sign_method),   STR(kw_m_keeper_start, sign_path),
     U32(kw_m_keeper_start, per_minute),    U32(kw_m_keeper_start, max_count),
@@ -87,6 +90,20 @@ static const struct field f_sign[] = {
 };
 static const struct field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
 static const struct field f_assert[] = {STR(kw_m_assert, audience)};
+static const struct field f_issue[] = {
+    STR(kw_m_issue, audience),
+    STR(kw_m_issue, subject),
+    U32(kw_m_issue, lifetime),
+    LINES(kw_m_issue, claims),
+};
+static const struct field f_issued[] = {SECRET(kw_m_issued, jwt, KW_TOKEN_MAX)};
+static const struct field f_public[] = {VIEW(kw_m_public, spki, KW_SPKI_MAX)};
+static const struct field f_tls[] = {VIEW(kw_m_tls, content, KW_TLS_CONTENT)};
+static const struct field f_allow[] = {
+    STR(kw_m_allow, method),
+    STR(kw_m_allow, host),
+    STR(kw_m_allow, target),
+};
 static const struct field f_asserted[] = {SECRET(kw_m_asserted, jwt, 8192)};
 static const struct field f_destroy[] = {STR(kw_m_destroy, id)};
 static const struct field f_list_item[] = {
@@ -101,9 +118,8 @@ static const struct field f_closed[] = {
     U32(kw_m_closed, destroyed),
 };
 static const struct field f_exchanger_start[] = {
-    U32(kw_m_exchanger_start, verbosity),
-    U32(kw_m_exchanger_start, best_effort),
-    U32(kw_m_exchanger_start, timeout_ms),
+    U32(kw_m_exchanger_start, verbosity),  U32(kw_m_exchanger_start, best_effort),
+    U32(kw_m_exchanger_start, timeout_ms), U32(kw_m_exchanger_start, tls_key),
     STR(kw_m_exchanger_start, ca_file),
 };
 static const struct field f_ready[] = {
@@ -114,6 +130,7 @@ static const struct field f_ready[] = {
 static const struct field f_fetch[] = {
     STR(kw_m_fetch, url),
     STR(kw_m_fetch, field),
+    LINES(kw_m_fetch, headers),
     SECRET(kw_m_fetch, bearer, KW_TOKEN_MAX),
 };
 static const struct field f_fetched[] = {SECRET(kw_m_fetched, token, KW_TOKEN_MAX)};
@@ -132,6 +149,20 @@ static const struct field f_token[] = {
     SECRET(kw_m_token, token, KW_TOKEN_MAX),
 };
 static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
+static const struct field f_google[] = {
+    STR(kw_m_google, sts_url),       STR(kw_m_google, iam_url),
+    STR(kw_m_google, audience),      STR(kw_m_google, subject_type),
+    STR(kw_m_google, scope),         STR(kw_m_google, service_account),
+    STR(kw_m_google, delegates),     U32(kw_m_google, lifetime),
+    STR(kw_m_google, quota_project), STR(kw_m_google, request_reason),
+    STR(kw_m_google, id_audience),   U32(kw_m_google, include_email),
+    LINES(kw_m_google, client_pem),  SECRET(kw_m_google, subject, KW_TOKEN_MAX),
+};
+static const struct field f_bearer[] = {
+    U64(kw_m_bearer, not_after),
+    U64(kw_m_bearer, federated_for),
+    SECRET(kw_m_bearer, token, KW_TOKEN_MAX),
+};
 static const struct field f_call[] = {
     STR(kw_m_call, method),   STR(kw_m_call, url),      LINES(kw_m_call, headers),
     U64(kw_m_call, body_len), U32(kw_m_call, has_body), STR(kw_m_call, body_sha256),
@@ -164,6 +195,7 @@ enum state {
     FETCHING,
     EXCHANGING,
     GOING,
+    GRANTING,
     CALLING,
     ANSWERING,
     CLOSING
@@ -219,6 +251,10 @@ static const struct message messages[KW_MSGS] = {
       f_verdict),
     M(KM_SESSION, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_keeper_session, f_keeper_session),
     M(KM_SIGN, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_sign, f_sign),
+    M(KM_ISSUE, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_issue, f_issue),
+    EMPTY(KM_JWK, KEEPER, MAIN, IN(IDLE), SIGNING),
+    M(KM_ISSUED, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_issued, f_issued),
+    M(KM_PUBLIC, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_public, f_public),
     M(KM_DESTROY, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_destroy, f_destroy),
     EMPTY(KM_OK, KEEPER, KEEPER, IN(SIGNING), IDLE),
     M(KM_SIGNED, KEEPER, KEEPER, IN(SIGNING), IDLE, 0, kw_m_signed, f_signed),
@@ -236,6 +272,8 @@ static const struct message messages[KW_MSGS] = {
     M(XM_GO, EXCHANGER, MAIN, IN(EXCHANGING) | IN(IDLE), GOING, 0, kw_m_go, f_go),
     M(XM_TOKEN, EXCHANGER, EXCHANGER, IN(GOING), IDLE, 0, kw_m_token, f_token),
     M(XM_SESSION, EXCHANGER, MAIN, IN(IDLE), IDLE, 0, kw_m_session, f_session),
+    M(XM_GOOGLE, EXCHANGER, MAIN, IN(IDLE), GRANTING, 0, kw_m_google, f_google),
+    M(XM_BEARER, EXCHANGER, EXCHANGER, IN(GRANTING), IDLE, 0, kw_m_bearer, f_bearer),
     M(XM_CALL, EXCHANGER, MAIN, IN(IDLE), CALLING, 2, kw_m_call, f_call),
     M(XM_HEAD, EXCHANGER, EXCHANGER, IN(CALLING), ANSWERING, 0, kw_m_head, f_head),
     M(XM_END, EXCHANGER, EXCHANGER, IN(ANSWERING), IDLE, 0, kw_m_end, f_end),
@@ -247,6 +285,9 @@ static const struct message messages[KW_MSGS] = {
 
     M(S_SIGN, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_sign, f_sign),
     M(S_ASSERT, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_assert, f_assert),
+    M(S_TLS, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_tls, f_tls),
+    M(S_ALLOW, SIGN, EXCHANGER, ~0u, ASKED, 0, kw_m_allow, f_allow),
+    EMPTY(S_ALLOWED, SIGN, KEEPER, ~0u, ANSWERED),
     M(S_SIGNED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_signed, f_signed),
     M(S_ASSERTED, SIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_asserted, f_asserted),
 

@@ -23,7 +23,8 @@ enum {
     KW_LINES = 16384,
     KW_TOKEN_MAX = 32768,
     KW_SPKI_MAX = 1024,
-    KW_SIGNS_MAX = 64 /* requests under way on CHAN_SIGN */
+    KW_TLS_CONTENT = 64 + 34 + 48, /* spaces, context string with its NUL, SHA-384 */
+    KW_SIGNS_MAX = 64              /* requests under way on CHAN_SIGN */
 };
 
 struct kw_m_error { /* KW_MSG_ERROR */
@@ -36,6 +37,9 @@ enum kw_purpose {                 /* what the keeper is started for */
                   KW_FOR_STORED,  /* the stored session key .stored_id (storage = token) */
                   KW_FOR_LIST,    /* `keys` */
                   KW_FOR_PROBE,   /* `doctor`: as SESSION, then destroy at once */
+                  KW_FOR_ISSUE,   /* `issue`, `jwks`: the issuer key only */
+                  KW_FOR_BEARER,  /* no session key: judges and logs where a bearer goes; with
+                                     .module "" without a token */
 };
 enum kw_pin_source {
     KW_PIN_NONE,   /* protected authentication path: C_Login with a NULL PIN */
@@ -76,6 +80,12 @@ struct kw_m_keeper_start { /* KW_KM_START */
     char client_target[1024];  /* the only request target it may sign for */
     char client_name[256];     /* iss and sub of assertions */
     char client_kid[256];      /* kid of assertions: the certificate alias */
+    char tls_label[65];        /* CKA_LABEL of the TLS client key, "" for none */
+    char tls_id_hex[65];       /* CKA_ID of the same, in hex */
+    char issuer_label[65];     /* CKA_LABEL of the key that issues JWTs, "" for none */
+    char issuer_id_hex[65];    /* CKA_ID of the same, in hex */
+    char issuer_name[512];     /* iss of the JWTs */
+    uint32_t issuer_life;      /* their longest life, seconds */
     char audit_label[65]; /* CKA_LABEL of the key that signs the audit head ("": session key) */
     char profile[65];
     char sign_host[KW_LINES / 4]; /* [policy] sign.host: patterns separated by spaces */
@@ -109,11 +119,15 @@ struct kw_m_verdict {    /* KW_KM_VERDICT */
 
 struct kw_m_keeper_session { /* KW_KM_SESSION */
     uint64_t not_after;      /* seconds since the epoch */
-    char principal[256];     /* for the audit */
+    char principal[512];     /* for the audit */
     char claims[1024];       /* claims that decided, for the audit: "sub=... ref=..." */
 };
 
-enum kw_sign_key { KW_SIGN_SESSION, KW_SIGN_CLIENT };
+enum kw_sign_key {
+    KW_SIGN_SESSION,
+    KW_SIGN_CLIENT,
+    KW_SIGN_BEARER /* in the audit log only: no key is asked for with it */
+};
 
 struct kw_m_sign {          /* KW_KM_SIGN, KW_S_SIGN */
     uint32_t key;           /* enum kw_sign_key */
@@ -132,6 +146,25 @@ struct kw_m_assert { /* KW_S_ASSERT */
 struct kw_m_asserted { /* KW_S_ASSERTED */
     struct kw_secret *jwt;
 };
+struct kw_m_tls {           /* KW_S_TLS; answered by S_SIGNED in DER */
+    struct kw_view content; /* RFC 8446 section 4.4.3, <= KW_TLS_CONTENT */
+};
+struct kw_m_allow { /* KW_S_ALLOW: a request with a bearer, as kw_m_sign has it */
+    char method[16];
+    char host[KW_HOST];
+    char target[KW_TARGET];
+};
+struct kw_m_issue { /* KW_KM_ISSUE */
+    char audience[512], subject[512];
+    uint32_t lifetime;         /* seconds */
+    char claims[KW_LINES / 4]; /* further ones, lines "name\tvalue\n" */
+};
+struct kw_m_issued { /* KW_KM_ISSUED */
+    struct kw_secret *jwt;
+};
+struct kw_m_public {     /* KW_KM_PUBLIC */
+    struct kw_view spki; /* DER SubjectPublicKeyInfo, <= KW_SPKI_MAX */
+};
 struct kw_m_destroy { /* KW_KM_DESTROY */
     char id[65];
 };
@@ -149,15 +182,17 @@ struct kw_m_closed { /* KW_KM_CLOSED */
 struct kw_m_exchanger_start { /* KW_XM_START */
     uint32_t verbosity, best_effort;
     uint32_t timeout_ms; /* [dial] timeout: all work on one call */
+    uint32_t tls_key;    /* there will be a TLS client key, in the keeper */
     char ca_file[1024];  /* [tls] ca_file, added to the system's roots; "" for none */
 };
 struct kw_m_ready { /* KW_XM_READY, KW_DM_READY */
     char fences[256], missing[256];
     char secrets[32];
 };
-struct kw_m_fetch { /* KW_XM_FETCH */
-    char url[2048];
-    char field[64];           /* JSON member holding the token: "value" at GitHub */
+struct kw_m_fetch {           /* KW_XM_FETCH */
+    char url[2048];           /* https, or http to a metadata service or this machine */
+    char field[64];           /* JSON member holding the token; "": the body is the token */
+    char headers[2048];       /* to be sent, lines "name: value\n" */
     struct kw_secret *bearer; /* Authorization: Bearer ..., empty for none */
 };
 struct kw_m_fetched { /* KW_XM_FETCHED */
@@ -186,6 +221,27 @@ struct kw_m_token {        /* KW_XM_TOKEN */
 };
 struct kw_m_session { /* KW_XM_SESSION */
     struct kw_secret *token;
+};
+struct kw_m_google {       /* KW_XM_GOOGLE */
+    char sts_url[512];     /* https://sts.googleapis.com/v1/token */
+    char iam_url[512];     /* https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts */
+    char audience[512];    /* //iam.googleapis.com/projects/... */
+    char subject_type[64]; /* urn:ietf:params:oauth:token-type:jwt */
+    char scope[2048];      /* separated by spaces */
+    char service_account[256]; /* e-mail or unique id; "": no impersonation */
+    char delegates[2048];      /* the same, separated by spaces */
+    uint32_t lifetime;         /* of the account's token, seconds */
+    char quota_project[64];    /* x-goog-user-project, "" for none */
+    char request_reason[256];  /* x-goog-request-reason, "" for none */
+    char id_audience[512];     /* an ID token for this audience instead, "" for none */
+    uint32_t include_email;    /* in the ID token */
+    char client_pem[KW_LINES]; /* certificates for mutual TLS with sts_url, "" for none */
+    struct kw_secret *subject;
+};
+struct kw_m_bearer {         /* KW_XM_BEARER */
+    uint64_t not_after;      /* of the token; of an ID token 0: its exp says it */
+    uint64_t federated_for;  /* seconds that the token service gave, before impersonation */
+    struct kw_secret *token; /* access token, or the ID token that was asked for */
 };
 struct kw_m_call { /* KW_XM_CALL; descriptors: body to send (read end), body received (write end) */
     char method[16];

@@ -63,9 +63,11 @@ enum kw_msg {
 
     /* main -> keeper */
     KW_KM_START,   /* configuration: load the module, find the token, log in, do .purpose */
-    KW_KM_SESSION, /* the session is good: sign for it until not_after */
+    KW_KM_SESSION, /* the session is good: sign for it, or allow its bearer, until not_after */
     KW_KM_SIGN,    /* sign one request (same body as KW_S_SIGN) */
     KW_KM_DESTROY, /* destroy one key that keyward left in the token */
+    KW_KM_ISSUE,   /* build a JWT and sign it with the issuer key */
+    KW_KM_JWK,     /* the issuer key's public half, please */
     KW_KM_CLOSE,   /* destroy the session key, end the audit, exit */
     /* keeper -> main */
     KW_KM_READY,     /* token found, logged in, fences up */
@@ -73,6 +75,8 @@ enum kw_msg {
     KW_KM_VERDICT,   /* what the extraction self-test on the twin found */
     KW_KM_OK,        /* done (SESSION, DESTROY) */
     KW_KM_SIGNED,    /* the signature */
+    KW_KM_ISSUED,    /* the JWT */
+    KW_KM_PUBLIC,    /* the issuer key's public half */
     KW_KM_LIST_ITEM, /* one key for `keys` */
     KW_KM_LIST_END,
     KW_KM_CLOSED, /* key destroyed, counts */
@@ -83,12 +87,14 @@ enum kw_msg {
     KW_XM_EXCHANGE, /* connect and shake hands with the token endpoint, then wait for GO */
     KW_XM_GO,       /* subject token and public key: send the exchange */
     KW_XM_SESSION,  /* use this stored session token */
+    KW_XM_GOOGLE,   /* subject token for a bearer of Google's, and whom to impersonate */
     KW_XM_CALL,     /* one signed API call; carries two pipes: body in, body out */
     KW_XM_CLOSE,
     /* exchanger -> main */
     KW_XM_READY,   /* fences up */
     KW_XM_FETCHED, /* the subject token */
     KW_XM_TOKEN,   /* the session token that the cloud issued, correlation id */
+    KW_XM_BEARER,  /* the access token that Google issued, and until when */
     KW_XM_HEAD,    /* status and headers of the answer */
     KW_XM_END,     /* the answer is complete */
 
@@ -100,8 +106,11 @@ enum kw_msg {
     /* exchanger -> keeper, keeper -> exchanger */
     KW_S_SIGN,     /* sign one request with the session key or the client key */
     KW_S_ASSERT,   /* build and sign a client assertion (JWT) with the client key */
+    KW_S_TLS,      /* sign what a TLS 1.3 client signs in its handshake, with the TLS key */
+    KW_S_ALLOW,    /* may this request go out with the bearer? */
     KW_S_SIGNED,   /* the signature */
     KW_S_ASSERTED, /* the whole JWT */
+    KW_S_ALLOWED,  /* it may, and is in the audit log */
 
     /* exchanger -> dialer, dialer -> exchanger */
     KW_D_DIAL,   /* host and port */

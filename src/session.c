@@ -9,6 +9,7 @@
 #include "jwt.h"
 #include "log.h"
 #include "policy/rules.h"
+#include "session_int.h"
 #include "session_kept.h"
 #include "session_token.h"
 #include "source.h"
@@ -17,14 +18,15 @@
 
 enum { PROMPT_S = 300 };
 
-static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
-                      struct kw_err *err)
+int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
+                          struct kw_err *err)
 {
     const struct kw_config *c = s->config;
     struct kw_m_keeper_start ks;
     struct kw_m_exchanger_start xs = {.verbosity = (uint32_t)c->verbosity,
                                       .best_effort = c->best_effort,
-                                      .timeout_ms = c->timeout_s * 1000};
+                                      .timeout_ms = c->timeout_s * 1000,
+                                      .tls_key = purpose == KW_FOR_BEARER && c->tls_key_set};
     struct kw_m_dialer_start ds = {.verbosity = (uint32_t)c->verbosity,
                                    .best_effort = c->best_effort,
                                    .timeout_ms = c->timeout_s * 1000};
@@ -53,7 +55,8 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
         (void)close(pin_fd);
     if (r == 0) {
         (void)snprintf(s->crew.keeper.module, sizeof s->crew.keeper.module, "%s", ks.module);
-        s->person = ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE;
+        s->person = ks.module[0] != '\0' &&
+                    (ks.pin_source == KW_PIN_PROMPT || ks.pin_source == KW_PIN_NONE);
         s->keeper_deadline = s->person ? kw_now_ms() + PROMPT_S * 1000 : kw_deadline(c);
         r = kw_child_send(&s->crew.keeper, KW_KM_START, &ks, NULL, 0, err);
     }
@@ -64,8 +67,8 @@ static int start_crew(struct kw_session *s, enum kw_purpose purpose, const char 
     return r;
 }
 
-static int expect_and_free(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
-                           struct kw_err *err)
+int kw_session_expect(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
+                      struct kw_err *err)
 {
     struct kw_in in;
     int r = kw_child_expect(ch, type, m, &in, deadline, err);
@@ -73,40 +76,53 @@ static int expect_and_free(struct kw_child *ch, enum kw_msg type, void *m, int64
     return r;
 }
 
-static int await_net(struct kw_session *s, struct kw_err *err)
+int kw_session_await_net(struct kw_session *s, struct kw_err *err)
 {
     int64_t deadline = kw_deadline(s->config);
-    int r = expect_and_free(&s->crew.exchanger, KW_XM_READY, &s->exchanger, deadline, err);
-    return r != 0 ? r : expect_and_free(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
+    int r = kw_session_expect(&s->crew.exchanger, KW_XM_READY, &s->exchanger, deadline, err);
+    return r != 0 ? r : kw_session_expect(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
 }
 
-/* Takes KM_KEY or KM_VERDICT, whichever comes: the keeper makes key and twin at once. */
+/* Takes KM_KEY or KM_VERDICT, whichever it is: the keeper makes key and twin at once. Each
+ * once: a key that changed after it was compared with the token would be no key. */
+static int take_birth(struct kw_session *s, struct kw_in *in, struct kw_err *err)
+{
+    if (in->type == KW_KM_KEY && !s->have_key && kw_msg_get_shown(&in->body, in->type, &s->key)) {
+        memcpy(s->spki, s->key.spki.p, s->key.spki.len);
+        s->key.spki.p = s->spki;
+        s->have_key = true;
+        return 0;
+    }
+    if (in->type == KW_KM_VERDICT && !s->have_verdict &&
+        kw_msg_get_shown(&in->body, in->type, &s->verdict)) {
+        s->have_verdict = true;
+        return 0;
+    }
+    return kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");
+}
+
 static int take_from_keeper(struct kw_session *s, struct kw_err *err)
 {
     struct kw_in in;
     int r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
-    /* Each once: a key that changed after it was compared with the token would be no key. */
-    if (r == 0 && in.type == KW_KM_KEY && !s->have_key &&
-        kw_msg_get_shown(&in.body, in.type, &s->key)) {
-        memcpy(s->spki, s->key.spki.p, s->key.spki.len);
-        s->key.spki.p = s->spki;
-        s->have_key = true;
-    } else if (r == 0 && in.type == KW_KM_VERDICT && !s->have_verdict &&
-               kw_msg_get_shown(&in.body, in.type, &s->verdict))
-        s->have_verdict = true;
-    else if (r == 0)
-        r = kw_fail(err, KW_FAILED, "the keeper sent an unexpected or malformed message");
+    if (r == 0)
+        r = take_birth(s, &in, err);
     kw_in_free(&in);
+    return r;
+}
+
+int kw_session_await_keeper(struct kw_session *s, struct kw_err *err)
+{
+    if (s->keeper.mechanism[0] != '\0')
+        return 0;
+    int r = kw_session_expect(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
+    s->keeper_deadline = kw_deadline(s->config);
     return r;
 }
 
 static int await_key(struct kw_session *s, struct kw_err *err)
 {
-    int r = 0;
-    if (s->keeper.label[0] == '\0' && s->keeper.mechanism[0] == '\0') {
-        r = expect_and_free(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, err);
-        s->keeper_deadline = kw_deadline(s->config);
-    }
+    int r = kw_session_await_keeper(s, err);
     while (r == 0 && !s->have_key)
         r = take_from_keeper(s, err);
     return r;
@@ -131,18 +147,41 @@ static int fetch_by_exchanger(void *arg, const struct kw_m_fetch *request, struc
     int64_t deadline = kw_deadline(s->config);
     int r = kw_child_send(&s->crew.exchanger, KW_XM_FETCH, request, NULL, 0, err);
     if (r == 0)
-        r = expect_and_free(&s->crew.exchanger, KW_XM_FETCHED, &answer, deadline, err);
+        r = kw_session_expect(&s->crew.exchanger, KW_XM_FETCHED, &answer, deadline, err);
     if (r != 0)
         r = kw_crew_reason(&s->crew, deadline, r, err);
     *ret = answer.token;
     return r;
 }
 
-/* The subject token, judged by the claim policy before it goes anywhere. */
-static int subject_token(struct kw_session *s, struct kw_err *err)
+/* The token as the source asks the keeper, which may have a key and a verdict to tell of
+ * before it has the JWT. */
+static int issue_by_keeper(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
+                           struct kw_err *err)
 {
-    int r = kw_source_get(s->config, fetch_by_exchanger, s, s->source, sizeof s->source,
-                          &s->subject, err);
+    struct kw_session *s = arg;
+    struct kw_m_issued answer = {0};
+    int r = kw_session_await_keeper(s, err);
+    if (r == 0)
+        r = kw_child_send(&s->crew.keeper, KW_KM_ISSUE, request, NULL, 0, err);
+    while (r == 0 && answer.jwt == NULL) {
+        struct kw_in in;
+        r = kw_child_recv(&s->crew.keeper, &in, s->keeper_deadline, err);
+        if (r == 0 && in.type != KW_KM_ISSUED)
+            r = take_birth(s, &in, err);
+        else if (r == 0 && !kw_msg_get(&in.body, KW_KM_ISSUED, &answer))
+            r = kw_fail(err, KW_FAILED, "the keeper sent a malformed JWT");
+        kw_in_free(&in);
+    }
+    *ret = answer.jwt;
+    return r;
+}
+
+/* The subject token, judged by the claim policy before it goes anywhere. */
+int kw_session_subject(struct kw_session *s, struct kw_err *err)
+{
+    const struct kw_source_ways ways = {fetch_by_exchanger, issue_by_keeper, s};
+    int r = kw_source_get(s->config, &ways, s->source, sizeof s->source, &s->subject, err);
     if (r != 0)
         return r;
     struct kw_jwt j;
@@ -178,7 +217,7 @@ static int send_exchange(struct kw_session *s, struct kw_err *err)
     int64_t deadline = kw_deadline(s->config);
     int r = kw_child_send(&s->crew.exchanger, KW_XM_GO, &go, NULL, 0, err);
     if (r == 0)
-        r = expect_and_free(&s->crew.exchanger, KW_XM_TOKEN, &t, deadline, err);
+        r = kw_session_expect(&s->crew.exchanger, KW_XM_TOKEN, &t, deadline, err);
     if (r != 0)
         r = kw_crew_reason(&s->crew, deadline, r, err);
     kw_secret_free(&s->subject);
@@ -188,14 +227,14 @@ static int send_exchange(struct kw_session *s, struct kw_err *err)
 }
 
 /* Tells the keeper that it may sign from now on, and until when. */
-static int open_signing(struct kw_session *s, struct kw_err *err)
+int kw_session_open_signing(struct kw_session *s, struct kw_err *err)
 {
     struct kw_m_keeper_session m = {.not_after = (uint64_t)s->not_after};
     (void)snprintf(m.principal, sizeof m.principal, "%s", s->principal);
     (void)snprintf(m.claims, sizeof m.claims, "%s", s->decided);
     int r = kw_child_send(&s->crew.keeper, KW_KM_SESSION, &m, NULL, 0, err);
     return r != 0 ? r
-                  : expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), err);
+                  : kw_session_expect(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), err);
 }
 
 /* Other commands may be signing with the old key: it goes when the last of them is done. */
@@ -207,7 +246,7 @@ static void forget_old(struct kw_session *s)
     (void)snprintf(d.id, sizeof d.id, "%s", s->old_id);
     if (kw_state_lock(s->lock, KW_LOCK_USE, true, kw_now_ms() + PATIENCE_MS, &why) != 0 ||
         kw_child_send(&s->crew.keeper, KW_KM_DESTROY, &d, NULL, 0, &why) != 0 ||
-        expect_and_free(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), &why) != 0)
+        kw_session_expect(&s->crew.keeper, KW_KM_OK, NULL, kw_deadline(s->config), &why) != 0)
         kw_log(KW_WARN,
                "the key of the session before this one is still in the token (%s); "
                "keyward keys --prune removes it",
@@ -236,31 +275,80 @@ static int check_config(struct kw_session *s, struct kw_err *err)
 
 static int start_fresh(struct kw_session *s, struct kw_err *err)
 {
-    return start_crew(s, s->purpose, "", err);
+    return kw_session_start_crew(s, s->purpose, "", err);
+}
+
+/* What a finished step is worth telling. */
+static void tell_config(const struct kw_session *s, char *text, size_t size)
+{
+    const struct kw_config *c = s->config;
+    (void)snprintf(text, size, "%s, profile %s, domain %s",
+                   c->path[0] != '\0' ? c->path : "no file", c->profile, c->domain_url);
+}
+
+void kw_session_tell_net(const struct kw_session *s, char *text, size_t size)
+{
+    (void)snprintf(text, size, "exchanger: %s; dialer: %s%s%s", s->exchanger.fences,
+                   s->dialer.fences, s->exchanger.missing[0] != '\0' ? "; MISSING: " : "",
+                   s->exchanger.missing);
+}
+
+void kw_session_tell_subject(const struct kw_session *s, char *text, size_t size)
+{
+    (void)snprintf(text, size, "from %s; %s", s->source, s->decided);
+}
+
+static void tell_key(const struct kw_session *s, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s (serial %s), %s, rung %u of 4, %s; fences: %s%s%s",
+                   s->keeper.label, s->keeper.serial, s->keeper.mechanism, s->key.rung,
+                   s->key.attributes, s->keeper.fences,
+                   s->keeper.missing[0] != '\0' ? "; MISSING: " : "", s->keeper.missing);
+}
+
+static void tell_token(const struct kw_session *s, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s, expires in %lld s, bound to the key in the token", s->principal,
+                   (long long)(s->not_after - (int64_t)time(NULL)));
+}
+
+static void tell_verdict(const struct kw_session *s, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s", s->verdict.text);
 }
 
 /* In this order; `needs` lets doctor go on behind a step that failed. */
-const struct kw_session_step kw_session_steps[] = {
-    {"configuration", check_config, 0},
-    {"processes", start_fresh, 0},
-    {"network processes and their fences", await_net, 1u << 1},
-    {"subject token and claim policy", subject_token, 1u << 2},
-    {"client authentication", open_exchange, 1u << 0 | 1u << 2 | 1u << 3},
-    {"PKCS#11 token and session key", await_key, 1u << 1},
-    {"exchange", send_exchange, 1u << 4 | 1u << 5},
-    {"session token", kw_session_judge, 1u << 6},
-    {"extraction self-test", await_verdict, 1u << 5},
-    {"leave to sign", open_signing, 1u << 7 | 1u << 8},
-    {"session kept for later commands", remember, 1u << 9},
+static const struct kw_session_step oci_steps[] = {
+    {"configuration", check_config, tell_config, 0, true},
+    {"processes", start_fresh, NULL, 0, true},
+    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
+     true},
+    {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
+    {"client authentication", open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true},
+    {"PKCS#11 token and session key", await_key, tell_key, 1u << 1, true},
+    {"exchange", send_exchange, NULL, 1u << 4 | 1u << 5, true},
+    {"session token", kw_session_judge, tell_token, 1u << 6, true},
+    {"extraction self-test", await_verdict, tell_verdict, 1u << 5, true},
+    {"leave to sign", kw_session_open_signing, NULL, 1u << 7 | 1u << 8, false},
+    {"session kept for later commands", remember, NULL, 1u << 9, false},
 };
-const size_t kw_session_n_steps = sizeof kw_session_steps / sizeof kw_session_steps[0];
+
+const struct kw_session_step *kw_session_steps(const struct kw_config *c, size_t *ret_n)
+{
+    if (c->cloud == KW_CLOUD_GOOGLE)
+        return kw_google_steps(ret_n);
+    *ret_n = sizeof oci_steps / sizeof oci_steps[0];
+    return oci_steps;
+}
 
 int kw_session_fresh(struct kw_session *s, struct kw_err *err)
 {
     int r = 0;
-    for (size_t i = 0; r == 0 && i < kw_session_n_steps; i++) {
-        r = kw_session_steps[i].run(s, err);
-        kw_log(KW_DEBUG, "%s: %s", kw_session_steps[i].name, r == 0 ? "done" : "failed");
+    size_t n;
+    const struct kw_session_step *steps = kw_session_steps(s->config, &n);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = steps[i].run(s, err);
+        kw_log(KW_DEBUG, "%s: %s", steps[i].name, r == 0 ? "done" : "failed");
     }
     return r;
 }
@@ -271,9 +359,9 @@ int kw_session_take_stored(struct kw_session *s, struct kw_state *st, struct kw_
     st->token = NULL;
     s->stored = true;
     struct kw_m_session m = {.token = s->token};
-    int r = start_crew(s, KW_FOR_STORED, st->key_id, err);
+    int r = kw_session_start_crew(s, KW_FOR_STORED, st->key_id, err);
     if (r == 0)
-        r = await_net(s, err);
+        r = kw_session_await_net(s, err);
     if (r == 0)
         r = await_key(s, err);
     if (r == 0)
@@ -281,7 +369,7 @@ int kw_session_take_stored(struct kw_session *s, struct kw_state *st, struct kw_
     if (r == 0)
         r = await_verdict(s, err);
     if (r == 0)
-        r = open_signing(s, err);
+        r = kw_session_open_signing(s, err);
     return r != 0 ? r : kw_child_send(&s->crew.exchanger, KW_XM_SESSION, &m, NULL, 0, err);
 }
 
@@ -302,7 +390,7 @@ int kw_session_heed_pin(struct kw_session *s, int r, struct kw_err *err)
     struct kw_err why;
     bool unheard = s->crew.keeper.pid != 0 && s->keeper.mechanism[0] == '\0' && !s->person;
     if (r == KW_PIN || !unheard || kw_interrupted() ||
-        expect_and_free(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, &why) !=
+        kw_session_expect(&s->crew.keeper, KW_KM_READY, &s->keeper, s->keeper_deadline, &why) !=
             KW_PIN)
         return r;
     kw_log(KW_INFO, "%s", err->text);
@@ -321,8 +409,9 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
                     unsigned use, struct kw_err *err)
 {
     *s = (struct kw_session){.config = c, .caller = caller, .lock = -1};
-    int r = c->key_stored ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
-                          : kw_session_fresh(s, err);
+    int r = c->key_stored && c->cloud != KW_CLOUD_GOOGLE
+                ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
+                : kw_session_fresh(s, err);
     if (r != 0) {
         (void)kw_session_heed_pin(s, r, err);
         kw_session_abandon(s, err);
@@ -337,8 +426,8 @@ int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw
     struct kw_m_closed none;
     int r = kw_child_send(&s->crew.keeper, KW_KM_CLOSE, NULL, NULL, 0, err);
     if (r == 0)
-        r = expect_and_free(&s->crew.keeper, KW_KM_CLOSED, closed != NULL ? closed : &none,
-                            kw_deadline(s->config), err);
+        r = kw_session_expect(&s->crew.keeper, KW_KM_CLOSED, closed != NULL ? closed : &none,
+                              kw_deadline(s->config), err);
     struct kw_err at_end;
     int ended = kw_crew_end(&s->crew, &at_end);
     if (ended != 0) {

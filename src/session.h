@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A session at OCI, from main's side: who does what in which order.
+ * A session, from main's side: who does what in which order. At OCI:
  *
  *   keeper     start, log in, make the key ------------------> KEY ---> VERDICT
  *   exchanger  start, lock, fetch subject token, TLS to domain      GO --> TOKEN
  *   main       ... claim policy ...                        GO           check jwk, exp
  *
- * so that key generation, the slowest step, overlaps all that does not need the key.
+ * so that key generation, the slowest step, overlaps all that does not need the key. At
+ * Google (session_google.c) there is no session key: the exchanger trades the subject
+ * token for a bearer, and the keeper judges and logs where it goes.
  */
 #ifndef KW_SESSION_H
 #define KW_SESSION_H
@@ -27,9 +29,10 @@ struct kw_session {
     const char *caller;        /* "request", for the audit */
     enum kw_purpose purpose;   /* KW_FOR_SESSION, or KW_FOR_PROBE: nothing is kept */
     struct kw_secret *subject; /* the subject token, until the exchange */
-    struct kw_secret *token;   /* the session token (UPST or RPST) */
+    struct kw_secret *token;   /* the session token (UPST or RPST), or Google's access token */
     int64_t not_after;         /* seconds since the epoch, from its exp */
-    char principal[256];       /* sub of the token */
+    uint64_t federated_for;    /* Google: seconds that the federated token lives */
+    char principal[512];       /* sub of the token; Google: service account or principal:// */
     char tenant[256];          /* tenant or res_tenant */
     char original[256];        /* source_authn_prin: who it was before impersonation */
     char correlation[256];     /* the cloud's id for the exchange */
@@ -51,14 +54,17 @@ struct kw_session {
 };
 
 /* The steps of a fresh session, in order: kw_session_open() runs them to the first
- * failure, doctor runs each whose `needs` (bits of earlier steps) were met. */
+ * failure, doctor runs each that is a probe's and whose `needs` (bits of earlier steps)
+ * were met. */
 struct kw_session_step {
     const char *name;
     int (*run)(struct kw_session *s, struct kw_err *err);
+    /* What is worth telling when it is done; may be NULL. */
+    void (*tell)(const struct kw_session *s, char *text, size_t size);
     unsigned needs;
+    bool probe; /* false: uses or keeps the session, which a probe doesn't */
 };
-extern const struct kw_session_step kw_session_steps[];
-extern const size_t kw_session_n_steps;
+const struct kw_session_step *kw_session_steps(const struct kw_config *c, size_t *ret_n);
 
 /* Ends all after a failure; *err is replaced if a sandbox was violated. */
 void kw_session_abandon(struct kw_session *s, struct kw_err *err);
@@ -86,6 +92,11 @@ int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err);
  * client_secret_source (file:/PATH, fd:N, credential:NAME). The caller frees it. */
 int kw_client_secret(const struct kw_config *c, struct kw_secret **ret, struct kw_err *err);
 
+/* Reads a secret from where the configuration says: file:/PATH, fd:N, credential:NAME.
+ * `what` names the key in errors, which are KW_USAGE; one that is empty is one, too. */
+int kw_secret_from_source(const char *source, const char *what, size_t most, struct kw_secret **ret,
+                          struct kw_err *err);
+
 /* Opens $CREDENTIALS_DIRECTORY/NAME, as systemd's LoadCredential= places it; KW_USAGE
  * where systemd gave none, or others could read it. */
 int kw_credential_open(const char *name, int *ret_fd, struct kw_err *err);
@@ -93,6 +104,9 @@ int kw_credential_open(const char *name, int *ret_fd, struct kw_err *err);
 /* Whether SPKI (DER) is the RSA key with this modulus and exponent. */
 bool kw_spki_is(const unsigned char *spki, size_t n_spki, const unsigned char *n, size_t n_len,
                 const unsigned char *e, size_t e_len);
+
+/* What a Google exchange of this configuration is; m->subject stays the caller's. */
+int kw_google_message(const struct kw_session *s, struct kw_m_google *m, struct kw_err *err);
 
 /* The deadline for one step: [dial] timeout from now. */
 int64_t kw_deadline(const struct kw_config *c);

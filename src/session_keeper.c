@@ -155,16 +155,32 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     };
     *ret_pin_fd = -1;
     const struct kw_uri *u = &c->token_uri;
-    if (!c->token_set)
+    /* Where a bearer goes can be judged and logged without a token; not so what a key of the
+     * token signs. */
+    bool issues = purpose == KW_FOR_ISSUE || strcmp(c->source_type, "token") == 0;
+    bool tls = purpose == KW_FOR_BEARER && c->tls_key_set;
+    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls;
+    if (needs_token && !c->token_set)
         return kw_fail(err, KW_USAGE,
                        "no PKCS#11 token is configured; set [token] uri = "
                        "pkcs11:token=NAME?module-path=/path/to/module.so");
-    (void)snprintf(m->module, sizeof m->module, "%s", u->module_path);
+    if (needs_token)
+        (void)snprintf(m->module, sizeof m->module, "%s", u->module_path);
     (void)snprintf(m->module_args, sizeof m->module_args, "%s", c->token_args);
     (void)snprintf(m->label, sizeof m->label, "%s", u->token);
     (void)snprintf(m->manufacturer, sizeof m->manufacturer, "%s", u->manufacturer);
     (void)snprintf(m->serial, sizeof m->serial, "%s", u->serial);
     (void)snprintf(m->model, sizeof m->model, "%s", u->model);
+    if (tls) {
+        (void)snprintf(m->tls_label, sizeof m->tls_label, "%s", c->tls_key.object);
+        kw_hex(m->tls_id_hex, c->tls_key.id, c->tls_key.id_len);
+    }
+    if (issues) {
+        (void)snprintf(m->issuer_label, sizeof m->issuer_label, "%s", c->issuer_key.object);
+        kw_hex(m->issuer_id_hex, c->issuer_key.id, c->issuer_key.id_len);
+        (void)snprintf(m->issuer_name, sizeof m->issuer_name, "%s", c->issuer_iss);
+        m->issuer_life = c->issuer_life;
+    }
     (void)snprintf(m->audit_label, sizeof m->audit_label, "%s", c->audit_key);
     (void)snprintf(m->profile, sizeof m->profile, "%s", c->profile);
     (void)snprintf(m->sign_host, sizeof m->sign_host, "%s", c->sign_host);
@@ -172,8 +188,11 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     (void)snprintf(m->sign_path, sizeof m->sign_path, "%s", c->sign_path);
     (void)snprintf(m->caller, sizeof m->caller, "uid %u pid %d %s", (unsigned)getuid(),
                    (int)getpid(), caller);
-    int r = client_key(c, m, err);
-    return r != 0 ? r : choose_pin(c, m, ret_pin_fd, err);
+    int r = purpose >= KW_FOR_ISSUE ? 0 : client_key(c, m, err);
+    if (r != 0 || needs_token)
+        return r != 0 ? r : choose_pin(c, m, ret_pin_fd, err);
+    m->pin_source = KW_PIN_NONE;
+    return 0;
 }
 
 int kw_audit_open(const struct kw_config *c, int *ret_fd, struct kw_err *err)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "ipc.h"
-#include "source.h"
+#include "source_int.h"
 #include "src/spawn.h" /* ours, not the C library's */
 
 enum { CHUNK = 1024 };
@@ -47,13 +47,30 @@ static int set_up(posix_spawn_file_actions_t *fa, posix_spawnattr_t *attr, int o
     return r;
 }
 
-static int start(struct run *run, const char *command, struct kw_err *err)
+enum { ARGS = 12 };
+
+/* posix_spawn() wants what it doesn't change as if it did. */
+static char **copy_args(const char *const *argv)
 {
-    char shell[] = "sh", option[] = "-c", *line = strdup(command);
-    char *argv[] = {shell, option, line, NULL};
+    char **copy = calloc(ARGS + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < ARGS && argv[i] != NULL; i++)
+        copy[i] = strdup(argv[i]);
+    return copy;
+}
+
+static void free_args(char **copy)
+{
+    for (size_t i = 0; copy != NULL && copy[i] != NULL; i++)
+        free(copy[i]);
+    free(copy);
+}
+
+static int start(struct run *run, const char *const *command, struct kw_err *err)
+{
+    char **argv = copy_args(command);
     int ends[2], r = ENOMEM;
-    if (line == NULL || pipe2(ends, O_CLOEXEC) != 0) {
-        free(line);
+    if (argv == NULL || argv[0] == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+        free_args(argv);
         return kw_fail_errno(err, KW_FAILED, "could not make a pipe for the token command");
     }
     posix_spawn_file_actions_t fa;
@@ -62,17 +79,17 @@ static int start(struct run *run, const char *command, struct kw_err *err)
         if (posix_spawnattr_init(&attr) == 0) {
             r = set_up(&fa, &attr, ends[1]);
             if (r == 0)
-                r = posix_spawn(&run->pid, "/bin/sh", &fa, &attr, argv, environ);
+                r = posix_spawnp(&run->pid, argv[0], &fa, &attr, argv, environ);
             (void)posix_spawnattr_destroy(&attr);
         }
         (void)posix_spawn_file_actions_destroy(&fa);
     }
-    free(line);
+    free_args(argv);
     (void)close(ends[1]);
     run->out = ends[0];
     errno = r;
     if (r != 0)
-        return kw_fail_errno(err, KW_SUBJECT, "could not start the token command with /bin/sh");
+        return kw_fail_errno(err, KW_SUBJECT, "could not start %s", command[0]);
     run->pidfd = pidfd_open(run->pid, 0);
     if (run->pidfd < 0 || fcntl(run->out, F_SETFL, O_NONBLOCK) != 0)
         return kw_fail_errno(err, KW_FAILED, "could not watch the token command");
@@ -156,12 +173,19 @@ static int finish(struct run *run, int r, struct kw_err *err)
 int kw_source_command(const char *command, uint32_t timeout_s, struct kw_secret **ret,
                       struct kw_err *err)
 {
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    return kw_source_run(argv, timeout_s, ret, err);
+}
+
+int kw_source_run(const char *const *argv, uint32_t timeout_s, struct kw_secret **ret,
+                  struct kw_err *err)
+{
     struct run run = {.pid = 0, .pidfd = -1, .out = -1};
     *ret = NULL;
     run.text = kw_secret_new(KW_TOKEN_MAX + 2); /* and a line end */
     if (run.text == NULL)
         return kw_fail(err, KW_FAILED, "no room for the subject token");
-    int r = start(&run, command, err);
+    int r = start(&run, argv, err);
     if (r == 0)
         r = watch(&run, kw_now_ms() + (int64_t)timeout_s * 1000, timeout_s, err);
     if (run.pid > 0)

@@ -97,7 +97,7 @@ static const char *take_port(struct kw_url *ret, const char *text, size_t n)
 }
 
 /* text is n bytes of "host", "host:port", "[v6]" or "[v6]:port". */
-static const char *take_authority(struct kw_url *ret, const char *text, size_t n)
+static const char *take_authority(struct kw_url *ret, const char *text, size_t n, uint16_t usual)
 {
     const char *reason, *rest;
     bool v6 = n > 0 && text[0] == '[';
@@ -122,7 +122,7 @@ static const char *take_authority(struct kw_url *ret, const char *text, size_t n
     if (reason != NULL)
         return reason;
     size_t left = (size_t)(text + n - rest);
-    ret->port = 443;
+    ret->port = usual;
     if (left > 0 && *rest != ':')
         return "something follows the address that is no port";
     if (left > 0)
@@ -130,10 +130,10 @@ static const char *take_authority(struct kw_url *ret, const char *text, size_t n
     if (reason != NULL)
         return reason;
     const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
-    int len = ret->port == 443 ? snprintf(ret->authority, sizeof ret->authority, "%s%s%s", open,
-                                          ret->host, close)
-                               : snprintf(ret->authority, sizeof ret->authority, "%s%s%s:%u", open,
-                                          ret->host, close, ret->port);
+    int len = ret->port == usual ? snprintf(ret->authority, sizeof ret->authority, "%s%s%s", open,
+                                            ret->host, close)
+                                 : snprintf(ret->authority, sizeof ret->authority, "%s%s%s:%u",
+                                            open, ret->host, close, ret->port);
     return len > 0 && (size_t)len < sizeof ret->authority ? NULL : "the host is too long";
 }
 
@@ -195,27 +195,54 @@ static const char *take_target(struct kw_url *ret, const char *text)
     return check_segments(ret->target);
 }
 
+/* scheme ends in "://". The reason why it can't be read, or NULL. */
+static const char *parse(const char *text, const char *scheme, uint16_t usual, struct kw_url *ret)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '\\')
+            return "it holds a space, a backslash, a control or a non-ASCII byte";
+    if (strncasecmp(text, scheme, strlen(scheme)) != 0)
+        return "it does not begin with https://";
+    const char *authority = text + strlen(scheme);
+    size_t n = strcspn(authority, "/?#");
+    const char *reason = take_authority(ret, authority, n, usual);
+    return reason != NULL ? reason : take_target(ret, authority + n);
+}
+
 int kw_url_parse(const char *text, const char *what, enum kw_exit code, struct kw_url *ret,
                  struct kw_err *err)
 {
     memset(ret, 0, sizeof *ret);
-    const char *reason = NULL;
-    for (const char *p = text; *p != '\0' && reason == NULL; p++)
-        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || *p == '\\')
-            reason = "it holds a space, a backslash, a control or a non-ASCII byte";
-    if (reason == NULL && strncasecmp(text, "https://", 8) != 0)
-        reason = "it does not begin with https://";
-    if (reason == NULL) {
-        const char *authority = text + 8;
-        size_t n = strcspn(authority, "/?#");
-        reason = take_authority(ret, authority, n);
-        if (reason == NULL)
-            reason = take_target(ret, authority + n);
-    }
+    const char *reason = parse(text, "https://", 443, ret);
     if (reason == NULL)
         return 0;
     *ret = (struct kw_url){0};
     return kw_fail(err, code, "%s is no good https URL: %s", what, reason);
+}
+
+bool kw_host_local(const char *host)
+{
+    struct in_addr v4;
+    if (inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127)
+        return true;
+    return strcmp(host, KW_AZURE_METADATA + 7) == 0 || strcmp(host, KW_GCE_METADATA + 7) == 0 ||
+           strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
+}
+
+int kw_url_parse_local(const char *text, const char *what, enum kw_exit code, struct kw_url *ret,
+                       struct kw_err *err)
+{
+    if (strncasecmp(text, "http://", 7) != 0)
+        return kw_url_parse(text, what, code, ret, err);
+    memset(ret, 0, sizeof *ret);
+    const char *reason = parse(text, "http://", 80, ret);
+    if (reason == NULL && !kw_host_local(ret->host))
+        reason = "http is for metadata services and this machine only; others need https";
+    ret->plain = true;
+    if (reason == NULL)
+        return 0;
+    memset(ret, 0, sizeof *ret);
+    return kw_fail(err, code, "%s is no good URL: %s", what, reason);
 }
 
 void kw_pct_put(struct kw_buf *b, const void *text, size_t n)

@@ -11,6 +11,7 @@
 #ifndef KW_URL_H
 #define KW_URL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -20,12 +21,24 @@ struct kw_url {
     char host[KW_HOST];      /* lower case, no port; IPv6 without brackets */
     char authority[KW_HOST]; /* the Host header: host[:port], port only if not 443 */
     uint16_t port;
+    bool plain;             /* http: kw_url_parse_local() only */
     char target[KW_TARGET]; /* path and query */
 };
 
 /* Parses text; `what` names it in the error, which carries `code`. */
 int kw_url_parse(const char *text, const char *what, enum kw_exit code, struct kw_url *ret,
                  struct kw_err *err);
+
+#define KW_AZURE_METADATA "http://169.254.169.254"
+#define KW_GCE_METADATA   "http://metadata.google.internal"
+
+/* The same, and also http:// where nothing leaves the machine or its hypervisor: to the
+ * two metadata services above and to loopback. For subject tokens only. */
+int kw_url_parse_local(const char *text, const char *what, enum kw_exit code, struct kw_url *ret,
+                       struct kw_err *err);
+
+/* Whether a host is one of those: what is never reached by way of a proxy. */
+bool kw_host_local(const char *host);
 
 /* Appends text percent-encoded for a query or form value (unreserved kept, RFC 3986
  * section 2.3). */

@@ -197,6 +197,10 @@ static SSL_CTX *context(enum lab_door door, EVP_PKEY *key, X509 *cert)
     }
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
+    SSL_CTX_set_tlsext_servername_callback(ctx, lab_mtls_ask);
+    /* A session that is resumed shows no certificate. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     return ctx;
 }
 

@@ -112,6 +112,22 @@ static void delete_claims(struct lab *l, struct lab_request *r, struct lab_respo
     a->status = 204;
 }
 
+/* A token as another system issues it: /lab/mint?shape=gitlab&audience=... */
+static void get_mint(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    char name[64] = "", audience[1024];
+    const struct lab_shape *s = NULL;
+    if (lab_query(r, "shape", name, sizeof name) == 1)
+        s = lab_shape_find(name);
+    if (s == NULL || lab_query(r, "audience", audience, sizeof audience) != 1) {
+        lab_reply_json(a, 400, json_pack("{s:s}", "error", "shape and audience are needed"));
+        return;
+    }
+    char *jwt = lab_shape_mint(l, s, audience, &r->hit);
+    lab_reply_bytes(a, 200, "text/plain", jwt != NULL ? jwt : "", jwt != NULL ? strlen(jwt) : 0);
+    free(jwt);
+}
+
 static void get_state(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     (void)r;
@@ -148,6 +164,7 @@ static const struct lab_route ROUTES[] = {
     {"GET", "/lab/claims", get_claims},
     {"POST", "/lab/claims", post_claims},
     {"DELETE", "/lab/claims", delete_claims},
+    {"GET", "/lab/mint", get_mint},
     {"GET", "/lab/state", get_state},
     {"POST", "/lab/reset", post_reset},
     {NULL, NULL, NULL},

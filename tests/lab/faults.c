@@ -40,6 +40,8 @@ static const struct {
     [LAB_TOKEN_LIFE] = {"token-life", "=SECONDS: session token that lives so long", NUMBER, 0, 1,
                         86400},
     [LAB_TOKEN_GARBAGE] = {"token-garbage", "\"token\" is no JWT", NO_VALUE, 0, 0, 0},
+    [LAB_TOKEN_STALE] = {"token-stale", "Google: the subject token is too old, whatever it says",
+                         NO_VALUE, 0, 0, 0},
     [LAB_TOKEN_ABSENT] = {"token-absent", "200 and JSON without \"token\"", NO_VALUE, 0, 0, 0},
     [LAB_JWT_WRONG_KEY] = {"jwt-wrong-key", "subject token signed by an unpublished key", NO_VALUE,
                            0, 0, 0},
@@ -192,7 +194,7 @@ json_t *lab_faults_list(struct lab_fault_table *t)
 static bool concerns(enum lab_fault kind, const char *path)
 {
     if (kind >= LAB_JWK_WRONG && kind <= LAB_TOKEN_ABSENT)
-        return strcmp(path, "/oauth2/v1/token") == 0;
+        return strcmp(path, "/oauth2/v1/token") == 0 || strcmp(path, "/v1/token") == 0;
     if (kind >= LAB_JWT_WRONG_KEY && kind <= LAB_JWT_GARBAGE)
         return strcmp(path, "/token-request") == 0;
     return kind != LAB_CLOCK;

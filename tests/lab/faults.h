@@ -36,6 +36,7 @@ enum lab_fault {
     LAB_TOKEN_EXPIRED, /* session token that expired ten minutes ago */
     LAB_TOKEN_LIFE,    /* =SECONDS: session token that lives so long */
     LAB_TOKEN_GARBAGE, /* "token" is no JWT */
+    LAB_TOKEN_STALE,   /* Google: the subject token is too old, whatever it says */
     LAB_TOKEN_ABSENT,  /* 200 without "token" */
     LAB_JWT_WRONG_KEY, /* subject token signed by a key that is not in the JWKS */
     LAB_JWT_EXPIRED,   /* subject token that expired ten minutes ago */

@@ -44,14 +44,16 @@ static void put_resolve(struct kw_buf *b, const struct lab *l)
 {
     for (size_t i = 0; i < l->n_site; i++)
         if (l->site[i].service != &lab_control)
-            kw_put_fmt(b, "%s%s:443:127.0.0.1:%u", i > 0 ? " " : "", l->site[i].host,
-                       l->port[LAB_DOOR_GOOD]);
+            kw_put_fmt(
+                b, "%s%s:%u:127.0.0.1:%u", i > 0 ? " " : "", l->site[i].host,
+                l->site[i].service == &lab_metadata ? 80u : 443u,
+                l->port[l->site[i].service == &lab_metadata ? LAB_DOOR_PLAIN : LAB_DOOR_GOOD]);
 }
 
 static void put_env(struct kw_buf *b, const struct lab *l)
 {
-    static const char *const doors[] = {"PORT", "PORT_TLS11", "PORT_EXPIRED", "PORT_WRONG_HOST",
-                                        "PORT_UNKNOWN_CA"};
+    static const char *const doors[] = {
+        "PORT", "PORT_TLS11", "PORT_EXPIRED", "PORT_WRONG_HOST", "PORT_UNKNOWN_CA", "PORT_PLAIN"};
     kw_put_fmt(b, "LAB_PID='%ld'\nLAB_DIR='%s'\n", (long)getpid(), l->opt.dir);
     for (int door = 0; door < LAB_DOORS; door++)
         kw_put_fmt(b, "LAB_%s='%u'\n", doors[door], l->port[door]);
@@ -76,6 +78,11 @@ static void put_env(struct kw_buf *b, const struct lab *l)
     env(b, "COMPARTMENT", lab_compartment);
     env(b, "NAMESPACE", l->ns);
     env(b, "BUCKET", l->bucket);
+    env(b, "GOOGLE_PROVIDER", LAB_G_PROVIDER);
+    env(b, "GOOGLE_PROJECT", LAB_G_PROJECT);
+    env(b, "GOOGLE_ACCOUNT", LAB_G_ACCOUNT("deployer"));
+    env(b, "COMPUTE_URL", "https://compute.googleapis.com");
+    env(b, "STORAGE_URL", "https://storage.googleapis.com");
     kw_put_fmt(b, "LAB_OBJECTS_URL='https://objectstorage.%s.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_IDENTITY_URL='https://identity.%s.oci.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_CORE_URL='https://iaas.%s.oraclecloud.com'\n", l->opt.region);
@@ -89,6 +96,9 @@ static void put_ini(struct kw_buf *b, const struct lab *l)
     kw_put_fmt(b, "[oci lab]\ndomain_url = %s\nclient_id = %s\n", l->domain_url, l->opt.client_id);
     kw_put_fmt(b, "client_secret_source = file:%s/client-secret\n", l->opt.dir);
     kw_put_fmt(b, "region = %s\ntenancy = %s\n\n", l->opt.region, l->opt.tenancy);
+    /* For [google lab], beside or instead of [oci lab]; `audience` above is OCI's. */
+    kw_put_fmt(b, "; [google lab]\n; provider = " LAB_G_PROVIDER
+                  "\n; service_account = " LAB_G_ACCOUNT("deployer") "\n\n");
     kw_put_fmt(b, "[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n", l->opt.issuer);
     kw_put_fmt(b, "dial = %s:443 *.oraclecloud.com:443\n\n", l->site[0].host);
     kw_put_fmt(b, "[tls]\nca_file = %s/ca.pem\n\n[dial]\nresolve = ", l->opt.dir);

@@ -17,8 +17,9 @@ static const char USAGE[] = "keyward-lab --dir DIR [OPTION...]";
 static const char INTRO[] =
     "keyward-lab plays, over TLS on 127.0.0.1 with a CA of its own: a GitHub-like OIDC issuer,\n"
     "an OCI identity domain's token endpoint, and OCI Object Storage, Identity and Core, which\n"
-    "verify every request signature. Nothing leaves this machine and nothing it issues is worth\n"
-    "anything elsewhere.";
+    "verify every request signature; Google's Security Token Service, IAM Credentials, Compute\n"
+    "and Storage; and metadata services. Nothing leaves this machine and nothing it issues is\n"
+    "worth anything elsewhere.";
 static const char FAULT_FORM[] =
     "KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]";
 static const char FAULTS[] =
@@ -42,6 +43,9 @@ static const struct line CONTROL[] = {
     {"GET|POST|DELETE faults", "POST: one SPEC a line"},
     {"GET|POST|DELETE claims", "POST: JSON object merged over the claims, null removes"},
     {"GET state", "counts"},
+    {"GET mint?shape=SHAPE&audience=A",
+     "such a token; SHAPE: gitlab circleci bitbucket buildkite hcp-terraform jenkins kubernetes "
+     "azure gce"},
     {"POST reset", "all back as after the start; objects too"},
     {NULL, NULL}};
 static const char HOSTS_ARE[] = "reach them by keyward's [dial] resolve, or curl --connect-to";
@@ -54,6 +58,14 @@ static const struct line HOSTS[] = {
     {"identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com",
      "/20160918/compartments?compartmentId=OCID"},
     {"iaas.REGION.oraclecloud.com", "/20160918/vcns?compartmentId=OCID"},
+    {"sts.googleapis.com, sts.mtls.googleapis.com",
+     "POST /v1/token, /v1/introspect; providers lab-ci (ISSUER), lab-hsm (the first --trust), "
+     "lab-x509, and lab-SHAPE"},
+    {"iamcredentials.googleapis.com",
+     ":generateAccessToken, :generateIdToken of deployer (the pool may), deep (deployer may), "
+     "reader (nobody may)"},
+    {"compute.googleapis.com, storage.googleapis.com", "instances of lab-project, hello.txt"},
+    {"169.254.169.254, metadata.google.internal", "plain HTTP, on a port of their own"},
     {NULL, NULL}};
 static const char DOORS[] =
     "Host and TLS server name must agree (421). Four more ports (in lab.env) serve the same\n"

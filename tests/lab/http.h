@@ -38,6 +38,8 @@ struct lab_request {
     struct kw_buf body; /* complete when a handler sees it */
 
     const char *sni, *tls;   /* "" where none */
+    bool plain;              /* came without TLS */
+    X509 *client;            /* the client's certificate, NULL for none; owned */
     unsigned port;           /* of the listener */
     struct lab_hit hit;      /* the faults that this request meets */
     struct kw_view param[3]; /* what {} and {*} of the route matched, still encoded */
@@ -91,7 +93,7 @@ void lab_reply_bytes(struct lab_response *a, int status, const char *type, const
 
 /* One connection. */
 struct lab_conn {
-    SSL *ssl;
+    SSL *ssl; /* NULL: plain */
     int fd;
     unsigned port;
     struct kw_buf in; /* received, not yet consumed */

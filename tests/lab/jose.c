@@ -5,6 +5,7 @@
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
@@ -80,10 +81,57 @@ static EVP_PKEY *rsa_from(BIGNUM *n, BIGNUM *e)
     return key;
 }
 
+/* A P-256 key of its two coordinates. */
+static EVP_PKEY *ec_from(const json_t *jwk)
+{
+    const char *crv = json_string_value(json_object_get(jwk, "crv"));
+    BIGNUM *x = get_number(jwk, "x"), *y = get_number(jwk, "y");
+    unsigned char point[65] = {4};
+    EVP_PKEY *key = NULL;
+    OSSL_PARAM *params = NULL;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+    if (crv != NULL && strcmp(crv, "P-256") == 0 && x != NULL && y != NULL && ctx != NULL &&
+        bld != NULL && BN_bn2binpad(x, point + 1, 32) == 32 &&
+        BN_bn2binpad(y, point + 33, 32) == 32 &&
+        OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
+        OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point) &&
+        (params = OSSL_PARAM_BLD_to_param(bld)) != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
+        EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+        key = NULL;
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(bld);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(x);
+    BN_free(y);
+    return key;
+}
+
+/* As Google does: no members but these. */
+static bool members_good(const json_t *jwk)
+{
+    static const char *const good[] = {"kty", "alg", "use", "kid", "n", "e", "x", "y", "crv"};
+    const char *name;
+    json_t *value;
+    bool all = true;
+    json_object_foreach((json_t *)(uintptr_t)jwk, name, value)
+    {
+        bool known = false;
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+            known = known || strcmp(good[i], name) == 0;
+        all = all && known && json_is_string(value);
+    }
+    return all;
+}
+
 EVP_PKEY *lab_jwk_read(const json_t *jwk)
 {
     const char *kty = json_string_value(json_object_get(jwk, "kty"));
     EVP_PKEY *key = NULL;
+    if (!members_good(jwk))
+        return NULL;
+    if (kty != NULL && strcmp(kty, "EC") == 0)
+        return ec_from(jwk);
     BIGNUM *n = get_number(jwk, "n"), *e = get_number(jwk, "e");
     if (kty != NULL && strcmp(kty, "RSA") == 0 && n != NULL && e != NULL && BN_is_odd(n) &&
         BN_is_odd(e) && !BN_is_one(e) && BN_num_bits(n) >= 2048 && BN_num_bits(n) <= 8192)
@@ -144,16 +192,39 @@ bool lab_rs256_good(EVP_PKEY *key, const void *p, size_t n, const void *sig, siz
     return ok;
 }
 
+/* ES256 (RFC 7518 section 3.4): r and s of 32 bytes each. */
+static bool es256_good(EVP_PKEY *key, const void *p, size_t n, const unsigned char *sig,
+                       size_t sig_n)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    ECDSA_SIG *s = ECDSA_SIG_new();
+    unsigned char *der = NULL;
+    int len = 0;
+    bool ok = ctx != NULL && s != NULL && sig_n == 64 && EVP_PKEY_is_a(key, "EC") &&
+              ECDSA_SIG_set0(s, BN_bin2bn(sig, 32, NULL), BN_bin2bn(sig + 32, 32, NULL)) == 1 &&
+              (len = i2d_ECDSA_SIG(s, &der)) > 0 &&
+              EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+              EVP_DigestVerify(ctx, der, (size_t)len, p, n) == 1;
+    OPENSSL_free(der);
+    ECDSA_SIG_free(s);
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
 bool lab_jwt_good(const char *token, const struct kw_jwt *j, EVP_PKEY *key)
 {
     const char *alg = json_string_value(json_object_get(j->header, "alg"));
     const char *dot = strrchr(token, '.');
-    if (alg == NULL || strcmp(alg, "RS256") != 0 || dot == NULL || key == NULL)
+    if (alg == NULL || dot == NULL || key == NULL)
+        return false;
+    bool rs256 = strcmp(alg, "RS256") == 0;
+    if (!rs256 && strcmp(alg, "ES256") != 0)
         return false;
     struct kw_buf sig;
     kw_buf_init(&sig, RSA_BYTES_MAX);
     bool ok = kw_b64url_get(&sig, dot + 1, strlen(dot + 1)) &&
-              lab_rs256_good(key, token, (size_t)(dot - token), sig.p, sig.len);
+              (rs256 ? lab_rs256_good(key, token, (size_t)(dot - token), sig.p, sig.len)
+                     : es256_good(key, token, (size_t)(dot - token), sig.p, sig.len));
     kw_buf_free(&sig);
     return ok;
 }
@@ -215,7 +286,8 @@ int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err)
     }
     json_decref(set);
     if (rc == 0 && k->n == 0)
-        rc = kw_fail(err, KW_USAGE, "%s: not a JWK set with an RSA key that has a kid", path);
+        rc = kw_fail(err, KW_USAGE, "%s: not a JWK set with a good RSA or P-256 key that has a kid",
+                     path);
     return rc;
 }
 

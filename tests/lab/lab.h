@@ -11,6 +11,9 @@
  *   trust.c    subject token, rules            client.c   client authentication
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
  *   objects.c  Object Storage                  cloud.c    compartments, VCNs
+ *   shapes.c   tokens as other CI systems issue them, metadata services
+ *   google.c   bearers of Google               google_sts.c   its token service
+ *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
  *   state.c    keys, options loaded, clock
  *
@@ -30,6 +33,7 @@
 #include <sys/types.h>
 
 #include "faults.h"
+#include "google.h"
 #include "http.h"
 #include "src/err.h"
 #include "src/jwt.h"
@@ -38,8 +42,9 @@ enum {
     LAB_RULES = 8,
     LAB_AUDIENCES = 8,
     LAB_KEYS = 8,
-    LAB_TRUSTS = LAB_KEYS + 1,
-    LAB_SITES = 16,
+    LAB_SHAPES = 9,
+    LAB_TRUSTS = LAB_KEYS + 1 + LAB_SHAPES,
+    LAB_SITES = 24,
     LAB_FAULT_ARGS = 16
 };
 
@@ -50,6 +55,8 @@ struct lab_named_file {
 };
 struct lab_options {
     const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
+    const char *google_anchor;               /* PEM of X.509 federation's trust anchor */
+    const char *google_claim, *google_value; /* the provider's condition: claim == value */
     unsigned port;
     int ready_fd; /* -1: none */
     const char *audience[LAB_AUDIENCES];
@@ -121,6 +128,7 @@ enum lab_door {
     LAB_DOOR_EXPIRED,
     LAB_DOOR_WRONG_HOST,
     LAB_DOOR_UNKNOWN_CA,
+    LAB_DOOR_PLAIN, /* no TLS: metadata services */
     LAB_DOORS
 };
 
@@ -145,6 +153,7 @@ struct lab {
     struct lab_fault_table faults;
     struct lab_journal journal;
     struct lab_store store;
+    struct lab_google google;
 
     SSL_CTX *ctx[LAB_DOORS];
     int listener[LAB_DOORS];
@@ -205,6 +214,25 @@ bool lab_rule_match(const struct lab_rule *rule, const struct kw_jwt *j);
 const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
                             const struct lab_user **user, int *status, const char **code);
 
+/* shapes.c: subject tokens of other systems than GitHub. */
+struct lab_shape {
+    const char *name, *issuer, *subject;
+    const char *claims;        /* further ones, a JSON object */
+    const char *claim, *value; /* the condition of Google's provider lab-NAME */
+};
+extern const struct lab_shape lab_shapes[LAB_SHAPES];
+const struct lab_shape *lab_shape_find(const char *name);
+/* A token of that shape, malloc'ed. */
+char *lab_shape_mint(struct lab *l, const struct lab_shape *s, const char *audience,
+                     const struct lab_hit *hit);
+
+/* google_x509.c: mutual TLS. The first is a server name callback that asks for a client's
+ * certificate where the host is the mtls one; the second judges it: NULL and its CN, or
+ * the description of what is wrong. */
+int lab_mtls_ask(SSL *ssl, int *alert, void *arg);
+const char *lab_mtls_judge(struct lab *l, const struct lab_request *r, const char *subject,
+                           char *cn, size_t size);
+
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
                       struct lab_response *a);
@@ -241,7 +269,7 @@ struct lab_service {
     lab_handler *finish;                                               /* or NULL */
 };
 extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
-    lab_control;
+    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 

@@ -25,6 +25,7 @@ enum option_id {
     OPT_API_KEY,
     OPT_ASSERTION,
     OPT_TRUST,
+    OPT_ANCHOR,
     OPT_CLAIM,
     OPT_SUBJECT_LIFE,
     OPT_SESSION_LIFE,
@@ -63,6 +64,8 @@ const struct lab_option lab_option_table[] = {
      OPT_API_KEY},
     {"assertion-key", "ALIAS=FILE", "PEM certificate or public key for client assertions, by kid",
      OPT_ASSERTION},
+    {"google-anchor", "FILE", "PEM root of the client certificates that Google's provider trusts",
+     OPT_ANCHOR},
     {"trust", "ISSUER=FILE", "also believe ISSUER, with the JWK set in FILE", OPT_TRUST},
     {"claim", "NAME=VALUE",
      "claim of the subject tokens; VALUE is text, or json:... ; json:null "
@@ -198,6 +201,8 @@ static bool take(struct lab_options *o, int id, const char *v)
         return named_file(o->api_key, &o->n_api_key, v);
     case OPT_ASSERTION:
         return named_file(o->assertion_key, &o->n_assertion_key, v);
+    case OPT_ANCHOR:
+        return (o->google_anchor = v) != NULL;
     case OPT_TRUST:
         return named_file(o->trust, &o->n_trust, v);
     case OPT_CLAIM:

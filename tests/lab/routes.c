@@ -54,6 +54,20 @@ int lab_sites(struct lab *l, struct kw_err *err)
     if (rc == 0)
         rc = add(l, &lab_core, err, "iaas.", region, ".oraclecloud.com");
     if (rc == 0)
+        rc = add(l, &lab_metadata, err, "", "169.254.169.254", "");
+    if (rc == 0)
+        rc = add(l, &lab_metadata, err, "metadata.", "google", ".internal");
+    if (rc == 0)
+        rc = add(l, &lab_sts, err, "sts.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_sts, err, "sts.mtls.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_iamcredentials, err, "iamcredentials.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_compute, err, "compute.", "googleapis", ".com");
+    if (rc == 0)
+        rc = add(l, &lab_storage, err, "storage.", "googleapis", ".com");
+    if (rc == 0)
         rc = add(l, &lab_control, err, "", "localhost", "");
     if (rc == 0)
         rc = add(l, &lab_control, err, "", "127.0.0.1", "");
@@ -73,12 +87,15 @@ static const struct lab_service *find_service(const struct lab *l, const struct 
 /* Is the name asked for in TLS the one asked for in HTTP? IP addresses have no SNI. */
 static bool sni_good(const struct lab_request *r)
 {
+    if (r->plain)
+        return true;
     if (strcmp(r->host, "127.0.0.1") == 0)
         return r->sni[0] == 0;
     return strcasecmp(r->sni, r->host) == 0;
 }
 
-/* {} matches one non-empty segment, {*} all that is left. */
+/* {} matches one non-empty segment (before a verb, "{}:verb", its part up to the colon),
+ * {*} all that is left. */
 static bool path_matches(const char *pattern, struct lab_request *r)
 {
     const char *p = r->target, *end = r->target + r->path_len;
@@ -89,7 +106,7 @@ static bool path_matches(const char *pattern, struct lab_request *r)
             return p < end;
         }
         if (strncmp(pattern, "{}", 2) == 0) {
-            size_t k = strcspn(p, "/?");
+            size_t k = strcspn(p, pattern[2] == ':' ? "/?:" : "/?");
             if (k == 0)
                 return false;
             r->param[n++] = (struct kw_view){(const unsigned char *)p, k};
@@ -160,7 +177,7 @@ void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a)
         refuse(r, a, 421, "TLS server name and Host header differ");
         return;
     }
-    if (s == NULL) {
+    if (s == NULL || r->plain != (s == &lab_metadata)) {
         refuse(r, a, 421, "no such host here");
         return;
     }

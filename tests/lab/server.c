@@ -90,14 +90,18 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
 {
     struct lab_request *r = calloc(1, sizeof *r);
     struct lab_response a = {0};
-    const char *why = "", *sni = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
+    const char *why = "", *sni = NULL;
     bool more = false;
+    if (c->ssl != NULL)
+        sni = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
     if (r == NULL)
         return false;
     kw_buf_init(&a.headers, 32768);
     kw_buf_init(&a.body, (size_t)l->opt.max_body + (64u << 20));
     r->sni = sni == NULL ? "" : sni;
-    r->tls = SSL_get_version(c->ssl);
+    r->plain = c->ssl == NULL;
+    r->client = r->plain ? NULL : SSL_get1_peer_certificate(c->ssl);
+    r->tls = r->plain ? "" : SSL_get_version(c->ssl);
     r->port = c->port;
     int got = lab_http_read(c, (size_t)l->opt.max_body, head, r, &why);
     if (got == 1)
@@ -112,13 +116,14 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
     kw_buf_free(&a.body);
     kw_buf_free(&r->body);
     kw_buf_free(&r->signing);
+    X509_free(r->client);
     free(r);
     return more;
 }
 
 static void serve(struct lab *l, struct lab_conn *c)
 {
-    bool more = SSL_accept(c->ssl) == 1;
+    bool more = c->ssl == NULL || SSL_accept(c->ssl) == 1;
     while (more) {
         struct kw_buf head;
         kw_buf_init(&head, LAB_HEAD_MAX + 16);
@@ -126,7 +131,8 @@ static void serve(struct lab *l, struct lab_conn *c)
         kw_buf_free(&head);
     }
     ERR_clear_error();
-    SSL_shutdown(c->ssl);
+    if (c->ssl != NULL)
+        SSL_shutdown(c->ssl);
 }
 
 /* Lets the peer read the answer before the kernel resets a connection on which bytes
@@ -145,15 +151,16 @@ static void drain(int fd)
 static void *connection(void *arg)
 {
     struct job *job = arg;
+    bool plain = job->door == LAB_DOOR_PLAIN;
     struct lab_conn c = {
-        SSL_new(job->lab->ctx[job->door]), job->fd, job->lab->port[job->door], {0}};
+        plain ? NULL : SSL_new(job->lab->ctx[job->door]), job->fd, job->lab->port[job->door], {0}};
     struct timeval idle = {IDLE_SECONDS, 0};
     setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
     setsockopt(c.fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof idle);
     kw_buf_init(&c.in, LAB_HEAD_MAX + 65536);
-    if (c.ssl != NULL && SSL_set_fd(c.ssl, c.fd) == 1)
+    if (plain || (c.ssl != NULL && SSL_set_fd(c.ssl, c.fd) == 1))
         serve(job->lab, &c);
-    if (c.ssl != NULL && SSL_get_quiet_shutdown(c.ssl) == 0) /* else: a reset is wanted */
+    if (c.ssl == NULL || SSL_get_quiet_shutdown(c.ssl) == 0) /* else: a reset is wanted */
         drain(c.fd);
     SSL_free(c.ssl);
     kw_buf_free(&c.in);

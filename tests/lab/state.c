@@ -74,6 +74,10 @@ int lab_state_born(struct lab *l, struct kw_err *err)
         o->audience[o->n_audience++] = l->domain_url;
         o->audience[o->n_audience++] = "https://cloud.oracle.com";
     }
+    if (o->google_claim == NULL) {
+        o->google_claim = "repository_id";
+        o->google_value = "592302719";
+    }
     if (o->n_rule == 0)
         o->rule[o->n_rule++] = "sub eq repo:keyward/demo:*";
     l->issuer_key = lab_rsa_new();
@@ -87,6 +91,13 @@ int lab_state_born(struct lab *l, struct kw_err *err)
     EVP_PKEY_up_ref(l->issuer_key);
     t->jwks.key[0].pkey = l->issuer_key;
     t->jwks.n = 1;
+    for (size_t i = 0; i < LAB_SHAPES; i++) {
+        struct lab_trust *s = &l->trust[l->n_trust++];
+        snprintf(s->issuer, sizeof s->issuer, "%s", lab_shapes[i].issuer);
+        s->jwks.key[0] = t->jwks.key[0];
+        EVP_PKEY_up_ref(l->issuer_key);
+        s->jwks.n = 1;
+    }
     return 0;
 }
 
@@ -95,6 +106,7 @@ void lab_state_init(struct lab *l)
     pthread_mutex_init(&l->claims_lock, NULL);
     pthread_mutex_init(&l->journal.lock, NULL);
     pthread_mutex_init(&l->store.lock, NULL);
+    pthread_mutex_init(&l->google.lock, NULL);
     lab_faults_init(&l->faults);
     l->journal.entries = json_array();
     l->claims = json_deep_copy(l->opt.claims);

@@ -13,11 +13,22 @@
 
 enum { CHUNK = 16384 };
 
+static int receive(struct lab_conn *c, void *p, size_t n)
+{
+    return c->ssl != NULL ? SSL_read(c->ssl, p, (int)n) : (int)recv(c->fd, p, n, 0);
+}
+
+static int transmit(struct lab_conn *c, const void *p, size_t n)
+{
+    int most = n > INT_MAX ? INT_MAX : (int)n;
+    return c->ssl != NULL ? SSL_write(c->ssl, p, most) : (int)send(c->fd, p, (size_t)most, 0);
+}
+
 /* More bytes into c->in; false at the end, on an error or a time-out. */
 static bool fill(struct lab_conn *c)
 {
     unsigned char got[CHUNK];
-    int n = SSL_read(c->ssl, got, sizeof got);
+    int n = receive(c, got, sizeof got);
     if (n <= 0)
         return false;
     kw_put(&c->in, got, (size_t)n);
@@ -98,7 +109,7 @@ static int read_body(struct lab_conn *c, size_t max, struct lab_request *r, cons
     bool more = r->chunked || r->length > c->in.len;
     if (r->expect && more) {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (SSL_write(c->ssl, go_on, (int)sizeof go_on - 1) <= 0)
+        if (transmit(c, go_on, sizeof go_on - 1) <= 0)
             return 0;
     }
     if (r->chunked)
@@ -195,7 +206,7 @@ static bool send_all(struct lab_conn *c, const void *p, size_t n)
 {
     const unsigned char *at = p;
     while (n > 0) {
-        int k = SSL_write(c->ssl, at, n > INT_MAX ? INT_MAX : (int)n);
+        int k = transmit(c, at, n);
         if (k <= 0)
             return false;
         at += k;
@@ -229,7 +240,8 @@ static void reset(struct lab_conn *c)
     struct timespec settle = {0, 50 * 1000 * 1000}; /* let the first half arrive */
     nanosleep(&settle, NULL);
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    SSL_set_quiet_shutdown(c->ssl, 1);
+    if (c->ssl != NULL)
+        SSL_set_quiet_shutdown(c->ssl, 1);
 }
 
 static bool send_drip(struct lab_conn *c, const struct kw_buf *body, int64_t ms)

@@ -381,6 +381,53 @@ static void test_profiles(void **state)
     bad("[oci default]\n[oci b]\nclient_auth = x\n", ":3:", "client_auth");
 }
 
+/* What `claims` evaluates: expressions are taken as they stand, quotes and all. */
+static void test_expressions(void **state)
+{
+    (void)state;
+    good("[google p]\n"
+         "provider = projects/1/locations/global/workloadIdentityPools/p/providers/x\n"
+         "attribute_mapping.google.subject = assertion.sub\n"
+         "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
+         "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
+         "allowed_audiences = one two\n"
+         "members = principalSet://iam.googleapis.com/x/* allUsers\n"
+         "[google q]\n"
+         "attribute_mapping.google.subject = assertion.other\n"
+         "[oci p]\n"
+         "rule.first = sub eq repo:o/r:*\n"
+         "rule.second = sub co x y\n"
+         "[policy default]\n[google default]\n");
+    assert_string_equal(config.profile, "default");
+    assert_true(config.google_set && config.policy_set && !config.oci_set);
+    good("[google p]\n"
+         "attribute_mapping.google.subject = assertion.sub\n"
+         "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
+         "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
+         "[oci p]\n"
+         "rule.first = sub eq repo:o/r:*\n"
+         "rule.second = sub co x y\n"
+         "[policy p]\n");
+    assert_string_equal(config.attribute_mapping,
+                        "google.subject=assertion.sub\nattribute.a='x' + assertion.a\n");
+    assert_string_equal(config.attribute_condition,
+                        "'a' in assertion.groups && assertion.b == \"c d\"");
+    assert_string_equal(config.oci_rules, "first=sub eq repo:o/r:*\nsecond=sub co x y\n");
+    bad("[google p]\nattribute_mapping. = x\n", ":2:", "no key");
+    bad("[google p]\nattribute_mapping.a = x\nattribute_mapping.a = y\n", ":3:", "line 2");
+    bad("[google p]\nattribute_condition = a ;b\n", ":2:", "begins a comment");
+    bad("[google p]\nprovider = 'x'\n", ":2:", "quoted");
+    bad("[google p]\nattribute_conditions = 'x'\n", ":2:", "quoted");
+    bad("[google]\n", ":1:", "[google default]");
+    bad("[google p]\n[policy q]\n", ":2:", "[oci q]");
+    static char text[KW_INI_BYTES];
+    size_t n = (size_t)snprintf(text, sizeof text, "[google p]\n");
+    for (unsigned i = 0; i < 5; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "attribute_mapping.attribute.a%u = %04000d\n", i, 0);
+    bad(text, ":6:", "together with those before it");
+}
+
 static void test_environment(void **state)
 {
     (void)state;
@@ -480,7 +527,11 @@ static void test_help(void **state)
         assert_non_null(strstr(text, name));
         assert_true(kw_key_variable(k->section, k->name, name, sizeof name));
         assert_true((strstr(text, name) != NULL) == k->env);
-        assert_ptr_equal(kw_key_find(k->section, k->kind == KW_K_CLAIM ? "claim.x" : k->name), k);
+        bool prefix = k->name[strlen(k->name) - 1] == '.';
+        (void)snprintf(name, sizeof name, "%s%s", k->name, prefix ? "x" : "");
+        assert_ptr_equal(kw_key_find(k->section, name), k);
+        if (prefix)
+            assert_null(kw_key_find(k->section, k->name));
     }
     for (const char *line = text; line != NULL && *line != '\0';) {
         assert_true(line[0] != '.' && line[0] != '\''); /* it is part of the man page */
@@ -499,7 +550,7 @@ int main(void)
         cmocka_unit_test(test_values),       cmocka_unit_test(test_secrets_are_refused_by_name),
         cmocka_unit_test(test_profiles),     cmocka_unit_test(test_environment),
         cmocka_unit_test(test_dial_default), cmocka_unit_test(test_check_oci),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_expressions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,6 +277,20 @@ static void proxy_connects(void **state)
     (void)close(p.fd);
 }
 
+/* What is this machine's own is not asked of a proxy, on whose machine it would be
+ * something else: a metadata service by way of a proxy hands out the proxy's identity. */
+static void no_proxy_for_local(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct kw_err err;
+    int fd;
+    rig_start(&r, "127.0.0.1:%u", "", "http://127.0.0.1:1");
+    assert_int_equal(dial(&r, "127.0.0.1", r.port, &fd, &err), 0);
+    (void)close(fd);
+    rig_end(&r);
+}
+
 static void proxy_errors(void **state)
 {
     (void)state;
@@ -376,6 +390,7 @@ int main(void)
         cmocka_unit_test(refused_connection_is_told),
         cmocka_unit_test(silence_ends_in_time),
         cmocka_unit_test(proxy_connects),
+        cmocka_unit_test(no_proxy_for_local),
         cmocka_unit_test(proxy_errors),
         cmocka_unit_test(proxy_flood),
         cmocka_unit_test(bad_configuration),

@@ -111,14 +111,14 @@ static void test_limits(void **state)
         unsigned places = 0;
         for (unsigned c = 0; c < KW_CHANNELS; c++)
             for (unsigned r = 0; r < KW_ROLES; r++)
-                for (unsigned s = 0; s < 10; s++) {
+                for (unsigned s = 0; s < 11; s++) {
                     unsigned next = 99, nfds = 99;
                     size_t max = SIZE_MAX;
                     if (!kw_msg_legal((enum kw_msg)t, (enum kw_channel)c, (enum kw_role)r, s, &next,
                                       &max, &nfds))
                         continue;
                     places++;
-                    assert_true(max <= KW_IPC_MAX && nfds <= KW_IPC_FDS && next <= 10);
+                    assert_true(max <= KW_IPC_MAX && nfds <= KW_IPC_FDS && next <= 11);
                     assert_true(t == KW_MSG_ERROR || c != KW_CHAN_DIAL || r != KW_ROLE_KEEPER);
                 }
         assert_true(places > 0);
@@ -131,7 +131,7 @@ static void test_who(void **state)
     (void)state;
     unsigned next, nfds;
     size_t max;
-    for (unsigned s = 0; s < 10; s++)
+    for (unsigned s = 0; s < 11; s++)
         for (unsigned c = 0; c < KW_CHANNELS; c++) {
             assert_false(kw_msg_legal(KW_MSG_ERROR, (enum kw_channel)c, KW_ROLE_MAIN, s, &next,
                                       &max, &nfds));

@@ -28,7 +28,7 @@ static char dir[256], path[512], chosen[256];
 static struct {
     unsigned calls;
     int result;
-    char url[2048], bearer[64], field[64];
+    char url[2048], bearer[64], field[64], headers[2048];
 } fetched;
 
 static int fake_fetch(void *arg, const struct kw_m_fetch *m, struct kw_secret **ret,
@@ -38,10 +38,24 @@ static int fake_fetch(void *arg, const struct kw_m_fetch *m, struct kw_secret **
     fetched.calls++;
     (void)snprintf(fetched.url, sizeof fetched.url, "%s", m->url);
     (void)snprintf(fetched.field, sizeof fetched.field, "%s", m->field);
-    (void)snprintf(fetched.bearer, sizeof fetched.bearer, "%s", kw_secret_bytes(m->bearer));
+    (void)snprintf(fetched.headers, sizeof fetched.headers, "%s", m->headers);
+    (void)snprintf(fetched.bearer, sizeof fetched.bearer, "%s",
+                   m->bearer != NULL ? kw_secret_bytes(m->bearer) : "");
     if (fetched.result != 0)
         return kw_fail(e, KW_NET, "no connection");
     *ret = kw_secret_from(TOKEN, sizeof TOKEN - 1);
+    return 0;
+}
+
+static struct kw_m_issue issued;
+
+static int fake_issue(void *arg, const struct kw_m_issue *m, struct kw_secret **ret,
+                      struct kw_err *e)
+{
+    (void)e;
+    assert_ptr_equal(arg, &fetched);
+    issued = *m;
+    *ret = kw_secret_from("i.s.s", 5);
     return 0;
 }
 
@@ -49,7 +63,8 @@ static int get(void)
 {
     kw_secret_free(&token);
     memset(&err, 0, sizeof err);
-    return kw_source_get(&config, fake_fetch, &fetched, chosen, sizeof chosen, &token, &err);
+    const struct kw_source_ways ways = {fake_fetch, fake_issue, &fetched};
+    return kw_source_get(&config, &ways, chosen, sizeof chosen, &token, &err);
 }
 
 static void type(const char *name)
@@ -68,8 +83,16 @@ static void write_file(const char *text)
 static int reset(void **state)
 {
     (void)state;
-    static const char *const names[] = {"GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL",
-                                        "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "KW_TEST_TOKEN"};
+    static const char *const names[] = {"GITHUB_ACTIONS",
+                                        "ACTIONS_ID_TOKEN_REQUEST_URL",
+                                        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+                                        "KW_TEST_TOKEN",
+                                        "GITLAB_CI",
+                                        "CIRCLECI",
+                                        "BITBUCKET_BUILD_NUMBER",
+                                        "BUILDKITE",
+                                        "TFC_RUN_ID",
+                                        "KUBERNETES_SERVICE_HOST"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         (void)unsetenv(names[i]);
     kw_source_forget();
@@ -340,6 +363,105 @@ static void test_auto(void **state)
     assert_non_null(strstr(err.text, "id-token: write"));
 }
 
+/* What each CI system's environment looks like, and what `auto` makes of it. */
+static void test_ci(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *mark, *variable, *chosen, *cure;
+    } systems[] = {
+        {"GITLAB_CI", "KEYWARD_TOKEN", "gitlab", "id_tokens"},
+        {"GITLAB_CI", "ID_TOKEN", "gitlab", "id_tokens"},
+        {"CIRCLECI", "CIRCLE_OIDC_TOKEN_V2", "circleci", "context"},
+        {"CIRCLECI", "CIRCLE_OIDC_TOKEN", "circleci", "context"},
+        {"BITBUCKET_BUILD_NUMBER", "BITBUCKET_STEP_OIDC_TOKEN", "bitbucket", "oidc: true"},
+        {"TFC_RUN_ID", "TFC_WORKLOAD_IDENTITY_TOKEN", "hcp-terraform", "IDENTITY_AUDIENCE"},
+    };
+    for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i++) {
+        (void)reset(NULL);
+        assert_int_equal(setenv(systems[i].mark, "1", 1), 0);
+        assert_int_equal(get(), KW_SUBJECT);
+        assert_non_null(strstr(err.text, systems[i].cure));
+        assert_int_equal(setenv(systems[i].variable, TOKEN "\n", 1), 0);
+        assert_int_equal(get(), 0);
+        assert_string_equal(kw_secret_bytes(token), TOKEN);
+        assert_int_equal(strncmp(chosen, systems[i].chosen, strlen(systems[i].chosen)), 0);
+        assert_null(getenv(systems[i].variable));
+        assert_int_equal(get(), 0); /* a renewal has it still */
+        (void)unsetenv(systems[i].mark);
+    }
+}
+
+static void test_metadata(void **state)
+{
+    (void)state;
+    (void)snprintf(config.source_audience, sizeof config.source_audience, "api://a b");
+    type("azure");
+    assert_int_equal(get(), 0);
+    assert_string_equal(fetched.url, "http://169.254.169.254/metadata/identity/oauth2/token?"
+                                     "api-version=2018-02-01&resource=api%3A%2F%2Fa%20b");
+    assert_string_equal(fetched.field, "access_token");
+    assert_string_equal(fetched.headers, "metadata: true\n");
+    (void)snprintf(config.source_client_id, sizeof config.source_client_id, "4711");
+    assert_int_equal(get(), 0);
+    assert_non_null(strstr(fetched.url, "&client_id=4711"));
+    type("gce");
+    assert_int_equal(get(), 0);
+    assert_string_equal(fetched.url,
+                        "http://metadata.google.internal/computeMetadata/v1/instance/"
+                        "service-accounts/default/identity?format=full&audience=api%3A%2F%2Fa%20b");
+    assert_string_equal(fetched.field, "");
+    assert_string_equal(fetched.headers, "metadata-flavor: Google\n");
+    config.source_audience[0] = '\0';
+    assert_int_equal(get(), KW_SUBJECT); /* nothing says for whom */
+    assert_non_null(strstr(err.text, "audience"));
+}
+
+static void test_url(void **state)
+{
+    (void)state;
+    type("url");
+    (void)snprintf(config.source_url, sizeof config.source_url, "http://localhost:81/t?x=1");
+    (void)snprintf(config.source_field, sizeof config.source_field, "jwt");
+    (void)snprintf(config.source_headers, sizeof config.source_headers, "a: b\n");
+    write_file("bearer\n");
+    assert_int_equal(chmod(path, 0600), 0);
+    (void)snprintf(config.source_bearer, sizeof config.source_bearer, "file:%s", path);
+    assert_int_equal(get(), 0);
+    assert_string_equal(fetched.url, "http://localhost:81/t?x=1");
+    assert_string_equal(fetched.field, "jwt");
+    assert_string_equal(fetched.headers, "a: b\n");
+    assert_string_equal(fetched.bearer, "bearer");
+    (void)unlink(path);
+    assert_int_equal(get(), KW_USAGE);
+    config.source_bearer[0] = '\0';
+    (void)snprintf(config.source_url, sizeof config.source_url, "http://elsewhere/t");
+    assert_int_equal(get(), KW_USAGE);
+    assert_int_equal(fetched.calls, 1);
+}
+
+static void test_token(void **state)
+{
+    (void)state;
+    type("token");
+    assert_int_equal(get(), KW_USAGE);
+    config.token_set = config.issuer_key_set = true;
+    config.issuer_life = 120;
+    (void)snprintf(config.issuer_iss, sizeof config.issuer_iss, "https://hsm.example");
+    (void)snprintf(config.source_audience, sizeof config.source_audience, "aud");
+    assert_int_equal(get(), KW_USAGE);
+    assert_non_null(strstr(err.text, "sub"));
+    (void)snprintf(config.issuer_sub, sizeof config.issuer_sub, "me");
+    assert_null(kw_claim_add(config.issuer_claims, sizeof config.issuer_claims, "a", "b c"));
+    assert_non_null(kw_claim_add(config.issuer_claims, sizeof config.issuer_claims, "a", "b\nc"));
+    assert_int_equal(get(), 0);
+    assert_string_equal(kw_secret_bytes(token), "i.s.s");
+    assert_string_equal(issued.audience, "aud");
+    assert_string_equal(issued.subject, "me");
+    assert_string_equal(issued.claims, "a\tb c\n");
+    assert_int_equal(issued.lifetime, 120);
+}
+
 static void test_from_file_goes_first(void **state)
 {
     (void)state;
@@ -381,6 +503,10 @@ int main(void)
         cmocka_unit_test_setup(test_github, reset),
         cmocka_unit_test_setup(test_github_cures, reset),
         cmocka_unit_test_setup(test_auto, reset),
+        cmocka_unit_test_setup(test_ci, reset),
+        cmocka_unit_test_setup(test_metadata, reset),
+        cmocka_unit_test_setup(test_url, reset),
+        cmocka_unit_test_setup(test_token, reset),
         cmocka_unit_test_setup(test_from_file_goes_first, reset),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

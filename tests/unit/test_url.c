@@ -191,6 +191,34 @@ static void test_pct(void **state)
     kw_buf_free(&b);
 }
 
+/* http is for what does not leave the machine or its hypervisor. */
+static void test_local(void **state)
+{
+    (void)state;
+    struct kw_url u;
+    struct kw_err err;
+    assert_int_equal(kw_url_parse_local("http://169.254.169.254/a?b=c", "x", KW_USAGE, &u, &err), 0);
+    assert_true(u.plain && u.port == 80);
+    assert_string_equal(u.authority, "169.254.169.254");
+    assert_string_equal(u.target, "/a?b=c");
+    assert_int_equal(kw_url_parse_local("http://localhost:81/", "x", KW_USAGE, &u, &err), 0);
+    assert_true(u.plain && u.port == 81);
+    assert_string_equal(u.authority, "localhost:81");
+    assert_int_equal(kw_url_parse_local("HTTP://[::1]:443/", "x", KW_USAGE, &u, &err), 0);
+    assert_string_equal(u.authority, "[::1]:443");
+    assert_int_equal(kw_url_parse_local("https://h.example/", "x", KW_USAGE, &u, &err), 0);
+    assert_false(u.plain);
+    static const char *const bad[] = {"http://h.example/", "http://169.254.169.253/",
+                                      "http://10.0.0.1/", "http://metadata.google.internal.evil/",
+                                      "http://127.1/", "http://localhost.evil/", "ftp://localhost/",
+                                      "http://user@localhost/", "http:///"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(kw_url_parse_local(bad[i], "x", KW_USAGE, &u, &err), KW_USAGE);
+    /* and the strict reader takes none of it */
+    assert_int_equal(kw_url_parse("http://169.254.169.254/", "x", KW_USAGE, &u, &err), KW_USAGE);
+    assert_int_equal(kw_url_parse("http://localhost/", "x", KW_USAGE, &u, &err), KW_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_pct),
+        cmocka_unit_test(test_local),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

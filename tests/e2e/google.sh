@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Google Cloud: a JWT becomes an access token, directly and by impersonation, and calls go
+# out with it; what is refused, and what each refusal tells.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mkdir "$work/tokens"
+: >"$work/secrets"
+start_lab
+google_config() { # LINE...: a profile without OCI, and without a PKCS#11 token
+    {
+        printf '[source]\ntype = github\n[google lab]\nprovider = %s\n' "$LAB_GOOGLE_PROVIDER"
+        printf '%s\n' "$@"
+        printf '[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n' "$LAB_ISSUER"
+        printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"
+        printf '[audit]\nfile = %s\n' "$work/audit.jsonl"
+    } >"$config"
+}
+account=$LAB_GOOGLE_ACCOUNT
+instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+audited() { grep -qE "$1" "$work/audit.jsonl"; }
+
+# --- direct ------------------------------------------------------------------------------------
+google_config
+succeeds 'direct: exchange' exchange
+ok 'direct: principal' has 'principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/lab-pool/subject/repo:keyward/demo:ref:refs/heads/main'
+ok 'direct: says that it ends with the subject token' says 'ends with the subject token'
+ok 'direct: no token shown' not grep -q 'ya29' "$out" "$err"
+ok 'direct: as long as the subject token' grep -qE 'in (29[0-9]|300) s' "$out"
+succeeds 'direct: request' request GET "$instances"
+ok 'direct: the answer' has '"name":"build-1"'
+succeeds 'direct: --json' --json exchange
+ok 'direct: --json: the kind' is "$(field kind)" access_token
+ok 'direct: --json: one object' json
+ok 'direct: --json: not impersonated' has '"impersonated": false'
+succeeds 'direct: token on request' exchange --print-token
+ok 'direct: the token' grep -qE '^ya29\.d\.[0-9a-f]+$' "$out"
+fails 'direct: a service that knows accounts only' 7 'UNAUTHENTICATED|service_account to impersonate' request GET "$LAB_COMPUTE_URL/v1/accounts-only"
+fails 'direct: an ID token needs an account' 2 'service_account' exchange --id-token https://svc.example
+ok 'audit: the start, the session, the calls' audited '"event":"start"'
+ok 'audit: a session' audited '"event":"session","principal":"principal://'
+ok 'audit: a call' audited '"event":"call","key":"bearer","method":"GET","host":"compute.googleapis.com"'
+ok 'audit: no token' not audited 'ya29|eyJ'
+ok 'audit: the chain holds' "$KW_BIN/keyward" audit verify "$work/audit.jsonl" >"$out" 2>"$err"
+
+# --- impersonation --------------------------------------------------------------------------------
+google_config "service_account = $account"
+succeeds 'impersonated: exchange' exchange
+ok 'impersonated: principal' has "$account"
+ok 'impersonated: an hour' grep -qE 'in (359[0-9]|3600) s' "$out"
+ok 'impersonated: the account only service' succeeds 'as the account' request GET "$LAB_COMPUTE_URL/v1/accounts-only"
+ok 'impersonated: is the caller' has "\"caller\":\"$account\""
+succeeds 'impersonated: an object' request GET "$LAB_STORAGE_URL/storage/v1/b/lab-bucket/o/hello.txt?alt=media"
+ok 'impersonated: its content' is "$(cat "$out")" 'hello from lab-bucket'
+KEYWARD_GOOGLE_LIFETIME=600 kw exchange
+ok 'lifetime: as asked' grep -qE 'in (59[0-9]|600) s' "$out"
+export KEYWARD_GOOGLE_LIFETIME=7200
+fails 'lifetime: over an hour' 7 'allowServiceAccountCredentialLifetimeExtension' exchange
+unset KEYWARD_GOOGLE_LIFETIME
+deep=deep@lab-project.iam.gserviceaccount.com
+google_config "service_account = $deep" "delegates = $account"
+succeeds 'delegates: bare e-mail' exchange
+google_config "service_account = projects/-/serviceAccounts/$deep" "delegates = projects/-/serviceAccounts/$account"
+succeeds 'delegates: full names' exchange
+google_config "service_account = $deep"
+fails 'delegates: without' 7 'PERMISSION_DENIED|workloadIdentityUser|5 minutes' exchange
+google_config 'service_account = reader@lab-project.iam.gserviceaccount.com'
+fails 'no grant' 7 'PERMISSION_DENIED|workloadIdentityUser' exchange
+google_config 'service_account = 100000000000000000001'
+succeeds 'an account by its unique id' exchange
+
+# --- ID tokens -------------------------------------------------------------------------------------
+google_config "service_account = $account"
+succeeds 'ID token' exchange --id-token https://svc.example --include-email --print-token
+ok 'ID token: is one' grep -qE '^eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$' "$out"
+kw --json exchange --id-token https://svc.example
+ok 'ID token: --json: the kind' is "$(field kind)" id_token
+fails '--include-email alone' 2 'id-token' exchange --include-email
+
+# --- quota project and reason ----------------------------------------------------------------------
+google_config "service_account = $account" 'quota_project = lab-project' 'request_reason = ticket 42'
+succeeds 'quota project: accepted' request GET "$instances"
+google_config "service_account = $account" 'quota_project = foreign'
+fails 'quota project: refused' 7 'project foreign|quota_project' request GET "$instances"
+
+# --- formats ----------------------------------------------------------------------------------------
+google_config "service_account = $account"
+succeeds 'access-token' exchange --format access-token -o "$work/files/token"
+ok 'access-token: nothing on standard output' test ! -s "$out"
+ok 'access-token: the token, without a line end' is "$(tr -d '\n' <"$work/files/token" | wc -c)" "$(wc -c <"$work/files/token")"
+ok 'access-token: mode 0600' is "$(stat -c %a "$work/files/token")" 600
+fails 'access-token: a relative path' 2 'absolute path' exchange --format access-token -o token
+succeeds 'env' exchange --format env -o "$work/files/token"
+ok 'env: a line for a shell' is "$(cat "$out")" "export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE='$work/files/token'"
+fails 'env: without a file' 2 '-o FILE' exchange --format env
+rm "$work/files/token"
+succeeds 'external-account' exchange --format external-account -o "$work/files/adc.json"
+ok 'external-account: the audience' file_has "$work/files/adc.json" '"audience": "//iam.googleapis.com/projects/123456789012/'
+ok 'external-account: impersonation' file_has "$work/files/adc.json" "/serviceAccounts/$account:generateAccessToken"
+ok 'external-account: no secret' not grep -q eyJ "$work/files/adc.json"
+command=$(sed -n 's/.*"command": "\(.*\)",*/\1/p' "$work/files/adc.json")
+GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE=//iam.googleapis.com/$LAB_GOOGLE_PROVIDER GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE=$work/files/cache $command >"$out" 2>"$err"
+ok 'executable: exit code 0' is $? 0
+ok 'executable: success' grep -qE '^\{"version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:jwt","id_token":"eyJ[^"]*","expiration_time":[0-9]+\}$' "$out"
+ok 'executable: silent standard error' test ! -s "$err"
+ok 'executable: the output file has the same' is "$(cat "$work/files/cache")" "$(cat "$out")"
+ok 'executable: the output file is 0600' is "$(stat -c %a "$work/files/cache")" 600
+GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE=//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/other-pool/providers/other $command >"$out" 2>"$err"
+ok 'executable: another provider is refused' grep -qE '^\{"version":1,"success":false,"code":"6","message":"[^"]+"\}$' "$out"
+fault status=503,path=/token-request
+$command >"$out" 2>"$err"
+ok 'executable: a failure is told in JSON, exit code 0' grep -q '"success":false,"code":"8"' "$out"
+fault
+rm "$work"/files/*
+
+# --- what goes wrong -------------------------------------------------------------------------------
+google_config "service_account = $account"
+may_change=home/
+export KEYWARD_SOURCE_AUDIENCE=https://elsewhere.example
+fails 'another audience' 7 'invalid_grant|audience' exchange
+unset KEYWARD_SOURCE_AUDIENCE
+lab POST claims '{"repository_id":"1"}'
+fails 'claim policy goes first' 6 'repository_id' exchange
+google_config "service_account = $account"
+sed -i '/claim.repository_id/d' "$config"
+fails 'condition' 7 'unauthorized_client|attribute condition|keyward claims' exchange
+lab DELETE claims
+google_config "service_account = $account"
+fault jwt-wrong-key,count=1
+fails 'signature' 7 'invalid_grant' exchange
+fault
+# "Stale": once more with a fresh token, and only once.
+fault token-stale,count=1
+lab DELETE log
+succeeds 'stale: once more, with a fresh token' exchange
+ok 'stale: fetched twice' is "$(requests '/token-request')" 2
+fault token-stale
+lab DELETE log
+fails 'stale twice' 7 'stale to sign-in|clock' exchange
+ok 'stale twice: no third time' is "$(requests '/token-request')" 2
+fault status=503,path=/v1/token,count=2
+lab DELETE log
+succeeds 'temporary: backed off and tried again' exchange
+ok 'temporary: three times' is "$(requests '"target":"/v1/token"')" 3
+fault 'status=429,path=*generateAccessToken,count=1'
+lab DELETE log
+succeeds 'quota: backed off and tried again' exchange
+fault 'status=503,path=/v1/token'
+export KEYWARD_DIAL_TIMEOUT=3
+fails 'temporary, for too long' 8 '503' exchange
+unset KEYWARD_DIAL_TIMEOUT
+for what in html not-json overlong=70000 token-absent token-garbage; do
+    fault "$what,host=sts.*"
+    fails "token service: $what" 7 'sts.googleapis.com' exchange
+    fault "$what,host=iamcredentials.*"
+    case $what in token-*) ;; *) fails "IAM Credentials: $what" 7 'iamcredentials.googleapis.com' exchange ;; esac
+done
+fault redirect=https://elsewhere.example/,host=sts.*
+fails 'redirect' 7 'redirect|never followed' exchange
+fault
+google_config 'scope = https://www.googleapis.com/auth/devstorage.read_only'
+succeeds 'a narrow scope, direct' request GET "$instances"
+
+# --- names, before any network ------------------------------------------------------------------------
+lab DELETE log
+bad_provider() { # NAME PROVIDER TEXT
+    google_config
+    sed -i "s|^provider = .*|provider = $2|" "$config"
+    fails "provider: $1" 2 "$3" exchange
+}
+pool=projects/123456789012/locations/global/workloadIdentityPools/lab-pool
+bad_provider 'a pool' $pool 'names the pool'
+bad_provider 'a project ID' "${pool/123456789012/lab-project}/providers/lab-ci" 'number belongs'
+bad_provider 'workforce' locations/global/workforcePools/people/providers/idp 'for people'
+bad_provider 'a short id' "$pool/providers/ab" 'provider id'
+bad_provider 'a rest' "$pool/providers/lab-ci/x" 'goes on'
+google_config 'service_account = deployer'
+fails 'an account without a domain' 2 'e-mail' exchange
+google_config "delegates = $account"
+fails 'delegates without an account' 2 'service_account' exchange
+ok 'names: nothing was asked' is "$(requests '"time"')" 0
+google_config
+sed -i "s|^provider = |&https://iam.googleapis.com/|" "$config"
+succeeds 'provider: the https form' exchange
+
+fails 'a bearer stays at its hosts' 6 'sign.host' request GET https://elsewhere.example/
+fails 'and goes over https only' 2 'https' request GET http://compute.googleapis.com/
+
+# --- both clouds in one profile ----------------------------------------------------------------------
+google_config "service_account = $account"
+printf '[oci lab]\ndomain_url = %s\nclient_id = %s\nclient_secret_source = file:%s\n' "$LAB_DOMAIN_URL" "$LAB_CLIENT_ID" "$LAB_CLIENT_SECRET_FILE" >>"$config"
+fails 'both: which one?' 2 '--cloud' exchange
+succeeds 'both: google' exchange --cloud google
+succeeds 'both: a request goes by its host' request GET "$instances"
+fails 'both: oci needs a token' 2 'uri' exchange --cloud oci
+fails 'sign is not for bearers' 2 'bearer' sign GET "$instances"
+fails 'no such cloud' 2 'oci or google' exchange --cloud aws
+finish

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Google's Security Token Service: POST /v1/token in its three encodings, and
+ * /v1/introspect. It refuses what the real one refuses, in its words.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "lab.h"
+
+enum { LIFE_MAX = 48 * 3600, ROOM = 33000 };
+
+static const char GRANT[] = "urn:ietf:params:oauth:grant-type:token-exchange";
+static const char ACCESS[] = "urn:ietf:params:oauth:token-type:access_token";
+
+static void refuse(struct lab_request *r, struct lab_response *a, const char *error,
+                   const char *description)
+{
+    lab_verdict(r, "refused: %s: %s", error, description);
+    lab_reply_json(a, 400,
+                   json_pack("{s:s, s:s}", "error", error, "error_description", description));
+}
+
+static void sts_status(struct lab *l, struct lab_response *a, int status)
+{
+    (void)l;
+    const char *error = status == 429 ? "quota_exceeded" : status >= 500 ? "internal_failure" : "";
+    if (error[0] == 0)
+        lab_reply_bytes(a, status, "text/html", "<html>Error</html>", 18);
+    else
+        lab_reply_json(a, status,
+                       json_pack("{s:s, s:s}", "error", error, "error_description",
+                                 "The request was throttled due to rate limit: "
+                                 "sts.googleapis.com/requests. Please retry after a few seconds."));
+}
+
+/* --- the request, in whichever encoding ------------------------------------------------ */
+
+struct wish {
+    struct lab_form form;
+    json_t *json; /* camelCase or snake_case */
+};
+
+static bool is_type(const struct lab_request *r, const char *type)
+{
+    const char *given = lab_header(r, "content-type");
+    size_t n = given == NULL ? 0 : strcspn(given, "; ");
+    return n == strlen(type) && strncasecmp(given, type, n) == 0;
+}
+
+static const char *read_wish(const struct lab_request *r, struct wish *w)
+{
+    if (is_type(r, "application/x-www-form-urlencoded"))
+        return lab_form_parse((const char *)r->body.p, r->body.len, &w->form);
+    if (!is_type(r, "application/json"))
+        return "The content type is neither a form nor JSON.";
+    w->json = json_loadb((const char *)r->body.p, r->body.len, JSON_REJECT_DUPLICATES, NULL);
+    return json_is_object(w->json) ? NULL : "The body is not a JSON object.";
+}
+
+static const char *get(const struct wish *w, const char *snake, const char *camel)
+{
+    if (w->json == NULL)
+        return lab_form_get(&w->form, snake);
+    const char *value = json_string_value(json_object_get(w->json, camel));
+    return value != NULL ? value : json_string_value(json_object_get(w->json, snake));
+}
+
+/* --- the subject token ------------------------------------------------------------------- */
+
+/* The provider of that resource name: lab-ci for the lab's own issuer,
+ * lab-hsm for the first --trust, else lab-SHAPE. */
+struct provider {
+    char name[256];
+    const char *issuer, *claim, *value;
+};
+
+static bool find_provider(struct lab *l, const char *name, struct provider *p)
+{
+    static const char before[] = LAB_G_POOL "/providers/lab-";
+    const struct lab_shape *s = NULL;
+    if (strncmp(name, before, sizeof before - 1) != 0)
+        return false;
+    const char *id = name + sizeof before - 1;
+    bool own = strcmp(id, "ci") == 0;
+    snprintf(p->name, sizeof p->name, "%s", name);
+    if (strcmp(id, "hsm") == 0 && l->opt.n_trust > 0) { /* whose key set was uploaded */
+        p->issuer = l->opt.trust[0].name;
+        p->claim = "job";
+        p->value = "nightly";
+        return true;
+    }
+    if (!own && (s = lab_shape_find(id)) == NULL)
+        return false;
+    p->issuer = own ? l->opt.issuer : s->issuer;
+    p->claim = own ? l->opt.google_claim : s->claim;
+    p->value = own ? l->opt.google_value : s->value;
+    return true;
+}
+
+/* Without allowedAudiences: the provider's own name, behind one of two prefixes. */
+static bool audience_good(const struct provider *p, const struct kw_jwt *j)
+{
+    const json_t *aud = json_object_get(j->claims, "aud");
+    size_t n = json_is_array(aud) ? json_array_size(aud) : 1;
+    for (size_t i = 0; i < n; i++) {
+        const char *one = json_string_value(json_is_array(aud) ? json_array_get(aud, i) : aud);
+        if (one != NULL && strncmp(one, "https:", 6) == 0)
+            one += 6;
+        if (one != NULL && strncmp(one, "//iam.googleapis.com/", 21) == 0 &&
+            strcmp(one + 21, p->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *judge_times(struct lab *l, const struct kw_jwt *j, bool stale, char *text,
+                               size_t size)
+{
+    int64_t now = lab_now(l), iat = 0, exp = 0;
+    if (!kw_jwt_time(j, "iat", &iat) || !kw_jwt_time(j, "exp", &exp))
+        return "The ID Token has no iat or no exp.";
+    if (exp - iat > LIFE_MAX)
+        return "The ID Token lives longer than 48 hours.";
+    if (now < exp && iat <= now + 60 && !stale)
+        return NULL;
+    snprintf(text, size, "ID Token issued at %lld is stale to sign-in.", (long long)iat);
+    return text;
+}
+
+/* NULL if it is to be believed; else the description, with *error its name. */
+static const char *judge(struct lab *l, const struct provider *p, bool stale, const char *token,
+                         struct kw_jwt *j, const char **error, char *text, size_t size)
+{
+    *error = "invalid_grant";
+    if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
+        return "Unable to parse the ID Token.";
+    const char *iss = kw_jwt_str(j, "iss"), *sub = kw_jwt_str(j, "sub");
+    const struct lab_trust *trust = NULL;
+    for (size_t i = 0; iss != NULL && i < l->n_trust; i++)
+        if (strcmp(l->trust[i].issuer, iss) == 0 && strcmp(p->issuer, iss) == 0)
+            trust = &l->trust[i];
+    if (trust == NULL) {
+        snprintf(text, size, "The issuer in ID Token %s does not match the expected ones: %s",
+                 iss != NULL ? iss : "(none)", p->issuer);
+        return text;
+    }
+    const char *kid = json_string_value(json_object_get(j->header, "kid"));
+    if (!lab_jwt_good(token, j, lab_key_find(&trust->jwks, kid)))
+        return "The signature of the ID Token can't be verified.";
+    const char *why = judge_times(l, j, stale, text, size);
+    if (why != NULL)
+        return why;
+    if (!audience_good(p, j))
+        return "The audience in ID Token does not match the expected audience.";
+    *error = "invalid_request";
+    if (sub == NULL || strlen(sub) > 127)
+        return "The size of mapped attribute google.subject exceeds the 127 bytes limit. Either "
+               "modify your attribute mapping or the incoming assertion to produce a mapped "
+               "attribute that is less than 127 bytes.";
+    *error = "unauthorized_client";
+    const char *given = kw_jwt_str(j, p->claim);
+    if (given == NULL || strcmp(given, p->value) != 0)
+        return "The given credential is rejected by the attribute condition.";
+    return NULL;
+}
+
+/* --- the answer ------------------------------------------------------------------------------ */
+
+static void issue(struct lab *l, struct lab_request *r, const char *sub, int64_t exp,
+                  const char *scope, struct lab_response *a)
+{
+    struct lab_grant g = {.kind = LAB_FEDERATED, .granted = true};
+    int64_t now = lab_now(l);
+    g.until = exp < now + 3600 ? exp : now + 3600; /* it ends no later than the subject token */
+    if (r->hit.on[LAB_TOKEN_LIFE])
+        g.until = now + r->hit.value[LAB_TOKEN_LIFE];
+    snprintf(g.who, sizeof g.who, "principal://iam.googleapis.com/" LAB_G_POOL "/subject/%s", sub);
+    snprintf(g.scope, sizeof g.scope, "%s", scope);
+    lab_grant_add(l, &g);
+    lab_verdict(r, "issued: federated token for %s", g.who);
+    lab_reply_header(a, "cache-control", "no-store");
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:I}", "access_token", g.token, "issued_token_type", ACCESS,
+                  "token_type", "Bearer", "expires_in", (json_int_t)(g.until - now));
+    if (r->hit.on[LAB_TOKEN_ABSENT])
+        json_object_del(o, "access_token");
+    if (r->hit.on[LAB_TOKEN_GARBAGE])
+        json_object_set_new(o, "access_token", json_string("two words"));
+    lab_reply_json(a, 200, o);
+}
+
+/* The fields that every exchange has; NULL or the description of what is wrong. */
+static const char *check_fields(struct lab *l, const struct wish *w, bool mtls, struct provider *p,
+                                const char **error)
+{
+    const char *grant = get(w, "grant_type", "grantType");
+    const char *want = get(w, "requested_token_type", "requestedTokenType");
+    const char *type = get(w, "subject_token_type", "subjectTokenType");
+    const char *audience = get(w, "audience", "audience");
+    static const char pool[] = "//iam.googleapis.com/" LAB_G_POOL;
+    *error = "invalid_request";
+    if (grant == NULL || strcmp(grant, GRANT) != 0)
+        return "Invalid value for \"grant_type\".";
+    if (want == NULL || strcmp(want, ACCESS) != 0)
+        return "Invalid value for \"requested_token_type\".";
+    if (mtls) {
+        if (type == NULL || strcmp(type, "urn:ietf:params:oauth:token-type:mtls") != 0)
+            return "Invalid value for \"subject_token_type\".";
+        *error = "invalid_target";
+        return audience != NULL && strcmp(audience, "//iam.googleapis.com/" LAB_G_POOL
+                                                    "/providers/lab-x509") == 0
+                   ? NULL
+                   : "The target service indicated by the \"audience\" parameters is invalid.";
+    }
+    if (type == NULL || (strcmp(type, "urn:ietf:params:oauth:token-type:jwt") != 0 &&
+                         strcmp(type, "urn:ietf:params:oauth:token-type:id_token") != 0))
+        return "Invalid value for \"subject_token_type\".";
+    if (audience == NULL || strcmp(audience, pool) == 0)
+        return "Invalid value for \"audience\". This value should be the full resource name of "
+               "the Identity Provider.";
+    if (strncmp(audience, "//iam.googleapis.com/", 21) == 0 && find_provider(l, audience + 21, p))
+        return NULL;
+    *error = "invalid_target";
+    return "The target service indicated by the \"audience\" parameters is invalid. This might "
+           "either be because the pool or provider is disabled or deleted or because it doesn't "
+           "exist.";
+}
+
+static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    struct wish w = {.json = NULL};
+    struct provider p = {.name = ""};
+    struct kw_jwt j = {NULL, NULL};
+    const char *error = "invalid_request", *why = read_wish(r, &w);
+    char text[640], cn[256];
+    bool mtls = strcmp(r->host, "sts.mtls.googleapis.com") == 0;
+    int64_t exp = lab_now(l) + 3600;
+    if (why == NULL && lab_header(r, "authorization") != NULL)
+        why = "Authorization is not expected.";
+    if (why == NULL)
+        why = check_fields(l, &w, mtls, &p, &error);
+    const char *subject = why == NULL ? get(&w, "subject_token", "subjectToken") : NULL;
+    const char *scope = get(&w, "scope", "scope");
+    if (why == NULL && (subject == NULL || strlen(subject) > ROOM))
+        why = "Invalid value for \"subject_token\".";
+    if (why == NULL && (scope == NULL || scope[0] == 0))
+        why = "Invalid value for \"scope\".";
+    if (why == NULL && mtls)
+        why = lab_mtls_judge(l, r, subject, cn, sizeof cn);
+    else if (why == NULL)
+        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, text, sizeof text);
+    if (why == NULL && !mtls)
+        (void)kw_jwt_time(&j, "exp", &exp);
+    if (why != NULL)
+        refuse(r, a, error, why);
+    else
+        issue(l, r, mtls ? cn : kw_jwt_str(&j, "sub"), exp, scope, a);
+    kw_jwt_free(&j);
+    json_decref(w.json);
+    lab_form_free(&w.form);
+}
+
+/* What gcloud asks after an exchange without impersonation: whose token is this? */
+static void introspect(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    struct wish w = {.json = NULL};
+    struct lab_grant g;
+    const char *why = read_wish(r, &w);
+    const char *given = why == NULL ? get(&w, "token", "token") : NULL;
+    if (given == NULL)
+        refuse(r, a, "invalid_request", why != NULL ? why : "token is missing.");
+    else if (!lab_grant_find(l, given, &g))
+        lab_reply_json(a, 200, json_pack("{s:b}", "active", 0));
+    else
+        lab_reply_json(a, 200,
+                       json_pack("{s:b, s:s, s:s, s:I}", "active", 1, "username", g.who, "scope",
+                                 g.scope, "exp", (json_int_t)g.until));
+    json_decref(w.json);
+    lab_form_free(&w.form);
+}
+
+static const struct lab_route ROUTES[] = {
+    {"POST", "/v1/token", token},
+    {"POST", "/v1/introspect", introspect},
+    {NULL, NULL, NULL},
+};
+const struct lab_service lab_sts = {"google-sts", ROUTES, NULL, sts_status, NULL};
