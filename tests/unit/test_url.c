@@ -197,7 +197,8 @@ static void test_local(void **state)
     (void)state;
     struct kw_url u;
     struct kw_err err;
-    assert_int_equal(kw_url_parse_local("http://169.254.169.254/a?b=c", "x", KW_USAGE, &u, &err), 0);
+    assert_int_equal(kw_url_parse_local("http://169.254.169.254/a?b=c", "x", KW_USAGE, &u, &err),
+                     0);
     assert_true(u.plain && u.port == 80);
     assert_string_equal(u.authority, "169.254.169.254");
     assert_string_equal(u.target, "/a?b=c");
@@ -209,9 +210,10 @@ static void test_local(void **state)
     assert_int_equal(kw_url_parse_local("https://h.example/", "x", KW_USAGE, &u, &err), 0);
     assert_false(u.plain);
     static const char *const bad[] = {"http://h.example/", "http://169.254.169.253/",
-                                      "http://10.0.0.1/", "http://metadata.google.internal.evil/",
-                                      "http://127.1/", "http://localhost.evil/", "ftp://localhost/",
-                                      "http://user@localhost/", "http:///"};
+                                      "http://10.0.0.1/",  "http://metadata.google.internal.evil/",
+                                      "http://127.1/",     "http://localhost.evil/",
+                                      "ftp://localhost/",  "http://user@localhost/",
+                                      "http:///"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(kw_url_parse_local(bad[i], "x", KW_USAGE, &u, &err), KW_USAGE);
     /* and the strict reader takes none of it */
@@ -222,11 +224,8 @@ static void test_local(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_pct),
-        cmocka_unit_test(test_local),
+        cmocka_unit_test(test_good), cmocka_unit_test(test_bad),   cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_pct),  cmocka_unit_test(test_local),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
