@@ -226,8 +226,6 @@ static const char *check_text(const struct kw_key *k, const char *value)
 const char *kw_key_check(const struct kw_key *k, const char *value)
 {
     switch (k->kind) {
-    case KW_K_WORDS:
-        return each_word(value, check_visible);
     case KW_K_COMMAND:
     case KW_K_NAMED:
     case KW_K_TEXT:
