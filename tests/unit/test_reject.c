@@ -122,11 +122,29 @@ static void test_uri_no_guess(void **unused)
 
 /* --- configurations ---------------------------------------------------------------------- */
 
+/* Keys that end in '.' stand for all they begin: ends that make names of them. */
+static bool is_begin(const struct kw_key *k)
+{
+    return k->name[strlen(k->name) - 1] == '.';
+}
+
+static const char *const *any_ends(const struct kw_key *k)
+{
+    static const char *const claims[] = {"sub", "a/b", "repository_id", NULL};
+    static const char *const headers[] = {"Metadata", "x-a", "X_b.1", NULL};
+    static const char *const named[] = {"google.subject", "attribute.a-b", "x", NULL};
+    static const char *const none[] = {"", NULL};
+    if (!is_begin(k))
+        return none;
+    return k->kind == KW_K_HEADER ? headers : k->kind == KW_K_NAMED ? named : claims;
+}
+
 /* A value that the key takes. */
 static const char *any_value(const struct kw_key *k, char *out, size_t size)
 {
     static const char *const values[][3] = {
         [KW_K_WORD] = {"a", "ocid1.user.oc1..aaaa", "x/y=z;w"},
+        [KW_K_WORDS] = {"a", "configdir='sql:/p' flags=readWrite", "x=1;y /z a@b.test"},
         [KW_K_COMMAND] = {"cat /run/token", "f 'a b'; g", "printf \"%s\""},
         [KW_K_PATH] = {"/a", "/run/b c", "/x;y"},
         [KW_K_NAME] = {"A", "CI_TOKEN", "_x1"},
@@ -146,8 +164,15 @@ static const char *any_value(const struct kw_key *k, char *out, size_t size)
         [KW_K_RESOLVE] = {"a.test:443:127.0.0.1:8443", "a.test:1:b.test:2 c.test:3:[::1]:4",
                           "[::1]:1:[::2]:2"},
         [KW_K_CLAIM] = {"main", "refs/heads/* refs/tags/v?", "592302719"},
+        [KW_K_HEADER] = {"true", "a, b; c=\"d\"", "x: y"},
+        [KW_K_SAY] = {"main", "a b: c", "é \"=\" 'x'"},
+        [KW_K_NAMED] = {"assertion.sub", "a == 'b c' && !(\"d\" in e)", "sub eq é; = x"},
+        [KW_K_TEXT] = {"'a' in assertion.b", "\"é\" == x", "true;# no comment"},
     };
     size_t choices = 0, n;
+    /* One domain: that the others are no universe is seen when it is to be called. */
+    if (strcmp(k->name, "universe") == 0)
+        return "a.test";
     switch (k->kind) {
     case KW_K_U32:
         (void)snprintf(out, size, "%u", k->min + any(k->max - k->min + 1));
@@ -161,8 +186,29 @@ static const char *any_value(const struct kw_key *k, char *out, size_t size)
             (void)snprintf(out + n, size - n, " %s", k->choices[any((unsigned)choices)].word);
         return out;
     default:
+        if ((size_t)k->kind >= sizeof values / sizeof values[0] || values[k->kind][0] == NULL)
+            fail_msg("%s is of a kind that has no values here", k->name);
         return values[k->kind][any(3)];
     }
+}
+
+/* Whether there is a PKCS#11 URI for a key; each has a flag of its own. */
+static bool uri_set(const struct kw_config *c, const struct kw_key *k)
+{
+    const struct {
+        size_t offset;
+        bool set;
+    } uris[] = {
+        {offsetof(struct kw_config, token_uri), c->token_set},
+        {offsetof(struct kw_config, client_key), c->client_key_set},
+        {offsetof(struct kw_config, issuer_key), c->issuer_key_set},
+        {offsetof(struct kw_config, tls_key), c->tls_key_set},
+    };
+    for (size_t i = 0; i < sizeof uris / sizeof uris[0]; i++)
+        if (uris[i].offset == k->offset)
+            return uris[i].set;
+    fail_msg("%s is a URI that this test does not know", k->name);
+    return false;
 }
 
 /* What a configuration holds for a key, as text; "" where it holds nothing. */
@@ -172,11 +218,13 @@ static void print_value(const struct kw_config *c, const struct kw_key *k, char 
     uint32_t number = 0;
     size_t n = 0;
     out[0] = '\0';
-    if (k->kind == KW_K_TOKEN ? c->token_set : k->kind == KW_K_OBJECT && c->client_key_set)
-        assert_true(
-            kw_uri_print(k->kind == KW_K_TOKEN ? &c->token_uri : &c->client_key, out, size));
-    if (k->kind == KW_K_TOKEN || k->kind == KW_K_OBJECT || k->kind == KW_K_CLAIM)
+    if (k->kind == KW_K_TOKEN || k->kind == KW_K_OBJECT) {
+        struct kw_uri u;
+        memcpy(&u, field, sizeof u);
+        if (uri_set(c, k))
+            assert_true(kw_uri_print(&u, out, size));
         return;
+    }
     bool text = k->size != sizeof number && k->size != sizeof(bool);
     if (text) {
         (void)snprintf(out, size, "%s", field);
@@ -190,24 +238,64 @@ static void print_value(const struct kw_config *c, const struct kw_key *k, char 
             n += (size_t)snprintf(out + n, size - n, "%s%s", n > 0 ? " " : "", o->word);
 }
 
+/* Claim rules, or a field's lines NAME SEPARATOR VALUE, as entries of the file. */
+static size_t print_lines(const struct kw_config *c, const struct kw_key *k, char *out, size_t size)
+{
+    const char *line = (const char *)c + k->offset;
+    const char *between = k->kind == KW_K_HEADER ? ": " : k->kind == KW_K_SAY ? "\t" : "=";
+    size_t n = 0;
+    if (k->kind == KW_K_CLAIM) {
+        for (size_t i = 0; i < c->n_rules; i++)
+            n += (size_t)snprintf(out + n, size - n, "%s%s = %s\n", k->name, c->rules[i].claim,
+                                  c->rules[i].values);
+        return n;
+    }
+    for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        const char *value = strstr(line, between);
+        assert_true(value != NULL && value < line + strcspn(line, "\n"));
+        int named = (int)(value - line);
+        value += strlen(between);
+        n += (size_t)snprintf(out + n, size - n, "%s%.*s = %.*s\n", k->name, named, line,
+                              (int)strcspn(value, "\n"), value);
+    }
+    return n;
+}
+
+static bool section_set(const struct kw_config *c, const char *section)
+{
+    return strcmp(section, "oci") == 0      ? c->oci_set
+           : strcmp(section, "google") == 0 ? c->google_set
+           : strcmp(section, "policy") == 0 ? c->policy_set
+                                            : true;
+}
+
 static void print_config(const struct kw_config *c, char *out, size_t size)
 {
-    static char value[8192];
+    static char value[16384];
     const char *section = "";
     size_t n = 0;
     for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
+        if (!section_set(c, k->section))
+            continue; /* it would be one that is there */
         if (strcmp(section, k->section) != 0)
             n += (size_t)snprintf(out + n, size - n, "[%s%s]\n", k->section,
                                   kw_section_named(k->section) ? " p" : "");
         section = k->section;
+        if (is_begin(k)) {
+            n += print_lines(c, k, out + n, size - n);
+            continue;
+        }
         print_value(c, k, value, sizeof value);
         if (value[0] != '\0' && !(strcmp(k->name, "dial") == 0 && c->dial_default))
             n += (size_t)snprintf(out + n, size - n, "%s = %s\n", k->name, value);
-        for (size_t i = 0; k->kind == KW_K_CLAIM && i < c->n_rules; i++)
-            n += (size_t)snprintf(out + n, size - n, "claim.%s = %s\n", c->rules[i].claim,
-                                  c->rules[i].values);
     }
     assert_true(n < size);
+}
+
+/* Most clouds' sections and the policy: without them other hosts are the default. */
+static bool any_section(const char *section)
+{
+    return !kw_section_named(section) || any(4) > 0;
 }
 
 /* Values by kind, for some of the keys; a few of them don't go together, and are not what
@@ -216,19 +304,23 @@ static void any_config(char *out, size_t size)
 {
     static char value[8192];
     const char *section = "";
+    bool in = false;
     size_t n = 0;
     for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
-        if (strcmp(section, k->section) != 0)
+        bool begins = strcmp(section, k->section) != 0;
+        in = begins ? any_section(k->section) : in;
+        if (begins && in)
             n += (size_t)snprintf(out + n, size - n, "[%s%s]\n", k->section,
                                   kw_section_named(k->section) ? " p" : "");
         section = k->section;
         bool together = strcmp(section, "source") == 0 ||
-                        strcmp(k->name, "client_secret_source") == 0 || k->kind == KW_K_OBJECT ||
+                        strcmp(k->name, "client_secret_source") == 0 ||
+                        k->offset == offsetof(struct kw_config, client_key) ||
                         strcmp(k->name, "res_type") == 0 || strcmp(k->name, "rpst_exp") == 0;
-        if (any(together ? 8 : 2) == 0)
-            n += (size_t)snprintf(out + n, size - n, "%s%s = %s\n", k->name,
-                                  k->kind == KW_K_CLAIM ? "sub" : "",
-                                  any_value(k, value, sizeof value));
+        for (const char *const *end = any_ends(k); in && *end != NULL; end++)
+            if (any(together ? 8 : 2) == 0)
+                n += (size_t)snprintf(out + n, size - n, "%s%s = %s\n", k->name, *end,
+                                      any_value(k, value, sizeof value));
     }
     assert_true(n < size);
 }
@@ -245,12 +337,17 @@ static void test_config_print_parse(void **unused)
     static struct kw_config x, y;
     struct kw_err err;
     unsigned taken = 0;
+    static bool seen[KW_K_TEXT + 1];
     (void)unused;
     for (int i = 0; i < ROUNDS; i++, cases++) {
         any_config(text, sizeof text);
         if (build(&x, text, NULL, &err) != 0)
             continue;
         taken++;
+        for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
+            (void)snprintf(again, sizeof again, "\n%s", k->name);
+            seen[k->kind] |= strstr(text, again) != NULL;
+        }
         print_config(&x, printed, sizeof printed);
         if (build(&y, printed, NULL, &err) != 0)
             fail_msg("refused: %s\n%s", err.text, printed);
@@ -262,6 +359,9 @@ static void test_config_print_parse(void **unused)
             fail_msg("another configuration:\n%s\n%s", text, printed);
     }
     assert_in_range(taken, ROUNDS / 8, ROUNDS);
+    for (const struct kw_key *k = kw_keys; k->section != NULL; k++)
+        if (!seen[k->kind])
+            fail_msg("%s: of its kind nothing was taken", k->name);
 }
 
 /* --- what is nearly right ------------------------------------------------------------------ */
@@ -375,7 +475,7 @@ static void test_twice(void **unused)
     (void)unused;
     for (const struct kw_key *k = kw_keys; k->section != NULL; k++) {
         const char *v = any_value(k, value, sizeof value);
-        const char *x = k->kind == KW_K_CLAIM ? "x" : "";
+        const char *x = is_begin(k) ? "x" : "";
         (void)snprintf(text, sizeof text, "[%s%s]\n%s%s = %s\n%s%s = %s\n", k->section,
                        kw_section_named(k->section) ? " p" : "", k->name, x, v, k->name, x, v);
         refused(text, NULL, k->name);
