@@ -12,7 +12,7 @@ enum { MAX_OPTIONS = 24 };
 
 const struct kw_option kw_global_options[] = {
     {"config", '\0', "FILE", "read this configuration file (see keyward --help config)"},
-    {"profile", '\0', "NAME", "use [oci NAME] and [policy NAME]"},
+    {"profile", '\0', "NAME", "use [oci NAME], [google NAME] and [policy NAME]"},
     {"json", '\0', NULL, "print one JSON object instead of text"},
     {"verbose", 'v', NULL, "say what is done; twice: say more (never a secret)"},
     {"help", '\0', NULL, "print help and exit"},

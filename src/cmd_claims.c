@@ -137,7 +137,7 @@ static void oci_rule(const struct report *rp, char *out, size_t size)
     for (const char *p = sub; plain && *p != '\0'; p++)
         plain = *p > ' ' && *p < 0x7f && strchr("*\"'", *p) == NULL;
     int n = snprintf(out, size, "sub eq %s", plain ? sub : "");
-    if (!plain || n < 0 || (size_t)n >= size)
+    if (rp->c->cloud == KW_CLOUD_GOOGLE || !plain || n < 0 || (size_t)n >= size)
         out[0] = '\0';
 }
 

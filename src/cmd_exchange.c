@@ -181,6 +181,16 @@ static int options_fit(const struct kw_args *args, struct kw_config *c, enum kw_
         return kw_fail(err, KW_USAGE, "--from takes the files of OCI's Python scripts");
     if (format == KW_FORMAT_TEXT && kw_arg(args, "output") != NULL)
         return kw_fail(err, KW_USAGE, "-o needs a --format other than text");
+    if (id != NULL && format != KW_FORMAT_TEXT)
+        return kw_fail(err, KW_USAGE,
+                       "--id-token is no access token, which is what --format is for; print it with "
+                       "--print-token");
+    if (format != KW_FORMAT_TEXT && kw_arg(args, "print-token") != NULL)
+        return kw_fail(err, KW_USAGE, "--print-token goes with no --format but text");
+    if (format == KW_FORMAT_EXECUTABLE && kw_arg(args, "output") != NULL)
+        return kw_fail(err, KW_USAGE,
+                       "-o: the client reads the answer of --format executable from its standard "
+                       "output");
     if (id != NULL && (id[0] == '\0' || (size_t)snprintf(c->id_audience, sizeof c->id_audience,
                                                          "%s", id) >= sizeof c->id_audience))
         return kw_fail(err, KW_USAGE, "the audience of --id-token is empty or too long");

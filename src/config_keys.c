@@ -68,7 +68,8 @@ const struct kw_key kw_keys[] = {
          "env, gitlab, jenkins: the variable that holds the subject token; hcp-terraform: the "
          "token's tag"),
     TEXT("source", "url", KW_K_WORD, source_url, NULL,
-         "url: asked by GET for the subject token; https, or http to this machine"),
+         "url: asked by GET for the subject token; https, or http to this machine and to clouds' "
+         "metadata services"),
     TEXT("source", "field", KW_K_WORD, source_field, NULL,
          "url: member of the JSON answer that is the token; without it the answer is the token"),
     {"source", "header.", KW_K_HEADER, FIELD(source_headers), 0, 0, NULL, NULL, false,

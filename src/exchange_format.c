@@ -96,16 +96,32 @@ static int command(const struct kw_config *c, char *out, size_t size, struct kw_
         return kw_fail(err, KW_USAGE,
                        "clients split the command of an external account file on white space: the "
                        "paths of keyward and of its configuration must have none, nor quotes");
-    int len = snprintf(out, size, "%s --config %s --profile %s exchange --format executable", self,
-                       path, c->profile);
+    int len = snprintf(out, size, "%s --config %s --profile %s exchange --cloud google --format executable",
+                       self, path, c->profile);
     return len > 0 && (size_t)len < size ? 0 : kw_fail(err, KW_USAGE, "the paths are too long");
+}
+
+/* What the file has no words for would be dropped without a word. */
+static int check_expressible(const struct kw_config *c, struct kw_err *err)
+{
+    if (c->client_cert[0] != '\0')
+        return kw_fail(err, KW_USAGE,
+                       "[google] client_cert: an external account file would have the client do TLS "
+                       "with a key it can't have; use --format access-token or env");
+    if (c->delegates[0] != '\0')
+        return kw_fail(err, KW_USAGE,
+                       "[google] delegates: an external account file has no chain of service "
+                       "accounts; use --format access-token or env");
+    return 0;
 }
 
 int kw_format_external_account(const struct kw_config *c, const char *output, struct kw_err *err)
 {
     struct kw_google_provider p;
     char line[8192], audience[512], type[64], token_url[256], info_url[256], account[256] = "";
-    int r = kw_google_provider(c->provider, &p, err);
+    int r = check_expressible(c, err);
+    if (r == 0)
+        r = kw_google_provider(c->provider, &p, err);
     if (r == 0)
         r = command(c, line, sizeof line, err);
     if (r == 0 && c->service_account[0] != '\0')
@@ -145,6 +161,8 @@ static int check_audience(const struct kw_config *c, struct kw_err *err)
     const char *wanted = getenv("GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE");
     struct kw_google_provider p, asked;
     int r = kw_config_check_google(c, err);
+    if (r == 0)
+        r = check_expressible(c, err);
     if (r != 0 || wanted == NULL || wanted[0] == '\0')
         return r;
     r = kw_google_provider(c->provider, &p, err);
