@@ -182,9 +182,10 @@ static int options_fit(const struct kw_args *args, struct kw_config *c, enum kw_
     if (format == KW_FORMAT_TEXT && kw_arg(args, "output") != NULL)
         return kw_fail(err, KW_USAGE, "-o needs a --format other than text");
     if (id != NULL && format != KW_FORMAT_TEXT)
-        return kw_fail(err, KW_USAGE,
-                       "--id-token is no access token, which is what --format is for; print it with "
-                       "--print-token");
+        return kw_fail(
+            err, KW_USAGE,
+            "--id-token is no access token, which is what --format is for; print it with "
+            "--print-token");
     if (format != KW_FORMAT_TEXT && kw_arg(args, "print-token") != NULL)
         return kw_fail(err, KW_USAGE, "--print-token goes with no --format but text");
     if (format == KW_FORMAT_EXECUTABLE && kw_arg(args, "output") != NULL)

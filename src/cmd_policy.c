@@ -52,8 +52,9 @@ static void print_text(const struct kw_config *c)
                  or_any(c->issuer), "audience", or_any(c->audience));
     for (size_t i = 0; i < c->n_rules; i++)
         (void)printf("  %-18s %s\n", c->rules[i].claim, c->rules[i].values);
-    (void)printf("a request is signed, or gets a bearer, only if\n  %-18s %s\n  %-18s %s\n  %-18s %s\n", "host",
-                 c->sign_host, "method", c->sign_method, "path", or_any(c->sign_path));
+    (void)printf(
+        "a request is signed, or gets a bearer, only if\n  %-18s %s\n  %-18s %s\n  %-18s %s\n",
+        "host", c->sign_host, "method", c->sign_method, "path", or_any(c->sign_path));
     print_budget("per minute", c->sign_per_minute);
     print_budget("per session", c->sign_max_count);
     (void)printf("connections are made only to\n  %-18s %s\n", "host:port",

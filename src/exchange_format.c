@@ -96,7 +96,8 @@ static int command(const struct kw_config *c, char *out, size_t size, struct kw_
         return kw_fail(err, KW_USAGE,
                        "clients split the command of an external account file on white space: the "
                        "paths of keyward and of its configuration must have none, nor quotes");
-    int len = snprintf(out, size, "%s --config %s --profile %s exchange --cloud google --format executable",
+    int len = snprintf(out, size,
+                       "%s --config %s --profile %s exchange --cloud google --format executable",
                        self, path, c->profile);
     return len > 0 && (size_t)len < size ? 0 : kw_fail(err, KW_USAGE, "the paths are too long");
 }
@@ -105,9 +106,10 @@ static int command(const struct kw_config *c, char *out, size_t size, struct kw_
 static int check_expressible(const struct kw_config *c, struct kw_err *err)
 {
     if (c->client_cert[0] != '\0')
-        return kw_fail(err, KW_USAGE,
-                       "[google] client_cert: an external account file would have the client do TLS "
-                       "with a key it can't have; use --format access-token or env");
+        return kw_fail(
+            err, KW_USAGE,
+            "[google] client_cert: an external account file would have the client do TLS "
+            "with a key it can't have; use --format access-token or env");
     if (c->delegates[0] != '\0')
         return kw_fail(err, KW_USAGE,
                        "[google] delegates: an external account file has no chain of service "

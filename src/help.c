@@ -8,7 +8,8 @@
 const char kw_description[] =
     "keyward trades a CI job's identity token (a JWT) for an Oracle Cloud session whose RSA key is "
     "made in a PKCS#11 token and never leaves it, and signs API requests through the module; or "
-    "for an access token of Google Cloud, which it adds to requests. The network is spoken by a separate sandboxed process that holds no key and no PIN.";
+    "for an access token of Google Cloud, which it adds to requests. The network is spoken by a "
+    "separate sandboxed process that holds no key and no PIN.";
 
 /* By code. */
 static const char *const exits[] = {

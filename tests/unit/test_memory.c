@@ -159,16 +159,14 @@ static int compile_within(enum kw_role role, size_t more)
         const struct rlimit l = {now + more, now + more};
         if (now == 0 || setrlimit(RLIMIT_AS, &l) != 0)
             _exit(BAD);
-        _exit(kw_seccomp_build(kw_table_of(role), KW_SB_NETWORK, false, kw_arch_native, got,
-                               &err));
+        _exit(kw_seccomp_build(kw_table_of(role), KW_SB_NETWORK, false, kw_arch_native, got, &err));
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status)); /* libseccomp did not crash */
     int r = WEXITSTATUS(status);
-    assert_int_equal(kw_seccomp_build(kw_table_of(role), KW_SB_NETWORK, false, kw_arch_native,
-                                      &whole, &err),
-                     0);
+    assert_int_equal(
+        kw_seccomp_build(kw_table_of(role), KW_SB_NETWORK, false, kw_arch_native, &whole, &err), 0);
     if (r == 0 && !same(got, pid, &whole, getpid()))
         r = BAD;
     (void)munmap(got, sizeof *got);

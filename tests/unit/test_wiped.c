@@ -24,8 +24,8 @@
 
 #include "src/exchanger.h"
 #include "src/io.h"
-#include "src/state.h"
 #include "src/memory.h"
+#include "src/state.h"
 #include "tls_server.h"
 
 /* --- looking at what is freed --------------------------------------------------------- */
