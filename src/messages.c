@@ -1,50 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Two tables: what each message is allowed to be (who, where, when, how large), and
- * of which fields its body consists. The codec walks the second one. */
-#include "messages.h"
-
-#include <stdlib.h>
-#include <string.h>
+ * of which fields its body consists. messages_codec.c walks the second one. */
+#include "messages_int.h"
 
 /* --- fields ------------------------------------------------------------------- */
 
-enum kind { K_U32, K_U64, K_STR, K_LINES, K_VIEW, K_SECRET };
-
-struct field {
-    enum kind kind;
-    size_t off;
-    size_t max; /* STR, LINES: size of the array; VIEW, SECRET: most bytes */
-};
-
 #define U32(s, f)                                                                                  \
     {                                                                                              \
-        K_U32, offsetof(struct s, f), 0                                                            \
+        KW_F_U32, offsetof(struct s, f), 0                                                         \
     }
 #define U64(s, f)                                                                                  \
     {                                                                                              \
-        K_U64, offsetof(struct s, f), 0                                                            \
+        KW_F_U64, offsetof(struct s, f), 0                                                         \
     }
 #define STR(s, f)                                                                                  \
     {                                                                                              \
-        K_STR, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                   \
+        KW_F_STR, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                \
     }
 #define LINES(s, f)                                                                                \
     {                                                                                              \
-        K_LINES, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                 \
+        KW_F_LINES, offsetof(struct s, f), sizeof(((struct s *)0)->f)                              \
     }
 #define VIEW(s, f, m)                                                                              \
     {                                                                                              \
-        K_VIEW, offsetof(struct s, f), m                                                           \
+        KW_F_VIEW, offsetof(struct s, f), m                                                        \
     }
 #define SECRET(s, f, m)                                                                            \
     {                                                                                              \
-        K_SECRET, offsetof(struct s, f), m                                                         \
+        KW_F_SECRET, offsetof(struct s, f), m                                                      \
     }
 #define FIELDS(name) (name), sizeof(name) / sizeof((name)[0])
 
-static const struct field f_error[] = {U32(kw_m_error, code), STR(kw_m_error, text)};
-static const struct field f_keeper_start[] = {
+static const struct kw_field f_error[] = {U32(kw_m_error, code), STR(kw_m_error, text)};
+static const struct kw_field f_keeper_start[] = {
     U32(kw_m_keeper_start, purpose),       U32(kw_m_keeper_start, verbosity),
     U32(kw_m_keeper_start, best_effort),   U32(kw_m_keeper_start, network),
     STR(kw_m_keeper_start, module),        STR(kw_m_keeper_start, module_args),
@@ -65,91 +54,91 @@ static const struct field f_keeper_start[] = {
     U32(kw_m_keeper_start, per_minute),    U32(kw_m_keeper_start, max_count),
     STR(kw_m_keeper_start, caller),
 };
-static const struct field f_keeper_ready[] = {
+static const struct kw_field f_keeper_ready[] = {
     STR(kw_m_keeper_ready, label),     STR(kw_m_keeper_ready, manufacturer),
     STR(kw_m_keeper_ready, serial),    STR(kw_m_keeper_ready, model),
     STR(kw_m_keeper_ready, fences),    STR(kw_m_keeper_ready, missing),
     STR(kw_m_keeper_ready, mechanism), STR(kw_m_keeper_ready, secrets),
     U32(kw_m_keeper_ready, min_bits),  U32(kw_m_keeper_ready, max_bits),
 };
-static const struct field f_key[] = {
+static const struct kw_field f_key[] = {
     U32(kw_m_key, rung),
     STR(kw_m_key, id),
     STR(kw_m_key, attributes),
     VIEW(kw_m_key, spki, KW_SPKI_MAX),
 };
-static const struct field f_verdict[] = {U32(kw_m_verdict, weaknesses), STR(kw_m_verdict, text)};
-static const struct field f_keeper_session[] = {
+static const struct kw_field f_verdict[] = {U32(kw_m_verdict, weaknesses), STR(kw_m_verdict, text)};
+static const struct kw_field f_keeper_session[] = {
     U64(kw_m_keeper_session, not_after),
     STR(kw_m_keeper_session, principal),
     STR(kw_m_keeper_session, claims),
 };
-static const struct field f_sign[] = {
+static const struct kw_field f_sign[] = {
     U32(kw_m_sign, key),    STR(kw_m_sign, method),    STR(kw_m_sign, host),
     STR(kw_m_sign, target), LINES(kw_m_sign, headers),
 };
-static const struct field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
-static const struct field f_assert[] = {STR(kw_m_assert, audience)};
-static const struct field f_issue[] = {
+static const struct kw_field f_signed[] = {VIEW(kw_m_signed, signature, 512)};
+static const struct kw_field f_assert[] = {STR(kw_m_assert, audience)};
+static const struct kw_field f_issue[] = {
     STR(kw_m_issue, audience),
     STR(kw_m_issue, subject),
     U32(kw_m_issue, lifetime),
     LINES(kw_m_issue, claims),
 };
-static const struct field f_issued[] = {SECRET(kw_m_issued, jwt, KW_TOKEN_MAX)};
-static const struct field f_public[] = {VIEW(kw_m_public, spki, KW_SPKI_MAX)};
-static const struct field f_tls[] = {VIEW(kw_m_tls, content, KW_TLS_CONTENT)};
-static const struct field f_allow[] = {
+static const struct kw_field f_issued[] = {SECRET(kw_m_issued, jwt, KW_TOKEN_MAX)};
+static const struct kw_field f_public[] = {VIEW(kw_m_public, spki, KW_SPKI_MAX)};
+static const struct kw_field f_tls[] = {VIEW(kw_m_tls, content, KW_TLS_CONTENT)};
+static const struct kw_field f_allow[] = {
     STR(kw_m_allow, method),
     STR(kw_m_allow, host),
     STR(kw_m_allow, target),
 };
-static const struct field f_asserted[] = {SECRET(kw_m_asserted, jwt, 8192)};
-static const struct field f_destroy[] = {STR(kw_m_destroy, id)};
-static const struct field f_list_item[] = {
+static const struct kw_field f_asserted[] = {SECRET(kw_m_asserted, jwt, 8192)};
+static const struct kw_field f_destroy[] = {STR(kw_m_destroy, id)};
+static const struct kw_field f_list_item[] = {
     STR(kw_m_list_item, id),
     STR(kw_m_list_item, label),
     U32(kw_m_list_item, bits),
     STR(kw_m_list_item, attributes),
 };
-static const struct field f_closed[] = {
+static const struct kw_field f_closed[] = {
     U32(kw_m_closed, signatures),
     U32(kw_m_closed, refusals),
     U32(kw_m_closed, destroyed),
 };
-static const struct field f_exchanger_start[] = {
+static const struct kw_field f_exchanger_start[] = {
     U32(kw_m_exchanger_start, verbosity),  U32(kw_m_exchanger_start, best_effort),
     U32(kw_m_exchanger_start, timeout_ms), U32(kw_m_exchanger_start, tls_key),
     STR(kw_m_exchanger_start, ca_file),
 };
-static const struct field f_ready[] = {
+static const struct kw_field f_ready[] = {
     STR(kw_m_ready, fences),
     STR(kw_m_ready, missing),
     STR(kw_m_ready, secrets),
 };
-static const struct field f_fetch[] = {
+static const struct kw_field f_fetch[] = {
     STR(kw_m_fetch, url),
     STR(kw_m_fetch, field),
     LINES(kw_m_fetch, headers),
     SECRET(kw_m_fetch, bearer, KW_TOKEN_MAX),
 };
-static const struct field f_fetched[] = {SECRET(kw_m_fetched, token, KW_TOKEN_MAX)};
-static const struct field f_exchange[] = {
+static const struct kw_field f_fetched[] = {SECRET(kw_m_fetched, token, KW_TOKEN_MAX)};
+static const struct kw_field f_exchange[] = {
     STR(kw_m_exchange, domain_url), U32(kw_m_exchange, auth),
     STR(kw_m_exchange, client_id),  STR(kw_m_exchange, client_key_id),
     U32(kw_m_exchange, requested),  STR(kw_m_exchange, res_type),
     U32(kw_m_exchange, rpst_exp),   SECRET(kw_m_exchange, client_secret, 4096),
 };
-static const struct field f_go[] = {
+static const struct kw_field f_go[] = {
     VIEW(kw_m_go, spki, KW_SPKI_MAX),
     SECRET(kw_m_go, subject, KW_TOKEN_MAX),
 };
-static const struct field f_token[] = {
+static const struct kw_field f_token[] = {
     STR(kw_m_token, correlation),
     SECRET(kw_m_token, token, KW_TOKEN_MAX),
 };
-static const struct field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
-static const struct field f_google[] = {
+static const struct kw_field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
+static const struct kw_field f_google[] = {
     STR(kw_m_google, sts_url),       STR(kw_m_google, iam_url),
     STR(kw_m_google, audience),      STR(kw_m_google, subject_type),
     STR(kw_m_google, scope),         STR(kw_m_google, service_account),
@@ -158,28 +147,28 @@ static const struct field f_google[] = {
     STR(kw_m_google, id_audience),   U32(kw_m_google, include_email),
     LINES(kw_m_google, client_pem),  SECRET(kw_m_google, subject, KW_TOKEN_MAX),
 };
-static const struct field f_bearer[] = {
+static const struct kw_field f_bearer[] = {
     U64(kw_m_bearer, not_after),
     U64(kw_m_bearer, federated_for),
     SECRET(kw_m_bearer, token, KW_TOKEN_MAX),
 };
-static const struct field f_call[] = {
+static const struct kw_field f_call[] = {
     STR(kw_m_call, method),   STR(kw_m_call, url),      LINES(kw_m_call, headers),
     U64(kw_m_call, body_len), U32(kw_m_call, has_body), STR(kw_m_call, body_sha256),
 };
-static const struct field f_head[] = {U32(kw_m_head, status), LINES(kw_m_head, headers)};
-static const struct field f_end[] = {U64(kw_m_end, body_len)};
-static const struct field f_dialer_start[] = {
+static const struct kw_field f_head[] = {U32(kw_m_head, status), LINES(kw_m_head, headers)};
+static const struct kw_field f_end[] = {U64(kw_m_end, body_len)};
+static const struct kw_field f_dialer_start[] = {
     U32(kw_m_dialer_start, verbosity),  U32(kw_m_dialer_start, best_effort),
     U32(kw_m_dialer_start, timeout_ms), STR(kw_m_dialer_start, dial),
     STR(kw_m_dialer_start, resolve),    STR(kw_m_dialer_start, proxy),
 };
-static const struct field f_dial[] = {
+static const struct kw_field f_dial[] = {
     STR(kw_m_dial, host),
     U32(kw_m_dial, port),
     U32(kw_m_dial, timeout_ms),
 };
-static const struct field f_dialed[] = {STR(kw_m_dialed, address)};
+static const struct kw_field f_dialed[] = {STR(kw_m_dialed, address)};
 
 /* --- messages ----------------------------------------------------------------- */
 
@@ -218,18 +207,6 @@ static const struct {
     [KW_CHAN_DIAL] = {"exchanger-dialer", KW_ROLE_DIALER, NEW},
 };
 
-struct message {
-    const char *name;
-    enum kw_channel chan;
-    enum kw_role sender;
-    unsigned states; /* IN(...) or'ed: where it is legal */
-    int next;        /* the state it leads to, or STAY, ASKED, ANSWERED */
-    unsigned nfds;
-    size_t size; /* of the struct */
-    const struct field *fields;
-    size_t n_fields;
-};
-
 #define M(type, chan, sender, states, next, nfds, str, f)                                          \
     [KW_##type] = {#type, KW_CHAN_##chan, KW_ROLE_##sender,   states,                              \
                    next,  nfds,           sizeof(struct str), FIELDS(f)}
@@ -238,7 +215,7 @@ struct message {
         #type, KW_CHAN_##chan, KW_ROLE_##sender, states, next, 0, sizeof(struct kw_m_empty), NULL, \
         0}
 
-static const struct message messages[KW_MSGS] = {
+const struct kw_message kw_messages[KW_MSGS] = {
     [KW_MSG_ERROR] = {"ERROR", KW_CHANNELS, KW_ROLES, ~0u, STAY, 0, sizeof(struct kw_m_error),
                       FIELDS(f_error)},
 
@@ -308,21 +285,21 @@ const char *kw_channel_name(enum kw_channel chan)
 
 const char *kw_msg_name(enum kw_msg msg)
 {
-    return (unsigned)msg < KW_MSGS && messages[msg].name != NULL ? messages[msg].name : "?";
+    return (unsigned)msg < KW_MSGS && kw_messages[msg].name != NULL ? kw_messages[msg].name : "?";
 }
 
 size_t kw_msg_size(enum kw_msg type)
 {
-    return (unsigned)type < KW_MSGS ? messages[type].size : 0;
+    return (unsigned)type < KW_MSGS ? kw_messages[type].size : 0;
 }
 
 /* Most bytes that a body with these fields can have. */
-static size_t most(const struct message *m)
+static size_t most(const struct kw_message *m)
 {
     size_t n = 0;
     for (size_t i = 0; i < m->n_fields; i++) {
-        const struct field *f = &m->fields[i];
-        n += f->kind == K_U32 ? 4 : f->kind == K_U64 ? 8 : 4 + f->max;
+        const struct kw_field *f = &m->fields[i];
+        n += f->kind == KW_F_U32 ? 4 : f->kind == KW_F_U64 ? 8 : 4 + f->max;
     }
     return n;
 }
@@ -336,7 +313,7 @@ static unsigned after_error(enum kw_channel chan, unsigned state)
     return waiting ? channels[chan].rest : state;
 }
 
-static bool legal_in(const struct message *m, unsigned state)
+static bool legal_in(const struct kw_message *m, unsigned state)
 {
     if (m->next == ASKED)
         return state < KW_SIGNS_MAX;
@@ -348,9 +325,10 @@ static bool legal_in(const struct message *m, unsigned state)
 bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
                   unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds)
 {
-    if ((unsigned)type >= KW_MSGS || (unsigned)chan >= KW_CHANNELS || messages[type].name == NULL)
+    if ((unsigned)type >= KW_MSGS || (unsigned)chan >= KW_CHANNELS ||
+        kw_messages[type].name == NULL)
         return false;
-    const struct message *m = &messages[type];
+    const struct kw_message *m = &kw_messages[type];
     *ret_max = most(m);
     *ret_nfds = m->nfds;
     if (type == KW_MSG_ERROR) {
@@ -366,146 +344,4 @@ bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, u
     if (type == KW_XM_GO && state == IDLE)
         *ret_next = IDLE;
     return true;
-}
-
-/* --- codec -------------------------------------------------------------------- */
-
-static bool text_ok(const char *s, size_t n, bool lines)
-{
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)s[i] < 0x20 && s[i] != '\t' && !(lines && s[i] == '\n')) ||
-            s[i] == 0x7f)
-            return false;
-    return true;
-}
-
-static bool put_field(struct kw_buf *b, const struct field *f, const char *at)
-{
-    uint32_t u32;
-    uint64_t u64;
-    struct kw_view view;
-    struct kw_secret *secret;
-    size_t n;
-    switch (f->kind) {
-    case K_U32:
-        memcpy(&u32, at, sizeof u32);
-        kw_put_u32(b, u32);
-        return true;
-    case K_U64:
-        memcpy(&u64, at, sizeof u64);
-        kw_put_u64(b, u64);
-        return true;
-    case K_STR:
-    case K_LINES:
-        n = strnlen(at, f->max);
-        if (n == f->max || !text_ok(at, n, f->kind == K_LINES))
-            return false;
-        kw_put_blob(b, at, n);
-        return true;
-    case K_VIEW:
-        memcpy(&view, at, sizeof view);
-        kw_put_blob(b, view.p, view.len);
-        return view.len <= f->max;
-    case K_SECRET:
-        memcpy(&secret, at, sizeof secret);
-        n = secret != NULL ? kw_secret_len(secret) : 0;
-        kw_put_blob(b, secret != NULL ? kw_secret_bytes(secret) : "", n);
-        return n <= f->max;
-    }
-    return false;
-}
-
-bool kw_msg_put(struct kw_buf *b, enum kw_msg type, const void *m)
-{
-    const struct message *d = &messages[type];
-    for (size_t i = 0; i < d->n_fields; i++)
-        if (!put_field(b, &d->fields[i], (const char *)m + d->fields[i].off))
-            return false;
-    return !b->bad;
-}
-
-static bool get_field(struct kw_buf *b, const struct field *f, char *at)
-{
-    uint32_t u32;
-    uint64_t u64;
-    struct kw_view view;
-    struct kw_secret *secret;
-    switch (f->kind) {
-    case K_U32:
-        u32 = kw_get_u32(b);
-        memcpy(at, &u32, sizeof u32);
-        return true;
-    case K_U64:
-        u64 = kw_get_u64(b);
-        memcpy(at, &u64, sizeof u64);
-        return true;
-    case K_STR:
-    case K_LINES:
-        view = kw_get_blob(b, f->max - 1);
-        if (memchr(view.p, '\0', view.len) != NULL ||
-            !text_ok((const char *)view.p, view.len, f->kind == K_LINES))
-            return false;
-        memcpy(at, view.p, view.len); /* the NUL is there: the struct was zeroed */
-        return true;
-    case K_VIEW:
-        view = kw_get_blob(b, f->max);
-        *(struct kw_view *)(void *)at = view;
-        return true;
-    case K_SECRET:
-        view = kw_get_blob(b, f->max);
-        secret = b->bad ? NULL : kw_secret_from(view.p, view.len);
-        memcpy(at, &secret, sizeof secret);
-        return secret != NULL;
-    }
-    return false;
-}
-
-bool kw_msg_get(struct kw_buf *b, enum kw_msg type, void *m)
-{
-    const struct message *d = &messages[type];
-    memset(m, 0, d->size);
-    bool ok = true;
-    for (size_t i = 0; ok && i < d->n_fields; i++)
-        ok = get_field(b, &d->fields[i], (char *)m + d->fields[i].off);
-    if (ok && kw_buf_done(b))
-        return true;
-    kw_msg_free(type, m);
-    return false;
-}
-
-/* Line by line: a line's end is none of what kw_printable() lets stand. */
-static void make_printable(char *text)
-{
-    for (char *end; text != NULL; text = end != NULL ? end + 1 : NULL) {
-        end = strchr(text, '\n');
-        if (end != NULL)
-            *end = '\0';
-        kw_printable(text);
-        if (end != NULL)
-            *end = '\n';
-    }
-}
-
-bool kw_msg_get_shown(struct kw_buf *b, enum kw_msg type, void *m)
-{
-    const struct message *d = &messages[type];
-    if (!kw_msg_get(b, type, m))
-        return false;
-    for (size_t i = 0; i < d->n_fields; i++)
-        if (d->fields[i].kind == K_STR || d->fields[i].kind == K_LINES)
-            make_printable((char *)m + d->fields[i].off);
-    return true;
-}
-
-void kw_msg_free(enum kw_msg type, void *m)
-{
-    const struct message *d = &messages[type];
-    for (size_t i = 0; i < d->n_fields; i++) {
-        if (d->fields[i].kind != K_SECRET)
-            continue;
-        struct kw_secret *secret;
-        memcpy(&secret, (char *)m + d->fields[i].off, sizeof secret);
-        kw_secret_free(&secret);
-        memcpy((char *)m + d->fields[i].off, &secret, sizeof secret);
-    }
 }
