@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/google_map.h"
+#include "src/jwt.h"
+
 #define LAB_G_NUMBER        "123456789012"
 #define LAB_G_PROJECT       "lab-project"
 #define LAB_G_POOL          "projects/" LAB_G_NUMBER "/locations/global/workloadIdentityPools/lab-pool"
@@ -36,6 +39,11 @@ struct lab_google {
     size_t n;
 };
 
+struct lab_provider {
+    char issuer[512]; /* whose tokens it believes */
+    struct kw_google_map map;
+};
+
 struct lab;
 struct lab_request;
 struct lab_response;
@@ -47,6 +55,16 @@ bool lab_grant_find(struct lab *l, const char *token, struct lab_grant *ret);
 /* The grant of the request's Authorization; false: the answer is made. */
 bool lab_google_bearer(struct lab *l, struct lab_request *r, struct lab_response *a,
                        struct lab_grant *ret);
+
+/* google_pool.c: the provider of that resource name: lab-ci for the lab's own issuer, lab-hsm
+ * for the first --trust, else lab-SHAPE. p->map is then to be freed. */
+bool lab_provider_find(struct lab *l, const char *name, struct lab_provider *p);
+/* The provider in a file, as gcloud prints it. KW_USAGE, or KW_FAILED without memory. */
+int lab_provider_read(const char *path, struct kw_google_map *map, struct kw_err *err);
+/* What it makes of a token that is authentic and in time: NULL, and the mapped subject; or
+ * the token service's description of the *error. */
+const char *lab_provider_judge(const struct lab_provider *p, const struct kw_jwt *j, int64_t now,
+                               const char **error, char *subject, size_t size);
 
 /* google.rpc.Status as Google's APIs write it; reason may be NULL. */
 void lab_google_error(struct lab_request *r, struct lab_response *a, int code, const char *status,

@@ -68,52 +68,6 @@ static const char *get(const struct wish *w, const char *snake, const char *came
 
 /* --- the subject token ------------------------------------------------------------------- */
 
-/* The provider of that resource name: lab-ci for the lab's own issuer,
- * lab-hsm for the first --trust, else lab-SHAPE. */
-struct provider {
-    char name[256];
-    const char *issuer, *claim, *value;
-};
-
-static bool find_provider(struct lab *l, const char *name, struct provider *p)
-{
-    static const char before[] = LAB_G_POOL "/providers/lab-";
-    const struct lab_shape *s = NULL;
-    if (strncmp(name, before, sizeof before - 1) != 0)
-        return false;
-    const char *id = name + sizeof before - 1;
-    bool own = strcmp(id, "ci") == 0;
-    snprintf(p->name, sizeof p->name, "%s", name);
-    if (strcmp(id, "hsm") == 0 && l->opt.n_trust > 0) { /* whose key set was uploaded */
-        p->issuer = l->opt.trust[0].name;
-        p->claim = "job";
-        p->value = "nightly";
-        return true;
-    }
-    if (!own && (s = lab_shape_find(id)) == NULL)
-        return false;
-    p->issuer = own ? l->opt.issuer : s->issuer;
-    p->claim = own ? l->opt.google_claim : s->claim;
-    p->value = own ? l->opt.google_value : s->value;
-    return true;
-}
-
-/* Without allowedAudiences: the provider's own name, behind one of two prefixes. */
-static bool audience_good(const struct provider *p, const struct kw_jwt *j)
-{
-    const json_t *aud = json_object_get(j->claims, "aud");
-    size_t n = json_is_array(aud) ? json_array_size(aud) : 1;
-    for (size_t i = 0; i < n; i++) {
-        const char *one = json_string_value(json_is_array(aud) ? json_array_get(aud, i) : aud);
-        if (one != NULL && strncmp(one, "https:", 6) == 0)
-            one += 6;
-        if (one != NULL && strncmp(one, "//iam.googleapis.com/", 21) == 0 &&
-            strcmp(one + 21, p->name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static const char *judge_times(struct lab *l, const struct kw_jwt *j, bool stale, char *text,
                                size_t size)
 {
@@ -129,13 +83,14 @@ static const char *judge_times(struct lab *l, const struct kw_jwt *j, bool stale
 }
 
 /* NULL if it is to be believed; else the description, with *error its name. */
-static const char *judge(struct lab *l, const struct provider *p, bool stale, const char *token,
-                         struct kw_jwt *j, const char **error, char *text, size_t size)
+static const char *judge(struct lab *l, const struct lab_provider *p, bool stale, const char *token,
+                         struct kw_jwt *j, const char **error, char *subject, char *text,
+                         size_t size)
 {
     *error = "invalid_grant";
     if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
         return "Unable to parse the ID Token.";
-    const char *iss = kw_jwt_str(j, "iss"), *sub = kw_jwt_str(j, "sub");
+    const char *iss = kw_jwt_str(j, "iss");
     const struct lab_trust *trust = NULL;
     for (size_t i = 0; iss != NULL && i < l->n_trust; i++)
         if (strcmp(l->trust[i].issuer, iss) == 0 && strcmp(p->issuer, iss) == 0)
@@ -151,18 +106,7 @@ static const char *judge(struct lab *l, const struct provider *p, bool stale, co
     const char *why = judge_times(l, j, stale, text, size);
     if (why != NULL)
         return why;
-    if (!audience_good(p, j))
-        return "The audience in ID Token does not match the expected audience.";
-    *error = "invalid_request";
-    if (sub == NULL || strlen(sub) > 127)
-        return "The size of mapped attribute google.subject exceeds the 127 bytes limit. Either "
-               "modify your attribute mapping or the incoming assertion to produce a mapped "
-               "attribute that is less than 127 bytes.";
-    *error = "unauthorized_client";
-    const char *given = kw_jwt_str(j, p->claim);
-    if (given == NULL || strcmp(given, p->value) != 0)
-        return "The given credential is rejected by the attribute condition.";
-    return NULL;
+    return lab_provider_judge(p, j, lab_now(l), error, subject, KW_GOOGLE_NAME);
 }
 
 /* --- the answer ------------------------------------------------------------------------------ */
@@ -191,8 +135,8 @@ static void issue(struct lab *l, struct lab_request *r, const char *sub, int64_t
 }
 
 /* The fields that every exchange has; NULL or the description of what is wrong. */
-static const char *check_fields(struct lab *l, const struct wish *w, bool mtls, struct provider *p,
-                                const char **error)
+static const char *check_fields(struct lab *l, const struct wish *w, bool mtls,
+                                struct lab_provider *p, const char **error)
 {
     const char *grant = get(w, "grant_type", "grantType");
     const char *want = get(w, "requested_token_type", "requestedTokenType");
@@ -219,7 +163,8 @@ static const char *check_fields(struct lab *l, const struct wish *w, bool mtls, 
     if (audience == NULL || strcmp(audience, pool) == 0)
         return "Invalid value for \"audience\". This value should be the full resource name of "
                "the Identity Provider.";
-    if (strncmp(audience, "//iam.googleapis.com/", 21) == 0 && find_provider(l, audience + 21, p))
+    if (strncmp(audience, "//iam.googleapis.com/", 21) == 0 &&
+        lab_provider_find(l, audience + 21, p))
         return NULL;
     *error = "invalid_target";
     return "The target service indicated by the \"audience\" parameters is invalid. This might "
@@ -230,10 +175,10 @@ static const char *check_fields(struct lab *l, const struct wish *w, bool mtls, 
 static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     struct wish w = {.json = NULL};
-    struct provider p = {.name = ""};
+    struct lab_provider p = {.issuer = ""};
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
-    char text[640], cn[256];
+    char text[640], who[KW_GOOGLE_NAME];
     bool mtls = strcmp(r->host, "sts.mtls.googleapis.com") == 0;
     int64_t exp = lab_now(l) + 3600;
     if (why == NULL && lab_header(r, "authorization") != NULL)
@@ -247,15 +192,16 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     if (why == NULL && (scope == NULL || scope[0] == 0))
         why = "Invalid value for \"scope\".";
     if (why == NULL && mtls)
-        why = lab_mtls_judge(l, r, subject, cn, sizeof cn);
+        why = lab_mtls_judge(l, r, subject, who, sizeof who);
     else if (why == NULL)
-        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, text, sizeof text);
+        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, who, text, sizeof text);
     if (why == NULL && !mtls)
         (void)kw_jwt_time(&j, "exp", &exp);
     if (why != NULL)
         refuse(r, a, error, why);
     else
-        issue(l, r, mtls ? cn : kw_jwt_str(&j, "sub"), exp, scope, a);
+        issue(l, r, who, exp, scope, a);
+    kw_google_map_free(&p.map);
     kw_jwt_free(&j);
     json_decref(w.json);
     lab_form_free(&w.form);

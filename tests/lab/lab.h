@@ -13,6 +13,7 @@
  *   objects.c  Object Storage                  cloud.c    compartments, VCNs
  *   shapes.c   tokens as other CI systems issue them, metadata services
  *   google.c   bearers of Google               google_sts.c   its token service
+ *   google_pool.c   its providers
  *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
  *   state.c    keys, options loaded, clock
@@ -55,8 +56,8 @@ struct lab_named_file {
 };
 struct lab_options {
     const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
-    const char *google_anchor;               /* PEM of X.509 federation's trust anchor */
-    const char *google_claim, *google_value; /* the provider's condition: claim == value */
+    const char *google_anchor;   /* PEM of X.509 federation's trust anchor */
+    const char *google_provider; /* JSON of provider lab-ci, NULL: its default */
     unsigned port;
     int ready_fd; /* -1: none */
     const char *audience[LAB_AUDIENCES];

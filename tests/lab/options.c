@@ -26,6 +26,7 @@ enum option_id {
     OPT_ASSERTION,
     OPT_TRUST,
     OPT_ANCHOR,
+    OPT_PROVIDER,
     OPT_CLAIM,
     OPT_SUBJECT_LIFE,
     OPT_SESSION_LIFE,
@@ -66,6 +67,10 @@ const struct lab_option lab_option_table[] = {
      OPT_ASSERTION},
     {"google-anchor", "FILE", "PEM root of the client certificates that Google's provider trusts",
      OPT_ANCHOR},
+    {"google-provider", "FILE",
+     "provider lab-ci, as `gcloud iam workload-identity-pools providers describe --format=json` "
+     "prints one; read anew for each exchange",
+     OPT_PROVIDER},
     {"trust", "ISSUER=FILE", "also believe ISSUER, with the JWK set in FILE", OPT_TRUST},
     {"claim", "NAME=VALUE",
      "claim of the subject tokens; VALUE is text, or json:... ; json:null "
@@ -201,6 +206,8 @@ static bool take(struct lab_options *o, int id, const char *v)
         return named_file(o->api_key, &o->n_api_key, v);
     case OPT_ASSERTION:
         return named_file(o->assertion_key, &o->n_assertion_key, v);
+    case OPT_PROVIDER:
+        return (o->google_provider = v) != NULL;
     case OPT_ANCHOR:
         return (o->google_anchor = v) != NULL;
     case OPT_TRUST:

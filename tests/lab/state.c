@@ -46,6 +46,13 @@ int lab_state_load(struct lab *l, struct kw_err *err)
         snprintf(t->issuer, sizeof t->issuer, "%s", o->trust[i].name);
         rc = lab_jwks_load(&t->jwks, o->trust[i].path, err);
     }
+    struct lab_provider p;
+    if (rc == 0 && o->google_provider != NULL) { /* a wrong one is told at once */
+        rc = kw_google_map_init(&p.map, err);
+        if (rc == 0)
+            rc = lab_provider_read(o->google_provider, &p.map, err);
+        kw_google_map_free(&p.map);
+    }
     for (size_t i = 0; rc == 0 && i < o->n_rule; i++)
         rc = lab_rule_parse(o->rule[i], &l->rule[l->n_rule++], err);
     for (size_t i = 0; rc == 0 && i < o->n_fault; i++)
@@ -73,10 +80,6 @@ int lab_state_born(struct lab *l, struct kw_err *err)
     if (o->n_audience == 0) {
         o->audience[o->n_audience++] = l->domain_url;
         o->audience[o->n_audience++] = "https://cloud.oracle.com";
-    }
-    if (o->google_claim == NULL) {
-        o->google_claim = "repository_id";
-        o->google_value = "592302719";
     }
     if (o->n_rule == 0)
         o->rule[o->n_rule++] = "sub eq repo:keyward/demo:*";
