@@ -225,7 +225,7 @@ bool kw_host_local(const char *host)
     struct in_addr v4;
     if (inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127)
         return true;
-    return strcmp(host, KW_AZURE_METADATA + 7) == 0 || strcmp(host, KW_GCE_METADATA + 7) == 0 ||
+    return strcmp(host, &KW_AZURE_METADATA[7]) == 0 || strcmp(host, &KW_GCE_METADATA[7]) == 0 ||
            strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
 }
 

@@ -13,6 +13,33 @@
 #include "src/config_keys.h"
 #include "src/io.h"
 
+static void told(int r, const struct kw_err *err)
+{
+    must(r == 0 || (r == KW_USAGE && (int)err->code == r && err->text[0] != '\0'));
+}
+
+/* What commands ask of it for Google, and as an issuer. */
+static void check_google(const struct kw_config *c)
+{
+    static const char *const names[] = {NULL, "oci", "google", "other"};
+    static const char *const hosts[] = {"a.oraclecloud.com", "compute.googleapis.com", "a.test"};
+    static struct kw_config copy;
+    struct kw_err err = {0};
+    char audience[1024];
+    told(kw_config_check_google(c, &err), &err);
+    told(kw_config_check_issuer(c, &err), &err);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        copy = *c;
+        told(kw_config_choose_cloud(&copy, names[i], &err), &err);
+        kw_config_audience(&copy, audience, sizeof audience);
+        must(strlen(audience) < sizeof audience);
+    }
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        copy = *c;
+        told(kw_config_cloud_of_host(&copy, hosts[i], &err), &err);
+    }
+}
+
 static void check(const struct kw_config *c)
 {
     char uri[4096];
@@ -27,6 +54,7 @@ static void check(const struct kw_config *c)
     struct kw_err err = {0};
     if (kw_config_check_oci(c, &err) != 0)
         must(err.code == KW_USAGE && err.text[0] != '\0');
+    check_google(c);
 }
 
 /* All that was read, written in the plainest way, reads as the same: parse(print(x)) = x. */
