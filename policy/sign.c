@@ -123,7 +123,7 @@ int kw_sign_judge(struct kw_sign_policy *p, const char *method, const char *host
     char by_host[PATTERN], by_path[PATTERN] = "", path[KW_TARGET];
     if (size > 0)
         rule[0] = '\0';
-    /* No query in an error: it goes to the audit log. */
+    /* Neither path nor query in an error: it goes to the audit log. */
     (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(target, "?"), target);
     if (path[0] != '/' || strlen(target) >= sizeof path)
         return kw_fail(err, KW_POLICY, "the request target is no path, or too long");
@@ -134,10 +134,10 @@ int kw_sign_judge(struct kw_sign_policy *p, const char *method, const char *host
                        method);
     if (*p->paths != '\0') {
         if (has_dot_segment(path))
-            return kw_fail(err, KW_POLICY, "sign.path does not allow dot segments: %.256s", path);
+            return kw_fail(err, KW_POLICY,
+                           "sign.path does not allow dot segments, which this path has");
         if (!match_path(p->paths, path, by_path, sizeof by_path))
-            return kw_fail(err, KW_POLICY, "sign.path (%.256s) does not allow path %.256s",
-                           p->paths, path);
+            return kw_fail(err, KW_POLICY, "sign.path (%.256s) does not allow this path", p->paths);
     }
     int r = take(p, now_ms, err);
     if (r == 0)

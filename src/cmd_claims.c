@@ -218,7 +218,7 @@ static int name_file(struct kw_config *c, const char *path, struct kw_err *err)
 static int read_token(struct kw_config *c, const char *path, struct report *rp, struct kw_err *err)
 {
     struct kw_secret *token = NULL;
-    const struct kw_source_ways ways = kw_ways_alone(c);
+    const struct kw_source_ways ways = kw_ways_alone(c, false);
     int r = path != NULL ? name_file(c, path, err) : 0;
     if (r == 0)
         r = kw_source_get(c, &ways, rp->source, sizeof rp->source, &token, err);

@@ -90,6 +90,8 @@ static int run_issue(const struct kw_cli *cli, const struct kw_args *args, struc
         r = kw_config_choose_cloud(&c, kw_arg(args, "cloud"), err);
     if (r == 0)
         r = fields(args, &c, &m, err);
+    if (r == 0 && cli->json && kw_arg(args, "output") != NULL)
+        r = kw_fail(err, KW_USAGE, "-o goes without --json, which prints to standard output");
     if (r == 0)
         r = kw_issue_alone(&c, "issue", &m, &jwt, err);
     if (r == 0 && cli->json)

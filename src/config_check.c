@@ -101,6 +101,15 @@ static const char *check_pin_source(const char *s)
 }
 
 /* A name or "*." before one; what kw_host_match() understands and nothing else. */
+/* A domain, of which sign.host and the services' names are made. */
+static const char *check_universe(const char *s)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+    return s[strspn(s, good)] == '\0' && strchr(s, '.') != NULL && s[0] != '.' && strlen(s) < 200
+               ? NULL
+               : "must be one domain, in lower case";
+}
+
 static const char *check_host(const char *s)
 {
     char url[KW_HOST + 16];
@@ -246,7 +255,8 @@ const char *kw_key_check(const struct kw_key *k, const char *value)
     case KW_K_PROXY:
         return check_proxy(value);
     case KW_K_HOSTS:
-        return each_word(value, check_host);
+        return strcmp(k->name, "universe") == 0 ? check_universe(value)
+                                                : each_word(value, check_host);
     case KW_K_METHODS:
         return each_word(value, check_method);
     case KW_K_PATHS:

@@ -76,6 +76,8 @@ static int check_accounts(const struct kw_config *c, struct kw_err *err)
                               sizeof account, err);
     for (const char *p = c->delegates; r == 0 && *p != '\0';) {
         size_t n = strcspn(p, " ");
+        if (n >= sizeof word)
+            return kw_fail(err, KW_USAGE, "one of [google %s] delegates is too long", c->profile);
         (void)snprintf(word, sizeof word, "%.*s", (int)n, p);
         r = kw_google_account(word, "each of [google] delegates", account, sizeof account, err);
         p += n + strspn(p + n, " ");

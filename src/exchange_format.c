@@ -188,7 +188,7 @@ static int subject(struct kw_config *c, struct kw_secret **ret, int64_t *ret_exp
 {
     char source[256];
     struct kw_jwt j;
-    const struct kw_source_ways ways = kw_ways_alone(c);
+    const struct kw_source_ways ways = kw_ways_alone(c, true);
     int r = check_audience(c, err);
     if (r == 0)
         r = kw_source_get(c, &ways, source, sizeof source, ret, err);
@@ -221,6 +221,8 @@ int kw_format_executable(struct kw_config *c, struct kw_err *err)
     if (failed == 0 && file != NULL && file[0] != '\0')
         r = write_json(file, json_incref(o), JSON_COMPACT, err);
     int printed = write_json(NULL, o, JSON_COMPACT, err);
+    if (failed == KW_SANDBOX)
+        return failed; /* whatever the client makes of it */
     return r != 0 ? r : printed;
 }
 

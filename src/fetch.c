@@ -154,13 +154,19 @@ int kw_public_alone(const struct kw_config *c, unsigned char *spki, size_t *ret_
     return end_keeper(&crew, c, r, err);
 }
 
-static int issue_alone(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
-                       struct kw_err *err)
+static int issue_to_show(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
+                         struct kw_err *err)
 {
     return kw_issue_alone(arg, "claims", request, ret, err);
 }
 
-struct kw_source_ways kw_ways_alone(struct kw_config *c)
+static int issue_to_give(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
+                         struct kw_err *err)
 {
-    return (struct kw_source_ways){fetch_alone, issue_alone, c};
+    return kw_issue_alone(arg, "exchange --format executable", request, ret, err);
+}
+
+struct kw_source_ways kw_ways_alone(struct kw_config *c, bool given_away)
+{
+    return (struct kw_source_ways){fetch_alone, given_away ? issue_to_give : issue_to_show, c};
 }

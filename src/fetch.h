@@ -8,8 +8,9 @@
 
 #include "source.h"
 
-/* The ways of kw_source_get() for a command without a session. */
-struct kw_source_ways kw_ways_alone(struct kw_config *c);
+/* The ways of kw_source_get() for a command without a session; whether the token is then
+ * given to another program is in the audit log of a JWT that we issue. */
+struct kw_source_ways kw_ways_alone(struct kw_config *c, bool given_away);
 
 /* One JWT by the issuer key, with a keeper started for it. caller: "issue", for the audit. */
 int kw_issue_alone(const struct kw_config *c, const char *caller, const struct kw_m_issue *request,

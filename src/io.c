@@ -117,6 +117,20 @@ int kw_atomic_open(struct kw_atomic *a, const char *path, mode_t mode, struct kw
     return 0;
 }
 
+/* A pipe or device that somebody else has put there would have what we write, and what is
+ * a file by now would have it with that one's mode. What we were given as output is ours. */
+static bool may_write_through(int fd)
+{
+    struct stat st, given;
+    if (fstat(fd, &st) != 0 || S_ISREG(st.st_mode))
+        return false;
+    bool ours = st.st_uid == geteuid() || st.st_uid == 0;
+    for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++)
+        ours = ours ||
+               (fstat(i, &given) == 0 && given.st_dev == st.st_dev && given.st_ino == st.st_ino);
+    return ours;
+}
+
 int kw_atomic_result(struct kw_atomic *a, const char *path, mode_t mode, struct kw_err *err)
 {
     struct stat st, behind;
@@ -135,7 +149,14 @@ int kw_atomic_result(struct kw_atomic *a, const char *path, mode_t mode, struct 
     (void)snprintf(a->path, sizeof a->path, "%s", path);
     a->tmp[0] = '\0';
     a->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    return a->fd >= 0 ? 0 : kw_fail_errno(err, KW_FAILED, "could not open %s to write", path);
+    if (a->fd < 0)
+        return kw_fail_errno(err, KW_FAILED, "could not open %s to write", path);
+    if (may_write_through(a->fd))
+        return 0;
+    (void)close(a->fd);
+    a->fd = -1;
+    return kw_fail(err, KW_FAILED, "%s is no file, and neither yours nor root's: name another",
+                   path);
 }
 
 int kw_atomic_could(const char *path, struct kw_err *err)

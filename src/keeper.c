@@ -66,6 +66,7 @@ static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
         (void)kw_fail(&why, KW_POLICY, "the session has expired already");
         return refuse(k, "session", &why);
     }
+    k->session_good = false; /* till this one is in the log */
     k->session_info = m;
     k->session_asked = true;
     return answer_session(k, err);

@@ -104,9 +104,13 @@ int kw_note_tls(struct kw_keeper *k, struct kw_err *err)
 int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,
                   struct kw_err *err)
 {
-    json_t *o = json_pack("{s:o,s:o,s:i,s:s,s:o}", "subject", kw_audit_text(m->subject), "audience",
-                          kw_audit_text(m->audience), "lifetime", (int)m->lifetime, "jti", jti,
-                          "caller", kw_audit_text(k->cfg.caller));
+    char sha[65];
+    int r = kw_audit_sha256(m->claims, strlen(m->claims), sha, err); /* too long for a line */
+    if (r != 0)
+        return r;
+    json_t *o = json_pack("{s:o,s:o,s:s,s:i,s:s,s:o}", "subject", kw_audit_text(m->subject),
+                          "audience", kw_audit_text(m->audience), "claims_sha256", sha, "lifetime",
+                          (int)m->lifetime, "jti", jti, "caller", kw_audit_text(k->cfg.caller));
     return kw_audit_write(&k->audit, "issue", o, true, err);
 }
 

@@ -50,7 +50,8 @@ static int sign(struct kw_p11 *p11, struct kw_job *j)
 /* Waits for a job and takes it; NULL at the end. Under the lock. */
 static struct kw_job *next_job(struct kw_workers *w, struct kw_worker *self)
 {
-    while (w->first == NULL && !w->stop) {
+    /* (Who wakes by itself stays in the list of the idle: enqueue() takes it off.) */
+    while (!w->stop && (w->first == NULL || self->waits)) {
         if (!self->waits) {
             self->waits = true;
             self->below = w->idle;

@@ -89,7 +89,7 @@ meet() { # COMMAND PLACE KIND VALUE CODE
     ok "$name: nothing else is left" is "$(snapshot)" "$before"
 }
 
-"$KW_LAB" --help | sed -n '/^faults:/,/^files in/p' | sed -nE 's/^  ([a-z-]+)(\[?=[A-Z]+\]?)?  .*/\1/p' | sort -u >"$work/kinds"
+"$KW_LAB" --help | sed -n '/^faults:/,/^files /p' | sed -nE 's/^  ([a-z-]+)(\[?=[A-Z]+\]?)?  .*/\1/p' | sort -u >"$work/kinds"
 ok 'the table has every kind of fault' is "$(table | cut -d' ' -f1 | sort -u)" "$(cat "$work/kinds")"
 
 n=0 met=0

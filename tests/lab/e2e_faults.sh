@@ -154,7 +154,7 @@ oauth 'no service user' 401 unauthorized_client
 ok 'no service user: words' has 'User requesting is not a service user.'
 "$lab" --dir "$work/fd" --ready-fd 9 9>"$work/out" &
 kid=$!
-for _ in $(seq 200); do [ -s "$work/out" ] && break; sleep 0.05; done
+for _ in $(seq 1000); do [ -s "$work/out" ] && break; sleep 0.05; done
 . "$work/fd/lab.env"
 ok '--ready-fd' is "$(cat "$work/out")" "READY $LAB_PORT"
 kill $kid
