@@ -15,7 +15,7 @@ commands=(exchange request sign claims doctor keys)
 
 # kind, its value, [dial] timeout, and the exit codes where it meets the issuer's token service,
 # the identity domain and the API. -: it can't. 0: no fault for keyward (an API's answer is the
-# user's, whatever it is). token-stale is of Google's token service only: google.sh meets it.
+# user's, whatever it is). token-stale is of Google's token service: others take no notice.
 table() {
     cat <<TABLE
 latency =12000 5 8 8 8
@@ -40,7 +40,7 @@ token-expired - 20 - 7 -
 token-life =100 20 - 0 -
 token-garbage - 20 - 7 -
 token-absent - 20 - 7 -
-token-stale - 20 - - -
+token-stale - 20 - 0 -
 jwt-wrong-key - 20 7 - -
 jwt-expired - 20 6 - -
 jwt-garbage - 20 5 - -
