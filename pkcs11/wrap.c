@@ -189,8 +189,10 @@ static CK_RV wrap_once(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_MECHANISM_TYPE 
     return rv;
 }
 
+/* guess: the parameters of an unknown mechanism. p11-kit answers CKR_HOST_MEMORY to those
+ * that it can't pack: the token was not asked, nor could anybody else ask it so. */
 static bool try_params(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key,
-                       CK_MECHANISM_TYPE mech, enum params params, struct kw_wrap *w)
+                       CK_MECHANISM_TYPE mech, enum params params, bool guess, struct kw_wrap *w)
 {
     /* Far larger than any format of the twin: TOO_SMALL is no refusal here. */
     unsigned char out[16384];
@@ -200,7 +202,7 @@ static bool try_params(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE k
             continue;
         w->tried++;
         CK_RV rv = wrap_once(p, s, mech, params, w->keys[k], key, out, &n);
-        if (kw_rv_lost(rv))
+        if (kw_rv_lost(rv) && !(guess && rv == CKR_HOST_MEMORY))
             w->lost = rv;
         if ((rv == CKR_OK && n > 0) || rv == CKR_BUFFER_TOO_SMALL) {
             w->by = mech;
@@ -220,11 +222,11 @@ bool kw_wrap_try(struct kw_p11 *p, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE key, st
             if (rows[r].mech != w->mechs[i])
                 continue;
             known = true;
-            if (try_params(p, s, key, w->mechs[i], rows[r].params, w))
+            if (try_params(p, s, key, w->mechs[i], rows[r].params, false, w))
                 return true;
         }
         for (size_t u = 0; !known && u < sizeof unknown / sizeof unknown[0]; u++)
-            if (try_params(p, s, key, w->mechs[i], unknown[u], w))
+            if (try_params(p, s, key, w->mechs[i], unknown[u], true, w))
                 return true;
     }
     return false;

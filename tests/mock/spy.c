@@ -15,6 +15,8 @@
  *     badsig               turn one bit of each signature
  *     undead               C_DestroyObject says OK and does nothing
  *     wrap                 C_WrapKey succeeds, with bytes of its own
+ *     packs                C_WrapKey says CKR_HOST_MEMORY to single DES without an IV of 8
+ *                          bytes, as p11-kit to what it can't send
  *     copy                 C_CopyObject of a private key succeeds, into an AES key that
  *                          anybody can read and copy
  *     itself               C_CopyObject succeeds, and the copy is the object itself
@@ -239,6 +241,8 @@ static CK_RV spy_C_DestroyObject(S h, O o)
 static CK_RV spy_C_WrapKey(S h, CK_MECHANISM *m, O wrapping, O key, B out, U *n)
 {
     CK_RV rv = hook("C_WrapKey");
+    if (rv == CKR_OK && told("packs") && m->mechanism == CKM_DES_CBC && m->ulParameterLen != 8)
+        return CKR_HOST_MEMORY;
     if (rv == CKR_OK && told("wrap") && out != NULL && *n >= 64) {
         memset(out, 0x5a, 64);
         *n = 64;
