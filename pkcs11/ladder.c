@@ -106,29 +106,6 @@ static CK_RV try_rung(struct kw_p11 *p, unsigned rung, const char *label, CK_ULO
     return rv;
 }
 
-/* openCryptoki 3.23 takes ALLOWED_MECHANISMS, and then refuses to sign by the very mechanism
- * in it, since inside it makes it of another. What can't sign is no key. */
-static CK_RV try_key(struct kw_p11 *p, const struct kw_p11_key *k, const char **ret_call)
-{
-    static const char data[] = "keyward";
-    unsigned char sig[512];
-    size_t n = 0;
-    return kw_sign_in(p, k->home, k, data, sizeof data, sig, &n, ret_call);
-}
-
-/* The next rung may only be tried when nothing of this one stays behind. */
-static CK_RV discard(struct kw_p11 *p, struct kw_p11_key *k)
-{
-    CK_RV rv, rv_pub;
-    KW_CK(rv, p, DestroyObject, k->home, k->priv);
-    KW_CK(rv_pub, p, DestroyObject, k->home, k->pub);
-    if (rv == CKR_OK)
-        k->priv = 0;
-    if (rv_pub == CKR_OK)
-        k->pub = 0;
-    return rv != CKR_OK ? rv : rv_pub;
-}
-
 static const char *cure(CK_RV rv, bool token_object)
 {
     if (rv == CKR_KEY_SIZE_RANGE || rv == CKR_ATTRIBUTE_VALUE_INVALID)
@@ -152,16 +129,8 @@ int kw_ladder_climb(struct kw_p11 *p, const char *label, unsigned bits, bool tok
     for (unsigned rung = token_object ? 3 : 1; rung <= last; rung++) {
         k->rung = rung; /* also where it fails: then it tells what may be left */
         rv = try_rung(p, rung, label, bits, k);
-        if (rv == CKR_OK) {
-            const char *call = "";
-            if (rung % 2 == 0 || (rv = try_key(p, k, &call)) == CKR_OK)
-                return 0;
-            if (rv != CKR_MECHANISM_INVALID && rv != CKR_KEY_FUNCTION_NOT_PERMITTED)
-                return kw_ck_fail(p, err, KW_TOKEN, call, rv, "the new key doesn't sign");
-            if ((rv = discard(p, k)) != CKR_OK)
-                break;
-            continue;
-        }
+        if (rv == CKR_OK)
+            return 0;
         k->priv = k->pub = 0;
         /* It may have made the key all the same: an answer that came too late, say. */
         if (!template_refused(rv) || (token_object && kw_key_sweep(p, k->home, k) != CKR_OK))

@@ -96,7 +96,7 @@ KEYWARD_DIAL_TIMEOUT=3 bad 'hangs in C_Sign' 'C_Sign' C_Sign@1=hang request GET 
 unset KEYWARD_DIAL_TIMEOUT
 bad 'answers CKR_DEVICE_ERROR' 'CKR_DEVICE_ERROR|C_OpenSession' C_OpenSession@1=0x30 exchange
 bad 'generates nothing' 'CKR_DEVICE_ERROR|C_GenerateKeyPair' 'C_GenerateKeyPair@*=0x30' exchange
-bad 'signs wrongly' 'does not verify' 'badsig C_Sign@4=0x5' request GET -o "$work/files/new" "$namespace"
+bad 'signs wrongly' 'does not verify' 'badsig C_Sign@2=0x5' request GET -o "$work/files/new" "$namespace"
 bad 'makes extractable keys' 'accept' force:0x162=1 exchange
 bad 'shows keys as not sensitive' 'SENSITIVE' show:0x103=0 exchange
 bad 'wraps the key' 'accept' wrap exchange

@@ -74,47 +74,6 @@ static void goes_down_the_ladder(void **state)
     done();
 }
 
-struct seen {
-    unsigned n;
-    struct kw_p11_key last;
-    char label[65];
-};
-
-static int see(const struct kw_p11_key *k, const char *label, void *arg)
-{
-    struct seen *s = arg;
-    s->n++;
-    s->last = *k;
-    (void)snprintf(s->label, sizeof s->label, "%s", label);
-    return 0;
-}
-
-/* As openCryptoki 3.23: the strictest key is made and can't sign. Nothing stays of it. */
-static void a_key_that_cannot_sign_is_none(void **state)
-{
-    (void)state;
-    for (int stored = 0; stored <= 1; stored++) {
-        struct kw_p11_key k;
-        struct seen s = {0};
-        struct kw_err err;
-        struct kw_p11 *p = ready("C_SignInit@1=0x70");
-        made(p, 1024, stored != 0, &k);
-        assert_int_equal(k.rung, stored != 0 ? 4 : 2);
-        assert_int_equal(count("C_DestroyObject"), 2);
-        assert_int_equal(kw_p11_each(p, see, &s, &err), 0);
-        assert_int_equal(s.n, stored);
-        assert_int_equal(kw_p11_destroy(p, &k, &err), 0);
-        done();
-        p = ready("C_SignInit@1=0x70 C_DestroyObject@1=0x6"); /* it would stay: no further */
-        assert_int_equal(kw_p11_generate(p, 1024, stored != 0, 0, &k, &err), KW_TOKEN);
-        assert_int_equal(count("C_GenerateKeyPair"), 1);
-        s.n = 0;
-        assert_int_equal(kw_p11_each(p, see, &s, &err), 0);
-        assert_int_equal(s.n, 0); /* tried once more */
-        done();
-    }
-}
-
 static void believes_no_attribute_unread(void **state)
 {
     static const struct {
@@ -247,6 +206,21 @@ static void tells_what_it_could_not_destroy(void **state)
     done();
 }
 
+struct seen {
+    unsigned n;
+    struct kw_p11_key last;
+    char label[65];
+};
+
+static int see(const struct kw_p11_key *k, const char *label, void *arg)
+{
+    struct seen *s = arg;
+    s->n++;
+    s->last = *k;
+    (void)snprintf(s->label, sizeof s->label, "%s", label);
+    return 0;
+}
+
 static int stop(const struct kw_p11_key *k, const char *label, void *arg)
 {
     (void)k;
@@ -319,7 +293,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(makes_a_strict_key, drop),
         cmocka_unit_test_teardown(goes_down_the_ladder, drop),
-        cmocka_unit_test_teardown(a_key_that_cannot_sign_is_none, drop),
         cmocka_unit_test_teardown(believes_no_attribute_unread, drop),
         cmocka_unit_test_teardown(an_unreadable_attribute_is_a_deviation, drop),
         cmocka_unit_test_teardown(writes_nothing_to_the_token, drop),
