@@ -24,7 +24,7 @@ refused 'a host of somebody else' 'sign.host|evil.test' GET https://evil.test/n/
 refused 'a host that ends alike' 'sign.host' GET https://evil-oraclecloud.com/n/
 KEYWARD_POLICY_SIGN_METHOD='GET HEAD' refused 'method' 'sign.method|DELETE' DELETE "$objects_url/x"
 export KEYWARD_POLICY_SIGN_PATH='/n/ /n/*/o/public*'
-refused 'path' 'sign.path|/o/private' GET "$objects_url/private"
+refused 'path' 'sign.path|does not allow this path' GET "$objects_url/private"
 dots() { # NAME URL: no URL for us, whatever the policy
     fails "request: $1" 2 "'.' or '..' segment" request GET "$2"
     fails "sign: $1" 2 "'.' or '..' segment" sign GET "$2"
