@@ -52,7 +52,7 @@ static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *app, CK_NOTIFY 
 static CK_RV slot_info(CK_SLOT_ID slot, CK_SLOT_INFO *info)
 {
     if (lent->f->C_GetSlotInfo(slot, info) != CKR_OK)
-        memset(info, 0, sizeof *info);
+        *info = (CK_SLOT_INFO){.flags = 0};
     return CKR_OK;
 }
 

@@ -224,7 +224,8 @@ int kw_tls_key_init(kw_tls_sign *sign, void *arg, struct kw_err *err)
     EVP_PKEY_CTX *touch = NULL;
     if ((theirs = OSSL_PROVIDER_load(NULL, "default")) == NULL ||
         OSSL_PROVIDER_add_builtin(NULL, NAME, init) != 1 ||
-        (ours = OSSL_PROVIDER_load(NULL, NAME)) == NULL || EVP_set_default_properties(NULL, PREFER) != 1 ||
+        (ours = OSSL_PROVIDER_load(NULL, NAME)) == NULL ||
+        EVP_set_default_properties(NULL, PREFER) != 1 ||
         (touch = EVP_PKEY_CTX_new_from_name(NULL, "EC", ONLY)) == NULL)
         return kw_fail(err, KW_FAILED, "OpenSSL did not take the provider of TLS client keys");
     EVP_PKEY_CTX_free(touch);

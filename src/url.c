@@ -241,7 +241,7 @@ int kw_url_parse_local(const char *text, const char *what, enum kw_exit code, st
     ret->plain = true;
     if (reason == NULL)
         return 0;
-    memset(ret, 0, sizeof *ret);
+    *ret = (struct kw_url){.port = 0};
     return kw_fail(err, code, "%s is no good URL: %s", what, reason);
 }
 

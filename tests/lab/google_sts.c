@@ -8,7 +8,7 @@
 
 #include "lab.h"
 
-enum { LIFE_MAX = 48 * 3600, ROOM = 33000 };
+enum { LIFE_MAX = 48 * 3600, ROOM = 33000, WHO = 256 };
 
 static const char GRANT[] = "urn:ietf:params:oauth:grant-type:token-exchange";
 static const char ACCESS[] = "urn:ietf:params:oauth:token-type:access_token";
@@ -106,7 +106,7 @@ static const char *judge(struct lab *l, const struct lab_provider *p, bool stale
     const char *why = judge_times(l, j, stale, text, size);
     if (why != NULL)
         return why;
-    return lab_provider_judge(p, j, lab_now(l), error, subject, KW_GOOGLE_NAME);
+    return lab_provider_judge(p, j, lab_now(l), error, subject, WHO);
 }
 
 /* --- the answer ------------------------------------------------------------------------------ */
@@ -178,7 +178,7 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     struct lab_provider p = {.issuer = ""};
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
-    char text[640], who[KW_GOOGLE_NAME];
+    char text[640], who[WHO];
     bool mtls = strcmp(r->host, "sts.mtls.googleapis.com") == 0;
     int64_t exp = lab_now(l) + 3600;
     if (why == NULL && lab_header(r, "authorization") != NULL)
