@@ -106,7 +106,7 @@ configured='[token] network = local; the user in the group pkcs11'
 # Debian 12's knows neither CKA_COPYABLE nor the mechanism with the hash. 13's knows both, but
 # on rung 1 its keys can't sign.
 offers=$(pkcs11-tool --module "$module" --token-label "$token" --list-mechanisms)
-by=CKM_RSA_PKCS copyable=?
+by=CKM_RSA_PKCS copyable='?'
 [[ $offers != *SHA256-RSA-PKCS,* ]] || by=CKM_SHA256_RSA_PKCS copyable=1
 as_told 2 $by \
     "TOKEN=0 PRIVATE=1 SENSITIVE=1 EXTRACTABLE=0 ALWAYS_SENSITIVE=1 NEVER_EXTRACTABLE=1 LOCAL=1 MODIFIABLE=0 COPYABLE=$copyable SIGN=1 DECRYPT=0 UNWRAP=0 SIGN_RECOVER=0 DERIVE=0" \
