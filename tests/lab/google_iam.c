@@ -162,7 +162,7 @@ static void id_token(struct lab *l, struct lab_request *r, struct lab_response *
         json_t *claims =
             json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", "https://accounts.google.com", "aud",
                       audience, "azp", ACCOUNTS[account].id, "sub", ACCOUNTS[account].id, "iat",
-                      (json_int_t)now, "exp", (json_int_t)(now + 3600));
+                      (json_int_t)now, "exp", (json_int_t)now + 3600);
         if (json_is_true(json_object_get(body, "includeEmail"))) {
             json_object_set_new(claims, "email", json_string(ACCOUNTS[account].email));
             json_object_set_new(claims, "email_verified", json_true());

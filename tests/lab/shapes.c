@@ -105,7 +105,8 @@ static void azure(struct lab *l, struct lab_request *r, struct lab_response *a)
         metadata_status(l, a, 400);
         return;
     }
-    if (lab_query(r, "client_id", client, sizeof client) == 1 && strcmp(client, "lab-identity")) {
+    if (lab_query(r, "client_id", client, sizeof client) == 1 &&
+        strcmp(client, "lab-identity") != 0) {
         lab_reply_json(a, 400,
                        json_pack("{s:s, s:s}", "error", "invalid_request", "error_description",
                                  "Identity not found"));
