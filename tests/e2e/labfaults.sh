@@ -97,6 +97,7 @@ while read -r kind value timeout issuer domain api; do
     export KEYWARD_DIAL_TIMEOUT=$timeout
     codes=("$issuer" "$domain" "$api") places=(issuer domain api)
     n=$((n + 1))
+    [ "${codes[*]}" != '- - -' ] || continue # of a service that this table doesn't have
     if [ "${KW_LABFAULTS:-}" = all ]; then
         for p in 0 1 2; do
             [ "${codes[$p]}" = - ] && continue
