@@ -15,10 +15,11 @@ static bool owns(enum kw_role role, int fd)
     switch (role) {
     case KW_ROLE_KEEPER:
         return fd < KW_FD_END;
+    case KW_ROLE_PROXY:
     case KW_ROLE_EXCHANGER:
         return fd <= KW_FD_DIAL;
     case KW_ROLE_DIALER:
-        return fd <= KW_FD_PEER;
+        return fd <= KW_FD_PEER || fd == KW_FD_PROXY;
     case KW_ROLE_MAIN:
     case KW_ROLES:
         break;
@@ -29,8 +30,12 @@ static bool owns(enum kw_role role, int fd)
 int kw_limits_descriptors(enum kw_role role, struct kw_err *err)
 {
     unsigned first = STDERR_FILENO + 1;
-    while (owns(role, (int)first))
-        first++;
+    for (int fd = STDERR_FILENO + 1; fd < KW_FD_END; fd++) {
+        if (owns(role, fd))
+            first = (unsigned)fd + 1;
+        else if (close(fd) != 0 && errno != EBADF)
+            return kw_fail_errno(err, KW_SANDBOX, "could not close descriptor %d", fd);
+    }
     if (close_range(first, ~0U, 0) != 0)
         return kw_fail_errno(err, KW_SANDBOX,
                              "could not close inherited descriptors (close_range, Linux 5.9)");

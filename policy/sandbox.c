@@ -31,7 +31,7 @@
      CAP(CAP_IPC_LOCK) | CAP(CAP_IPC_OWNER))
 
 /* Connections, and two pipes for each call. */
-enum { EXCHANGER_FILES = 1024, DIALER_FILES = 256, KEEPER_FILES = 4096 };
+enum { EXCHANGER_FILES = 1024, DIALER_FILES = 256, KEEPER_FILES = 4096, PROXY_FILES = 4096 };
 
 #ifdef KW_SANITIZE
 /* The leak checker starts a tracer thread at exit; behind the fences that would be a
@@ -152,7 +152,8 @@ static int plain_fences(enum kw_role role, struct kw_fences *f, struct kw_err *e
 {
     static const rlim_t files[KW_ROLES] = {[KW_ROLE_KEEPER] = KEEPER_FILES,
                                            [KW_ROLE_EXCHANGER] = EXCHANGER_FILES,
-                                           [KW_ROLE_DIALER] = DIALER_FILES};
+                                           [KW_ROLE_DIALER] = DIALER_FILES,
+                                           [KW_ROLE_PROXY] = PROXY_FILES};
     int r = kw_limits_descriptors(role, err);
     if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         r = kw_fail_errno(err, KW_SANDBOX, "could not close the process to tracers");
@@ -220,7 +221,7 @@ int kw_sandbox_begin(enum kw_role role, unsigned flags, struct kw_fences *f, str
     fenced = true;
 #endif
     int r = plain_fences(role, f, err);
-    if (r != 0 || role == KW_ROLE_EXCHANGER)
+    if (r != 0 || role == KW_ROLE_EXCHANGER || role == KW_ROLE_PROXY)
         return r;
     if (role == KW_ROLE_KEEPER)
         r = kw_limits_capabilities(KEEPER_CAPS, err);
@@ -256,7 +257,8 @@ static int lock_keeper(unsigned flags, struct kw_fences *f, struct kw_err *err)
     return 0;
 }
 
-static int lock_exchanger(unsigned flags, struct kw_fences *f, struct kw_err *err)
+/* Exchanger and proxy: nothing but the descriptors that they hold. */
+static int lock_strict(enum kw_role role, unsigned flags, struct kw_fences *f, struct kw_err *err)
 {
     struct kw_ll_layer l = {
         .fs = KW_LL_FS_ALL,
@@ -268,11 +270,11 @@ static int lock_exchanger(unsigned flags, struct kw_fences *f, struct kw_err *er
     if (r == 0 && abi > 0)
         r = kw_landlock_restrict(&l, abi, err);
     if (r == 0) /* before FSIZE: libseccomp hands it over in a memory file */
-        r = seccomp_build(KW_ROLE_EXCHANGER, flags, err);
+        r = seccomp_build(role, flags, err);
     if (r == 0)
         r = no_more(f, err);
     if (r == 0)
-        r = kw_seccomp_install(&filter, KW_ROLE_EXCHANGER, err);
+        r = kw_seccomp_install(&filter, role, err);
     if (r == 0)
         STANDS(f, "seccomp allow-list");
     return r;
@@ -284,7 +286,8 @@ int kw_sandbox_lock(enum kw_role role, unsigned flags, struct kw_fences *f, stru
     case KW_ROLE_KEEPER:
         return lock_keeper(flags, f, err);
     case KW_ROLE_EXCHANGER:
-        return lock_exchanger(flags, f, err);
+    case KW_ROLE_PROXY:
+        return lock_strict(role, flags, f, err);
     case KW_ROLE_DIALER:
         return no_more(f, err); /* resolver and connect are needed to the end */
     case KW_ROLE_MAIN:

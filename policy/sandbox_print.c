@@ -24,6 +24,9 @@ static const char *const besides[KW_ROLES][6] = {
                         "signal and no abstract socket to others",
                         "no process more (not for root), no byte into files, no capability",
                         "no_new_privs, not dumpable, no core, limited descriptors"},
+    [KW_ROLE_PROXY] = {"Landlock: nothing at all",
+                       "no process more (not for root), no byte into files, no capability",
+                       "no_new_privs, not dumpable, no core, limited descriptors"},
 };
 
 static void answer_text(enum kw_answer answer, int error, char *out, size_t size)

@@ -77,6 +77,8 @@ const struct kw_table *kw_table_of(enum kw_role role)
         return &kw_table_exchanger;
     case KW_ROLE_DIALER:
         return &kw_table_dialer;
+    case KW_ROLE_PROXY:
+        return &kw_table_proxy;
     case KW_ROLE_MAIN:
     case KW_ROLES:
         break;

@@ -51,6 +51,8 @@ const struct kw_expected *kw_attempt_expected(const struct kw_attempt *a, enum k
         return &a->exchanger;
     case KW_ROLE_DIALER:
         return &a->dialer;
+    case KW_ROLE_PROXY:
+        return a->proxy.outcome != KW_O_NONE ? &a->proxy : &a->exchanger;
     case KW_ROLE_MAIN:
     case KW_ROLES:
         break;

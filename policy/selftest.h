@@ -34,6 +34,7 @@ struct kw_attempt {
     unsigned long args[6];
     long (*run)(void); /* as syscall(): -1 and errno */
     struct kw_expected keeper, exchanger, dialer;
+    struct kw_expected proxy; /* KW_O_NONE: as the exchanger */
 };
 
 extern const struct kw_attempt kw_attempts[]; /* ended by a NULL name */

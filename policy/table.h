@@ -120,7 +120,10 @@ struct kw_table {
     const char *title;
 };
 
-extern const struct kw_table kw_table_exchanger, kw_table_keeper, kw_table_dialer;
+extern const struct kw_table kw_table_exchanger, kw_table_keeper, kw_table_dialer, kw_table_proxy;
+/* Shared by the two that have an allow-list: descriptors, memory, the process itself. */
+extern const struct kw_group kw_group_io, kw_group_memory, kw_group_itself, kw_group_probes,
+    kw_group_sanitizer;
 /* What keeper and dialer share: both run foreign code, so both are deny-lists. */
 extern const struct kw_group kw_group_programs, kw_group_others, kw_group_fences, kw_group_terminal,
     kw_group_kernel, kw_group_mounts;

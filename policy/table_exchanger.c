@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The exchanger after its lock: TLS and HTTP over descriptors it was handed, memory
- * that is never executable, and its end. Anything else is a violation, but for a
- * short list of probes that libraries make and can do without.
+ * The exchanger (and, for the most part, the proxy) after its lock: TLS and HTTP over descriptors
+ * it was handed, memory that is never executable, and its end. Anything else is a violation, but
+ * for a short list of probes that libraries make and can do without.
  */
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -45,14 +45,17 @@ static const struct kw_rule io[] = {
     {ON(getpeername), .why = "libcurl reports it"},
     {ON(getsockopt), .limits = {EQ(1, SOL_SOCKET), EQ(2, SO_ERROR)}, .why = "was it connected"},
     {ON(setsockopt), .limits = {EQ(1, IPPROTO_TCP), EQ(2, TCP_NODELAY)}, .why = "small writes"},
-    {ON(connect), .answer = KW_REFUSE, .error = 0,
-     .why = "never executed, seems to succeed: libcurl 7.88 calls it on connected sockets"},
     {ON(fcntl), .limits = {EQ(1, F_GETFL)}, .why = "before setting O_NONBLOCK"},
     {ON(fcntl),
      .limits = {EQ(1, F_SETFL), BITS(2, ~(uint64_t)(O_ACCMODE | O_NONBLOCK | LARGEFILE), 0)},
      .why = "O_NONBLOCK and nothing else; no O_ASYNC"},
     {ON(fcntl), .limits = {EQ(1, F_GETFD)}, .why = "is it open"},
     {ON(fcntl), .limits = {EQ(1, F_SETFD), EQ(2, FD_CLOEXEC)}, .why = "harmless"},
+};
+
+static const struct kw_rule curl[] = {
+    {ON(connect), .answer = KW_REFUSE, .error = 0,
+     .why = "never executed, seems to succeed: libcurl 7.88 calls it on connected sockets"},
 };
 
 static const struct kw_rule memory[] = {
@@ -128,15 +131,21 @@ static const struct kw_rule sanitizer[] = {
     {ON(prctl), .limits = {EQ(0, PR_GET_DUMPABLE)}, .why = "before a report"},
 };
 
-static const struct kw_group group_io = {RULES(io), .title = "descriptors it was handed"};
-static const struct kw_group group_memory = {RULES(memory), .title = "memory, never executable"};
-static const struct kw_group group_process = {RULES(process), .title = "itself"};
-static const struct kw_group group_probes = {RULES(probes), .title = "harmless probes, refused"};
-static const struct kw_group group_sanitizer = {RULES(sanitizer), .sanitizer = true,
-                                                .title = "builds with AddressSanitizer"};
+const struct kw_group kw_group_io = {RULES(io), .title = "descriptors it was handed"};
+const struct kw_group kw_group_memory = {RULES(memory), .title = "memory, never executable"};
+const struct kw_group kw_group_itself = {RULES(process), .title = "itself"};
+const struct kw_group kw_group_probes = {RULES(probes), .title = "harmless probes, refused"};
+const struct kw_group kw_group_sanitizer = {RULES(sanitizer), .sanitizer = true,
+                                            .title = "builds with AddressSanitizer"};
+static const struct kw_group group_curl = {RULES(curl), .title = "libcurl"};
 
-static const struct kw_group *const groups[] = {&group_io,     &group_memory,    &group_process,
-                                                &group_probes, &group_sanitizer, NULL};
+static const struct kw_group *const groups[] = {&kw_group_io,
+                                                &kw_group_memory,
+                                                &kw_group_itself,
+                                                &kw_group_probes,
+                                                &group_curl,
+                                                &kw_group_sanitizer,
+                                                NULL};
 
 const struct kw_table kw_table_exchanger = {
     .role = KW_ROLE_EXCHANGER,

@@ -44,6 +44,9 @@ static enum kw_role peer_of(const struct kw_chan *c)
         [KW_CHAN_DIALER] = {KW_ROLE_MAIN, KW_ROLE_DIALER},
         [KW_CHAN_SIGN] = {KW_ROLE_EXCHANGER, KW_ROLE_KEEPER},
         [KW_CHAN_DIAL] = {KW_ROLE_EXCHANGER, KW_ROLE_DIALER},
+        [KW_CHAN_PROXY] = {KW_ROLE_MAIN, KW_ROLE_PROXY},
+        [KW_CHAN_PSIGN] = {KW_ROLE_PROXY, KW_ROLE_KEEPER},
+        [KW_CHAN_PDIAL] = {KW_ROLE_PROXY, KW_ROLE_DIALER},
     };
     return ends[c->name][ends[c->name][0] == c->self];
 }

@@ -162,6 +162,7 @@ static const struct kw_field f_dialer_start[] = {
     U32(kw_m_dialer_start, verbosity),  U32(kw_m_dialer_start, best_effort),
     U32(kw_m_dialer_start, timeout_ms), STR(kw_m_dialer_start, dial),
     STR(kw_m_dialer_start, resolve),    STR(kw_m_dialer_start, proxy),
+    STR(kw_m_dialer_start, egress),
 };
 static const struct kw_field f_dial[] = {
     STR(kw_m_dial, host),
@@ -169,6 +170,76 @@ static const struct kw_field f_dial[] = {
     U32(kw_m_dial, timeout_ms),
 };
 static const struct kw_field f_dialed[] = {STR(kw_m_dialed, address)};
+
+static const struct kw_field f_retire[] = {U32(kw_m_retire, generation)};
+static const struct kw_field f_proxy_start[] = {
+    U32(kw_m_proxy_start, verbosity),
+    U32(kw_m_proxy_start, best_effort),
+    STR(kw_m_proxy_start, ca_file),
+    STR(kw_m_proxy_start, ca_names),
+};
+static const struct kw_field f_proxy_ready[] = {
+    STR(kw_m_proxy_ready, fences),
+    STR(kw_m_proxy_ready, missing),
+    STR(kw_m_proxy_ready, secrets),
+    LINES(kw_m_proxy_ready, ca_pem),
+};
+static const struct kw_field f_serve[] = {
+    U32(kw_m_serve, cloud),
+    U32(kw_m_serve, explain),
+    STR(kw_m_serve, sign_host),
+    STR(kw_m_serve, egress),
+    VIEW(kw_m_serve, decoy_spki, KW_SPKI_MAX),
+    STR(kw_m_serve, decoy_token),
+    STR(kw_m_serve, email),
+    STR(kw_m_serve, project),
+    STR(kw_m_serve, project_number),
+    STR(kw_m_serve, universe),
+    STR(kw_m_serve, scope),
+};
+static const struct kw_field f_proxy_session[] = {
+    U32(kw_m_proxy_session, generation),
+    U64(kw_m_proxy_session, not_after),
+    SECRET(kw_m_proxy_session, token, KW_TOKEN_MAX),
+};
+static const struct kw_field f_event[] = {
+    U32(kw_m_event, kind),   U32(kw_m_event, status), U64(kw_m_event, number),
+    STR(kw_m_event, method), STR(kw_m_event, host),   STR(kw_m_event, path),
+    STR(kw_m_event, text),
+};
+static const struct kw_field f_want_id[] = {STR(kw_m_want_id, audience)};
+static const struct kw_field f_id[] = {SECRET(kw_m_id, token, KW_TOKEN_MAX)};
+static const struct kw_field f_proxy_closed[] = {
+    U32(kw_m_proxy_closed, requests),
+    U32(kw_m_proxy_closed, refusals),
+    U32(kw_m_proxy_closed, tunnels),
+    U32(kw_m_proxy_closed, replays),
+};
+static const struct kw_field f_psign[] = {
+    U32(kw_m_psign, generation), STR(kw_m_psign, method),    STR(kw_m_psign, host),
+    STR(kw_m_psign, target),     LINES(kw_m_psign, headers),
+};
+static const struct kw_field f_pnote[] = {
+    STR(kw_m_pnote, method),
+    STR(kw_m_pnote, host),
+    STR(kw_m_pnote, target),
+    STR(kw_m_pnote, text),
+};
+static const struct kw_field f_pdial[] = {
+    U64(kw_m_pdial, id),
+    STR(kw_m_pdial, host),
+    U32(kw_m_pdial, port),
+    U32(kw_m_pdial, timeout_ms),
+};
+static const struct kw_field f_pdialed[] = {
+    U64(kw_m_pdialed, id),
+    STR(kw_m_pdialed, address),
+};
+static const struct kw_field f_undialed[] = {
+    U64(kw_m_undialed, id),
+    U32(kw_m_undialed, code),
+    STR(kw_m_undialed, text),
+};
 
 /* --- messages ----------------------------------------------------------------- */
 
@@ -191,8 +262,8 @@ enum state {
 };
 
 #define IN(s) (1u << (s))
-/* Where a message leads to besides a state: nowhere; or, on CHAN_SIGN, whose state is the
- * number of requests under way (answered in their order), one up or down. */
+/* Where a message leads to besides a state: nowhere; or, on CHAN_SIGN, CHAN_PSIGN and
+ * CHAN_PDIAL, whose state is the number of requests under way, one up or down. */
 enum { STAY = -1, ASKED = -2, ANSWERED = -3 };
 
 static const struct {
@@ -205,6 +276,9 @@ static const struct {
     [KW_CHAN_DIALER] = {"main-dialer", KW_ROLE_DIALER, IDLE},
     [KW_CHAN_SIGN] = {"exchanger-keeper", KW_ROLE_KEEPER, NEW},
     [KW_CHAN_DIAL] = {"exchanger-dialer", KW_ROLE_DIALER, NEW},
+    [KW_CHAN_PROXY] = {"main-proxy", KW_ROLE_PROXY, IDLE},
+    [KW_CHAN_PSIGN] = {"proxy-keeper", KW_ROLE_KEEPER, NEW},
+    [KW_CHAN_PDIAL] = {"proxy-dialer", KW_ROLE_DIALER, NEW},
 };
 
 #define M(type, chan, sender, states, next, nfds, str, f)                                          \
@@ -270,11 +344,38 @@ const struct kw_message kw_messages[KW_MSGS] = {
 
     M(D_DIAL, DIAL, EXCHANGER, IN(NEW), CALLING, 0, kw_m_dial, f_dial),
     M(D_DIALED, DIAL, DIALER, IN(CALLING), NEW, 1, kw_m_dialed, f_dialed),
+
+    EMPTY(KM_RENEW, KEEPER, MAIN, IN(IDLE), IDLE),
+    M(KM_RETIRE, KEEPER, MAIN, IN(IDLE), SIGNING, 0, kw_m_retire, f_retire),
+
+    /* The proxy tells what it sees whenever it sees it. */
+    M(PM_START, PROXY, MAIN, IN(NEW), STARTED, 0, kw_m_proxy_start, f_proxy_start),
+    M(PM_READY, PROXY, PROXY, IN(STARTED), IDLE, 0, kw_m_proxy_ready, f_proxy_ready),
+    M(PM_SERVE, PROXY, MAIN, IN(IDLE), CALLING, 2, kw_m_serve, f_serve),
+    M(PM_SESSION, PROXY, MAIN, IN(IDLE), CALLING, 0, kw_m_proxy_session, f_proxy_session),
+    EMPTY(PM_OK, PROXY, PROXY, IN(CALLING), IDLE),
+    M(PM_ID, PROXY, MAIN, IN(IDLE) | IN(CALLING), STAY, 0, kw_m_id, f_id),
+    M(PM_EVENT, PROXY, PROXY, IN(IDLE) | IN(CALLING) | IN(CLOSING), STAY, 0, kw_m_event, f_event),
+    EMPTY(PM_RENEW, PROXY, PROXY, IN(IDLE) | IN(CALLING) | IN(CLOSING), STAY),
+    M(PM_WANT_ID, PROXY, PROXY, IN(IDLE) | IN(CALLING) | IN(CLOSING), STAY, 0, kw_m_want_id,
+      f_want_id),
+    EMPTY(PM_CLOSE, PROXY, MAIN, ~0u, CLOSING),
+    M(PM_CLOSED, PROXY, PROXY, IN(CLOSING), CLOSING, 0, kw_m_proxy_closed, f_proxy_closed),
+
+    M(P_SIGN, PSIGN, PROXY, ~0u, ASKED, 0, kw_m_psign, f_psign),
+    M(P_ALLOW, PSIGN, PROXY, ~0u, ASKED, 0, kw_m_allow, f_allow),
+    M(P_NOTE, PSIGN, PROXY, ~0u, STAY, 0, kw_m_pnote, f_pnote),
+    EMPTY(P_ALLOWED, PSIGN, KEEPER, ~0u, ANSWERED),
+    M(P_SIGNED, PSIGN, KEEPER, ~0u, ANSWERED, 0, kw_m_signed, f_signed),
+
+    M(P_DIAL, PDIAL, PROXY, ~0u, ASKED, 0, kw_m_pdial, f_pdial),
+    M(P_DIALED, PDIAL, DIALER, ~0u, ANSWERED, 1, kw_m_pdialed, f_pdialed),
+    M(P_UNDIALED, PDIAL, DIALER, ~0u, ANSWERED, 0, kw_m_undialed, f_undialed),
 };
 
 const char *kw_role_name(enum kw_role role)
 {
-    static const char *const names[KW_ROLES] = {"main", "keeper", "exchanger", "dialer"};
+    static const char *const names[KW_ROLES] = {"main", "keeper", "exchanger", "dialer", "proxy"};
     return (unsigned)role < KW_ROLES ? names[role] : "?";
 }
 
@@ -307,7 +408,7 @@ static size_t most(const struct kw_message *m)
 /* The state after an error, which ends what was waited for. */
 static unsigned after_error(enum kw_channel chan, unsigned state)
 {
-    if (chan == KW_CHAN_SIGN)
+    if (chan == KW_CHAN_SIGN || chan == KW_CHAN_PSIGN || chan == KW_CHAN_PDIAL)
         return state > 0 ? state - 1 : 0;
     bool waiting = state != NEW && state != STARTED && state != CLOSING;
     return waiting ? channels[chan].rest : state;
@@ -319,6 +420,8 @@ static bool legal_in(const struct kw_message *m, unsigned state)
         return state < KW_SIGNS_MAX;
     if (m->next == ANSWERED)
         return state > 0;
+    if (m->next == STAY && m->states == ~0u)
+        return true;
     return state < 32 && (m->states & IN(state)) != 0;
 }
 

@@ -264,6 +264,7 @@ struct kw_m_dialer_start { /* KW_DM_START */
     char dial[KW_LINES / 4];    /* host-pattern:port separated by spaces */
     char resolve[KW_LINES / 4]; /* host:port:address:port separated by spaces */
     char proxy[512];            /* http://host:port, "" for none */
+    char egress[KW_LINES / 4];  /* as .dial, for CHAN_PDIAL besides: [run] egress */
 };
 struct kw_m_dial { /* KW_D_DIAL */
     char host[KW_HOST];
@@ -272,6 +273,87 @@ struct kw_m_dial { /* KW_D_DIAL */
 };
 struct kw_m_dialed {  /* KW_D_DIALED; one descriptor */
     char address[64]; /* what it was connected to, for -v */
+};
+/* --- `run` ------------------------------------------------------------------------ */
+
+struct kw_m_retire { /* KW_KM_RETIRE */
+    uint32_t generation;
+};
+struct kw_m_proxy_start { /* KW_PM_START */
+    uint32_t verbosity, best_effort;
+    char ca_file[1024];          /* [tls] ca_file, added to the system's roots; "" for none */
+    char ca_names[KW_LINES / 4]; /* patterns that the run's CA may make certificates for */
+};
+struct kw_m_proxy_ready { /* KW_PM_READY */
+    char fences[256], missing[256], secrets[32];
+    char ca_pem[4096]; /* lines */
+};
+struct kw_m_serve {   /* KW_PM_SERVE; descriptors: the proxy's listener, the metadata service's */
+    uint32_t cloud;   /* enum kw_cloud */
+    uint32_t explain; /* an event for each request that is let through, too */
+    char sign_host[KW_LINES / 4]; /* what is served with credentials */
+    char egress[KW_LINES / 4];    /* host-pattern:port that is tunnelled */
+    struct kw_view decoy_spki;    /* OCI: the stand-in key's public half */
+    char decoy_token[4096];       /* OCI: the stand-in session token; Google: the stand-in bearer */
+    /* what the metadata service says */
+    char email[256], project[64], project_number[24], universe[128], scope[2048];
+};
+struct kw_m_proxy_session { /* KW_PM_SESSION */
+    uint32_t generation;    /* of the key that the token is bound to; Google: 0 */
+    uint64_t not_after;     /* seconds since the epoch */
+    struct kw_secret *token;
+};
+enum kw_event {
+    KW_EVENT_ALLOWED,  /* signed or given the bearer */
+    KW_EVENT_REFUSED,  /* by us */
+    KW_EVENT_TUNNEL,   /* passed on untouched */
+    KW_EVENT_ANSWERED, /* .status came for an allowed one */
+};
+struct kw_m_event { /* KW_PM_EVENT; nothing secret, and no query */
+    uint32_t kind;  /* enum kw_event */
+    uint32_t status;
+    uint64_t number; /* of the request */
+    char method[16];
+    char host[KW_HOST];
+    char path[1024];
+    char text[512]; /* why, in words */
+};
+struct kw_m_want_id { /* KW_PM_WANT_ID */
+    char audience[512];
+};
+struct kw_m_id {             /* KW_PM_ID */
+    struct kw_secret *token; /* empty: it could not be had */
+};
+struct kw_m_proxy_closed { /* KW_PM_CLOSED */
+    uint32_t requests, refusals, tunnels, replays;
+};
+struct kw_m_psign { /* KW_P_SIGN: as kw_m_sign */
+    uint32_t generation;
+    char method[16];
+    char host[KW_HOST];
+    char target[KW_TARGET];
+    char headers[KW_LINES];
+};
+struct kw_m_pnote { /* KW_P_NOTE: a refusal of the proxy's own */
+    char method[16];
+    char host[KW_HOST];
+    char target[1024]; /* hashed for the log */
+    char text[512];    /* why */
+};
+struct kw_m_pdial { /* KW_P_DIAL */
+    uint64_t id;
+    char host[KW_HOST];
+    uint32_t port;
+    uint32_t timeout_ms;
+};
+struct kw_m_pdialed { /* KW_P_DIALED; one descriptor */
+    uint64_t id;
+    char address[64];
+};
+struct kw_m_undialed { /* KW_P_UNDIALED */
+    uint64_t id;
+    uint32_t code; /* enum kw_exit */
+    char text[KW_ERR_TEXT];
 };
 struct kw_m_empty { /* all messages without a body */
     char none;

@@ -28,6 +28,7 @@ enum kw_role {
     KW_ROLE_KEEPER,    /* the PKCS#11 module, the PIN for one login, the keys, the signing policy */
     KW_ROLE_EXCHANGER, /* TLS, HTTP, JSON: the subject token and what the cloud answered */
     KW_ROLE_DIALER,    /* resolves and connects to host:port pairs that the dial policy allows */
+    KW_ROLE_PROXY, /* `run`: speaks with CMD and for it; the session token, decoys, the run's CA */
     KW_ROLES
 };
 
@@ -37,6 +38,9 @@ enum kw_channel {
     KW_CHAN_DIALER,    /* main <-> dialer: control */
     KW_CHAN_SIGN,      /* exchanger <-> keeper: signatures */
     KW_CHAN_DIAL,      /* exchanger <-> dialer: connected descriptors */
+    KW_CHAN_PROXY,     /* main <-> proxy: control */
+    KW_CHAN_PSIGN,     /* proxy <-> keeper: signatures for CMD's requests */
+    KW_CHAN_PDIAL,     /* proxy <-> dialer: connected descriptors, several under way */
     KW_CHANNELS
 };
 
@@ -44,12 +48,14 @@ enum kw_channel {
 enum kw_fd {
     KW_FD_CTL = 3,       /* all: channel to main */
     KW_FD_VIOLATION = 4, /* all: write end of the pipe for sandbox violation records */
-    KW_FD_PEER = 5,      /* keeper: CHAN_SIGN; exchanger: CHAN_SIGN; dialer: CHAN_DIAL */
-    KW_FD_DIAL = 6,      /* exchanger: CHAN_DIAL */
+    KW_FD_PEER = 5,      /* keeper: CHAN_SIGN; exchanger: CHAN_SIGN; dialer: CHAN_DIAL;
+                            proxy: CHAN_PSIGN */
+    KW_FD_DIAL = 6,      /* exchanger: CHAN_DIAL; proxy: CHAN_PDIAL */
     KW_FD_PROGRESS = 6,  /* keeper: one shared page: which PKCS#11 call is under way */
     KW_FD_AUDIT = 7,     /* keeper: the audit log, O_RDWR | O_APPEND (absent: no log) */
     KW_FD_PIN = 8,       /* keeper: where the PIN is read from (absent: other source) */
-    KW_FD_END = 9
+    KW_FD_PROXY = 9,     /* keeper: CHAN_PSIGN; dialer: CHAN_PDIAL (absent: no `run`) */
+    KW_FD_END = 10
 };
 
 /* Every message. Names say who sends: KM = keeper's control channel, XM =
@@ -115,6 +121,35 @@ enum kw_msg {
     /* exchanger -> dialer, dialer -> exchanger */
     KW_D_DIAL,   /* host and port */
     KW_D_DIALED, /* carries the connected descriptor */
+
+    /* `run`. A proxy of its own: what reads CMD's bytes has never seen the subject token, and
+     * CHAN_PSIGN signs with the session key only. */
+    /* main -> keeper, keeper -> main: a session's successor */
+    KW_KM_RENEW,  /* make another key; the one in use goes on. KM_KEY and KM_VERDICT follow */
+    KW_KM_RETIRE, /* the last signature with the former key is done: destroy it */
+    /* main -> proxy */
+    KW_PM_START,   /* CA file, names the run's CA is for: load roots, make the CA, lock */
+    KW_PM_SERVE,   /* carries the listeners; the decoys and the scope */
+    KW_PM_SESSION, /* use this token from now on */
+    KW_PM_ID,      /* the ID token that was asked for */
+    KW_PM_CLOSE,
+    /* proxy -> main */
+    KW_PM_READY,   /* fences up; the CA's certificate */
+    KW_PM_OK,      /* done (SERVE, SESSION) */
+    KW_PM_EVENT,   /* a request, a refusal, a tunnel: for --explain and the summary */
+    KW_PM_RENEW,   /* the cloud refused the session: is there another? */
+    KW_PM_WANT_ID, /* an ID token for this audience, please */
+    KW_PM_CLOSED,  /* counts */
+    /* proxy -> keeper, keeper -> proxy */
+    KW_P_SIGN, /* as S_SIGN, with the session key of a generation */
+    KW_P_ALLOW,
+    KW_P_NOTE, /* a refusal of the proxy's own, for the audit log; not answered */
+    KW_P_SIGNED,
+    KW_P_ALLOWED,
+    /* proxy -> dialer, dialer -> proxy */
+    KW_P_DIAL, /* answered in any order, by .id */
+    KW_P_DIALED,
+    KW_P_UNDIALED, /* it could not be: why */
 
     KW_MSGS
 };
