@@ -182,6 +182,11 @@ int kw_args_parse(int argc, char **argv, struct kw_cli *cli, const struct kw_com
         if (options && strcmp(arg, "--") == 0) {
             options = false;
             pos++;
+            if (c != NULL && c->takes_command && args->n_operands == 0) {
+                args->operands = argv + pos; /* ended by NULL */
+                args->n_operands = argc - pos;
+                break;
+            }
         } else if (options && arg[0] == '-' && arg[1] != '\0') {
             struct given g;
             int r = read_option(argc, argv, &pos, c != NULL ? c->options : NULL, &g, err);
@@ -207,6 +212,10 @@ int kw_args_parse(int argc, char **argv, struct kw_cli *cli, const struct kw_com
             args->argv = argv + pos + 1;
             pos++;
         } else {
+            if (c->takes_command)
+                return kw_fail(err, KW_USAGE,
+                               "put -- before the command to be run, as in keyward %s -- %s", c->name,
+                               arg);
             if (args->n_operands == (int)(sizeof operands / sizeof operands[0]))
                 return bad(err, "unexpected operand", arg);
             operands[args->n_operands++] = arg;

@@ -50,6 +50,7 @@ struct kw_command {
     const char *summary;             /* one line */
     const char *text;                /* paragraphs for --help and man page */
     const struct kw_option *options; /* ended by a NULL name; NULL for none */
+    bool takes_command;              /* operands are all that follows "--", which must be there */
     /* Does it. Results to stdout, all else to stderr. Returns 0 or an exit code with
      * *err filled (main prints it). */
     int (*run)(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err);
@@ -58,7 +59,7 @@ struct kw_command {
 /* One per file src/cmd_NAME.c; the list is in main.c. */
 extern const struct kw_command kw_cmd_exchange, kw_cmd_request, kw_cmd_sign, kw_cmd_claims,
     kw_cmd_doctor, kw_cmd_selftest, kw_cmd_policy, kw_cmd_keys, kw_cmd_audit, kw_cmd_issue,
-    kw_cmd_jwks;
+    kw_cmd_jwks, kw_cmd_run;
 
 /* NULL-ended list of all commands, in the order of the help text. */
 extern const struct kw_command *const kw_commands[];

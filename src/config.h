@@ -22,6 +22,12 @@
 
 enum kw_cloud { KW_CLOUD_NONE, KW_CLOUD_OCI, KW_CLOUD_GOOGLE };
 
+enum kw_isolation {       /* of CMD, under `run` */
+    KW_ISOLATION_REQUIRED, /* namespaces, or nothing is run */
+    KW_ISOLATION_AUTO,     /* where they are forbidden: a warning, and loopback of the host */
+    KW_ISOLATION_OFF,      /* loopback of the host: the decoy is what authenticates */
+};
+
 struct kw_claim_rule {
     char claim[128];   /* name of a top-level claim, or a/b for a nested one */
     char values[2048]; /* patterns separated by spaces; * and ? as in glob */
@@ -133,6 +139,10 @@ struct kw_config {
     bool key_stored;     /* storage = token */
     uint32_t key_accept; /* enum kw_accept, or'ed */
     bool best_effort;    /* require = best-effort */
+
+    /* [run] */
+    uint32_t isolation;        /* enum kw_isolation */
+    char egress[KW_LINES / 4]; /* host-pattern:port that CMD may reach besides; default none */
 
     /* A client secret given inside a runtimeConfig.ini (--from), else NULL. */
     struct kw_secret *client_secret;

@@ -23,6 +23,10 @@ static const struct kw_choice bits[] = {{"2048", 2048}, {"3072", 3072}, {"4096",
 static const struct kw_choice storages[] = {{"session", false}, {"token", true}, {NULL, 0}};
 static const struct kw_choice networks[] = {
     {"deny", KW_REACH_NONE}, {"local", KW_REACH_LOCAL}, {"allow", KW_REACH_TCP}, {NULL, 0}};
+static const struct kw_choice isolations[] = {{"required", KW_ISOLATION_REQUIRED},
+                                              {"auto", KW_ISOLATION_AUTO},
+                                              {"off", KW_ISOLATION_OFF},
+                                              {NULL, 0}};
 static const struct kw_choice requires[] = {{"all", false}, {"best-effort", true}, {NULL, 0}};
 static const struct kw_choice accepts[] = {{"extractable", KW_ACCEPT_EXTRACTABLE},
                                            {"modifiable", KW_ACCEPT_MODIFIABLE},
@@ -196,6 +200,11 @@ const struct kw_key kw_keys[] = {
            "session expires, so that later commands can use it"),
     CHOICE("key", "accept", KW_K_FLAGS, key_accept, accepts, NULL,
            "weaknesses of the token that you accept"),
+    CHOICE("run", "isolation", KW_K_CHOICE, isolation, isolations, "required",
+           "required: CMD gets a network, mount and user namespace of its own, or isn't run; auto: "
+           "where the system forbids them, a warning; off: none"),
+    TEXT("run", "egress", KW_K_DIAL, egress, NULL,
+         "host:port pairs that CMD may reach besides, passed on untouched; without it none"),
     CHOICE("sandbox", "require", KW_K_CHOICE, best_effort, requires, "all",
            "whether a fence that this kernel lacks is an error (all) or a warning (best-effort)"),
     {NULL, NULL, KW_K_WORD, 0, 0, 0, 0, NULL, NULL, false, NULL},

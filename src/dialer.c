@@ -5,18 +5,35 @@
  * of what is spoken over it (but for a proxy's answer to CONNECT), and knows nothing
  * but names and addresses. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "dialer_connect.h"
+#include "dialer_pool.h"
 #include "log.h"
 #include "memory.h"
 #include "policy/rules.h"
 #include "policy/sandbox.h"
 
-static int start(struct kw_chan *ctl, struct kw_m_dialer_start *c, struct kw_err *err)
+/* For CMD, [run] egress counts as well. */
+static int start_pool(const struct kw_m_dialer_start *c, struct kw_err *err)
+{
+    static struct kw_m_dialer_start own;
+    own = *c;
+    int r = c->egress[0] != '\0' ? kw_dial_check(c->egress, "", err) : 0;
+    size_t n = strlen(own.dial);
+    if (r == 0 && c->egress[0] != '\0' &&
+        (size_t)snprintf(own.dial + n, sizeof own.dial - n, " %s", c->egress) >=
+            sizeof own.dial - n)
+        r = kw_fail(err, KW_USAGE, "[policy] dial and [run] egress are too long together");
+    return r != 0 ? r : kw_dialer_pool_start(&own, KW_FD_PROXY, err);
+}
+
+static int start(struct kw_chan *ctl, struct kw_m_dialer_start *c, bool proxied, struct kw_err *err)
 {
     struct kw_in in;
     struct kw_fences f;
@@ -37,6 +54,8 @@ static int start(struct kw_chan *ctl, struct kw_m_dialer_start *c, struct kw_err
         r = kw_proxy_parse(c->proxy, host, sizeof host, &port, err);
     if (r == 0)
         r = kw_resolver_start(err);
+    if (r == 0 && proxied)
+        r = start_pool(c, err);
     if (r == 0)
         r = kw_sandbox_lock(KW_ROLE_DIALER, flags, &f, err);
     if (r != 0)
@@ -73,21 +92,28 @@ static int serve(struct kw_chan *dial, const struct kw_m_dialer_start *c, struct
 }
 
 /* Serves until main says that it is over, or is gone. */
-static int serve_all(struct kw_chan *ctl, struct kw_chan *dial, const struct kw_m_dialer_start *c,
-                     struct kw_err *err)
+static int serve_all(struct kw_chan *ctl, struct kw_chan *dial, bool proxied,
+                     const struct kw_m_dialer_start *c, struct kw_err *err)
 {
-    struct pollfd p[2] = {{.fd = ctl->fd, .events = POLLIN}, {.fd = dial->fd, .events = POLLIN}};
+    struct pollfd p[3] = {{.fd = ctl->fd, .events = POLLIN},
+                          {.fd = dial->fd, .events = POLLIN},
+                          {.fd = proxied ? KW_FD_PROXY : -1, .events = POLLIN}};
     for (;;) {
-        if (poll(p, 2, -1) < 0) {
+        if (poll(p, 3, -1) < 0) {
             if (errno == EINTR)
                 continue;
             return kw_fail_errno(err, KW_FAILED, "dialer: could not wait");
         }
         if (p[0].revents != 0)
             return 0; /* DM_CLOSE or the end: nothing else is legal */
+        struct kw_err ended;
+        if (p[2].revents != 0 && kw_dialer_pool_take(&ended) != 0) {
+            kw_log(KW_DEBUG, "%s", ended.text);
+            (void)close(KW_FD_PROXY);
+            p[2].fd = -1;
+        }
         if (p[1].revents == 0)
             continue;
-        struct kw_err ended;
         if (serve(dial, c, &ended) != 0) {
             kw_log(KW_DEBUG, "%s", ended.text);
             (void)close(dial->fd);
@@ -108,12 +134,13 @@ int main(int argc, char **argv)
     kw_log_init("dialer", 0);
     kw_chan_init(&ctl, KW_CHAN_DIALER, KW_ROLE_DIALER, KW_FD_CTL);
     kw_chan_init(&dial, KW_CHAN_DIAL, KW_ROLE_DIALER, KW_FD_PEER);
-    kw_memory_must(KW_EXIT_MEMORY, NULL); /* nothing here has to be put in order */
-    int r = start(&ctl, &c, &err);
+    bool proxied = fcntl(KW_FD_PROXY, F_GETFD) >= 0; /* before something else is there */
+    kw_memory_must(KW_EXIT_MEMORY, NULL);            /* nothing here has to be put in order */
+    int r = start(&ctl, &c, proxied, &err);
     if (r < 0) /* main has gone before it said anything */
         return KW_OK;
     if (r == 0)
-        r = serve_all(&ctl, &dial, &c, &err);
+        r = serve_all(&ctl, &dial, proxied, &c, &err);
     if (r != 0)
         kw_msg_send_error(&ctl, &err);
     return r;

@@ -2,8 +2,9 @@
  *
  * keyward-keeper: the program that holds the PKCS#11 module, the keys, the signing
  * policy and the audit log. It starts, says KM_READY, and then answers: to main on its
- * control channel, to the exchanger on CHAN_SIGN. A peer that sends what it must not is
- * cut off; when that is main, or main has gone, the key is destroyed and this ends. */
+ * control channel, to the exchanger on CHAN_SIGN, to the proxy on CHAN_PSIGN. A peer that sends
+ * what it must not is cut off; when that is main, or main has gone, the key is destroyed and this
+ * ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -40,6 +41,8 @@ static int answer_session(struct kw_keeper *k, struct kw_err *err)
         return 0;
     }
     k->session_good = true;
+    if (k->generation == 0)
+        k->generation = 1;
     return kw_tell_main(k, KW_KM_OK, &(struct kw_m_empty){0}, err);
 }
 
@@ -57,8 +60,10 @@ static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
     if (!kw_msg_get(&in->body, KW_KM_SESSION, &m))
         return kw_fail(err, KW_FAILED, "main-keeper: malformed KM_SESSION");
     bool bearer = k->cfg.purpose == KW_FOR_BEARER; /* which is renewed in one keeper */
-    bool may = k->cfg.purpose == KW_FOR_SESSION || k->cfg.purpose == KW_FOR_STORED;
-    if (!bearer && (!may || !k->key_told || k->session_good)) {
+    bool may = k->cfg.purpose == KW_FOR_SESSION || k->cfg.purpose == KW_FOR_STORED ||
+               k->cfg.purpose == KW_FOR_RUN;
+    bool next = k->session_good && k->other->there && k->former_until == 0; /* a renewal */
+    if (!bearer && (!may || !k->key_told || (k->session_good && !next))) {
         (void)kw_fail(&why, KW_POLICY, "there is no key that waits for a session");
         return refuse(k, "session", &why);
     }
@@ -66,6 +71,8 @@ static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
         (void)kw_fail(&why, KW_POLICY, "the session has expired already");
         return refuse(k, "session", &why);
     }
+    if (next && !bearer)
+        kw_keeper_succeed(k);
     k->session_good = false; /* till this one is in the log */
     k->session_info = m;
     k->session_asked = true;
@@ -106,6 +113,12 @@ static int from_main(struct kw_keeper *k, struct kw_err *err)
         case KW_KM_DESTROY:
             r = take_destroy(k, &in, err);
             break;
+        case KW_KM_RENEW:
+            r = kw_keeper_renew(k, err);
+            break;
+        case KW_KM_RETIRE:
+            r = kw_keeper_retire(k, &in, err);
+            break;
         case KW_KM_CLOSE:
             k->close_asked = true;
             break;
@@ -135,11 +148,25 @@ static int from_exchanger(struct kw_keeper *k, struct kw_err *err)
     return r;
 }
 
-static void cut_off(struct kw_keeper *k, const struct kw_err *why)
+static int from_proxy(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_in in;
+    int r = kw_chan_recv(&k->proxy.chan, &in, 0, err);
+    if (r == 0)
+        r = in.type == KW_P_SIGN    ? kw_keeper_psign(k, &in, err)
+            : in.type == KW_P_ALLOW ? kw_keeper_allow(k, &k->proxy, &in, err)
+                                    : kw_keeper_pnote(k, &in, err);
+    else if (r == KW_NET)
+        r = 0;
+    kw_in_free(&in);
+    return r;
+}
+
+static void cut_off(struct kw_peer *p, const struct kw_err *why)
 {
     kw_log(KW_INFO, "%s", why->text);
-    (void)close(k->exchanger.chan.fd);
-    k->exchanger.open = false;
+    (void)close(p->chan.fd);
+    p->open = false;
 }
 
 /* --- the loop ------------------------------------------------------------------- */
@@ -161,8 +188,16 @@ static int answers(struct kw_keeper *k, struct kw_err *err)
 {
     struct kw_err why;
     if (kw_keeper_answer(k, &k->exchanger, &why) != 0 && k->exchanger.open)
-        cut_off(k, &why);
+        cut_off(&k->exchanger, &why);
+    if (kw_keeper_answer(k, &k->proxy, &why) != 0 && k->proxy.open)
+        cut_off(&k->proxy, &why);
     return kw_keeper_answer(k, &k->main, err);
+}
+
+/* What is polled of a peer: nothing while it has as much under way as it may. */
+static int listens(const struct kw_peer *p)
+{
+    return p->open && p->pending < KW_JOBS_MAX ? p->chan.fd : -1;
 }
 
 /* Returns 0 when main asked for the end or has gone, else the code in *err. */
@@ -170,11 +205,11 @@ static int loop(struct kw_keeper *k, struct kw_err *err)
 {
     int r = 0;
     while (r == 0 && !k->close_asked) {
-        bool listen = k->exchanger.open && k->exchanger.pending < KW_JOBS_MAX;
-        struct pollfd p[3] = {{.fd = k->main.chan.fd, .events = POLLIN},
+        struct pollfd p[4] = {{.fd = k->main.chan.fd, .events = POLLIN},
                               {.fd = k->wake, .events = POLLIN},
-                              {.fd = listen ? k->exchanger.chan.fd : -1, .events = POLLIN}};
-        if (poll(p, 3, -1) < 0) {
+                              {.fd = listens(&k->exchanger), .events = POLLIN},
+                              {.fd = listens(&k->proxy), .events = POLLIN}};
+        if (poll(p, 4, -1) < 0) {
             if (errno != EINTR)
                 r = kw_fail_errno(err, KW_FAILED, "poll");
             continue;
@@ -183,7 +218,9 @@ static int loop(struct kw_keeper *k, struct kw_err *err)
         if (p[1].revents != 0)
             r = woken(k, err);
         if (r == 0 && p[2].revents != 0 && from_exchanger(k, &why) != 0)
-            cut_off(k, &why);
+            cut_off(&k->exchanger, &why);
+        if (r == 0 && p[3].revents != 0 && from_proxy(k, &why) != 0)
+            cut_off(&k->proxy, &why);
         if (r == 0 && p[0].revents != 0)
             r = from_main(k, err);
         if (r == 0)
@@ -196,9 +233,10 @@ static int serve(struct kw_keeper *k, struct kw_err *err)
 {
     int r = kw_tell_main(k, KW_KM_READY, &k->ready, err);
     if (r == 0)
-        r = k->cfg.purpose == KW_FOR_LIST    ? kw_keeper_list(k, err)
-            : k->cfg.purpose >= KW_FOR_ISSUE ? 0
-                                             : kw_birth_start(k, err);
+        r = k->cfg.purpose == KW_FOR_LIST ? kw_keeper_list(k, err)
+            : k->cfg.purpose == KW_FOR_ISSUE || k->cfg.purpose == KW_FOR_BEARER
+                ? 0
+                : kw_birth_start(k, err);
     return r != 0 ? r : loop(k, err);
 }
 
@@ -236,9 +274,13 @@ static int run(struct kw_keeper *k, struct kw_err *err)
     int page_fd = is_open(KW_FD_PROGRESS) ? KW_FD_PROGRESS : -1;
     k->main.open = true;
     k->exchanger.open = is_open(KW_FD_PEER);
+    k->proxy.open = is_open(KW_FD_PROXY);
+    k->session = &k->sessions[0];
+    k->other = &k->sessions[1];
     k->audit.fd = -1;
     kw_chan_init(&k->main.chan, KW_CHAN_KEEPER, KW_ROLE_KEEPER, KW_FD_CTL);
     kw_chan_init(&k->exchanger.chan, KW_CHAN_SIGN, KW_ROLE_KEEPER, KW_FD_PEER);
+    kw_chan_init(&k->proxy.chan, KW_CHAN_PSIGN, KW_ROLE_KEEPER, KW_FD_PROXY);
     (void)kw_progress_map(page_fd);
     int r = take_start(k, err);
     if (r != 0 || k->close_asked)

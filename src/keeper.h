@@ -86,6 +86,7 @@ struct kw_birth {
     int make_result, extract_result;
     struct kw_err make_err, extract_err;
     struct kw_m_verdict verdict;
+    struct kw_signer *whose; /* where the key is made */
 };
 
 struct kw_keeper {
@@ -93,12 +94,17 @@ struct kw_keeper {
     struct kw_fences fences;
     struct kw_p11 *p11;
     struct kw_m_keeper_ready ready;
-    struct kw_peer main, exchanger;
+    struct kw_peer main, exchanger, proxy;
     struct kw_workers workers;
     struct kw_workers clerk; /* signs the audit log's heads, if there is a log */
     struct kw_birth birth;
 
-    struct kw_signer session, client, auditor, issuer, tls;
+    /* The session key, and its successor or predecessor (`run`): a struct stays where it is,
+     * because jobs point at it. */
+    struct kw_signer sessions[2], *session, *other;
+    uint32_t generation;   /* of the session in use: 1 for the first */
+    uint64_t former_until; /* not_after of the one before it; 0: there is none */
+    struct kw_signer client, auditor, issuer, tls;
     bool key_told, verdict_in; /* KM_KEY and a good KM_VERDICT were sent */
     bool session_asked;        /* KM_SESSION came; answered when the verdict is in */
     bool session_good;
@@ -109,6 +115,7 @@ struct kw_keeper {
     char audit_key[65];  /* id of the key that signs heads, "" before it was announced */
     struct kw_job *head; /* the head that is being signed, of head_mark */
     struct kw_audit_mark head_mark;
+    char head_key[65]; /* by this key */
 
     uint32_t signatures, refusals, client_uses, issues;
     bool close_asked; /* KM_CLOSE came */
@@ -123,6 +130,7 @@ int kw_keeper_start(struct kw_keeper *k, int audit_fd, struct kw_err *err);
 int kw_birth_start(struct kw_keeper *k, struct kw_err *err);
 int kw_birth_step(struct kw_keeper *k, struct kw_err *err);
 void kw_birth_join(struct kw_keeper *k);
+int kw_birth_again(struct kw_keeper *k, struct kw_err *err); /* KM_RENEW */
 
 /* keeper_work.c: the worker threads, and the answers of a channel that are due. */
 int kw_workers_start(struct kw_workers *w, struct kw_p11 *p11, unsigned n, int wake,
@@ -142,6 +150,9 @@ void kw_job_free(struct kw_job *j);
  * to be closed. */
 int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 int kw_keeper_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_err *err);
+/* The rest of kw_keeper_sign(): `signer` signs until not_after if it may. Takes over m and j. */
+int kw_keeper_judged(struct kw_keeper *k, struct kw_peer *p, struct kw_m_sign *m, struct kw_job *j,
+                     struct kw_err *err);
 /* Judges a request and builds its signing string; `rule` receives what allowed it. */
 int kw_keeper_judge(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now,
                     struct kw_buf *string, char *rule, size_t size, struct kw_err *err);
@@ -154,6 +165,14 @@ int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 
 /* keeper_allow.c: whether a request may go out with the bearer. */
 int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
+
+/* keeper_run.c: requests of the proxy, and a session's successor. */
+int kw_keeper_psign(struct kw_keeper *k, struct kw_in *in, struct kw_err *err);
+int kw_keeper_pnote(struct kw_keeper *k, struct kw_in *in, struct kw_err *err);
+int kw_keeper_renew(struct kw_keeper *k, struct kw_err *err);
+int kw_keeper_retire(struct kw_keeper *k, struct kw_in *in, struct kw_err *err);
+/* The successor's key is the session's from now on. */
+void kw_keeper_succeed(struct kw_keeper *k);
 
 /* keeper_tls.c: handshakes by the TLS client key. */
 int kw_keeper_tls(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);

@@ -37,9 +37,10 @@ int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, st
 {
     struct kw_m_allow a;
     char rule[2048];
-    if (!kw_msg_get(&in->body, KW_S_ALLOW, &a))
-        return kw_fail(err, KW_FAILED, "%s: malformed S_ALLOW", kw_channel_name(p->chan.name));
-    struct kw_job *j = kw_job_new(KW_S_ALLOWED);
+    if (!kw_msg_get(&in->body, in->type, &a))
+        return kw_fail(err, KW_FAILED, "%s: malformed %s", kw_channel_name(p->chan.name),
+                       kw_msg_name(in->type));
+    struct kw_job *j = kw_job_new(in->type == KW_S_ALLOW ? KW_S_ALLOWED : KW_P_ALLOWED);
     struct kw_m_sign *m = as_request(&a);
     if (j == NULL || m == NULL) {
         kw_job_free(j);

@@ -24,7 +24,8 @@ static int find_stored(struct kw_keeper *k, struct kw_err *err)
     size_t n = 0;
     if (!kw_unhex(id, sizeof id, &n, k->cfg.stored_id) || n == 0)
         return kw_fail(err, KW_TOKEN, "the stored session names no key; make a new one");
-    return kw_p11_find(k->p11, "keyward session", id, n, true, k->cfg.accept, &k->session.key, err);
+    return kw_p11_find(k->p11, "keyward session", id, n, true, k->cfg.accept, &k->birth.whose->key,
+                       err);
 }
 
 static void *make(void *arg)
@@ -34,7 +35,7 @@ static void *make(void *arg)
     b->make_result = k->cfg.purpose == KW_FOR_STORED
                          ? find_stored(k, &b->make_err)
                          : kw_p11_generate(k->p11, k->cfg.bits, k->cfg.token_object != 0,
-                                           k->cfg.accept, &k->session.key, &b->make_err);
+                                           k->cfg.accept, &b->whose->key, &b->make_err);
     atomic_store(&b->made, true);
     wake(k);
     return NULL;
@@ -59,6 +60,7 @@ static void *extract(void *arg)
 int kw_birth_start(struct kw_keeper *k, struct kw_err *err)
 {
     struct kw_birth *b = &k->birth;
+    b->whose = k->session;
     b->make_started = pthread_create(&b->make, NULL, make, k) == 0;
     b->extract_started = b->make_started && pthread_create(&b->extract, NULL, extract, k) == 0;
     return b->extract_started ? 0 : kw_fail(err, KW_FAILED, "could not start a thread");
@@ -66,16 +68,33 @@ int kw_birth_start(struct kw_keeper *k, struct kw_err *err)
 
 static int tell_key(struct kw_keeper *k, struct kw_err *err)
 {
-    const struct kw_p11_key *key = &k->session.key;
+    struct kw_signer *whose = k->birth.whose;
+    const struct kw_p11_key *key = &whose->key;
     struct kw_m_key m = {.rung = key->rung, .spki = {key->spki, key->spki_len}};
     kw_hex(m.id, key->id, key->id_len);
     memcpy(m.attributes, key->attributes, sizeof m.attributes);
-    k->session.there = true;
+    whose->there = true;
     int r = kw_note_key(k, k->cfg.purpose == KW_FOR_STORED ? "found" : "born", key, err);
     if (r == 0)
         r = kw_tell_main(k, KW_KM_KEY, &m, err);
     k->key_told = r == 0;
     return r;
+}
+
+/* A successor of the session key. How this token keeps keys is known from the first. */
+int kw_birth_again(struct kw_keeper *k, struct kw_err *err)
+{
+    struct kw_birth *b = &k->birth;
+    b->whose = k->other;
+    if (b->make_started) /* is told when it is there */
+        return 0;
+    if (k->other->there) /* of a renewal that came to nothing: as good as new */
+        return tell_key(k, err);
+    *b->whose = (struct kw_signer){.there = false};
+    atomic_store(&b->made, false);
+    b->make_started = pthread_create(&b->make, NULL, make, k) == 0;
+    k->key_told = false;
+    return b->make_started ? 0 : kw_fail(err, KW_FAILED, "could not start a thread");
 }
 
 static int tell_verdict(struct kw_keeper *k, struct kw_err *err)
@@ -117,10 +136,16 @@ int kw_birth_step(struct kw_keeper *k, struct kw_err *err)
     if (b->make_started && atomic_load(&b->made)) {
         (void)pthread_join(b->make, NULL);
         b->make_started = false;
-        k->session.there = b->make_result == 0;
+        b->whose->there = b->make_result == 0;
         /* No exchange is begun for a key that is known to be no good. */
         if (b->make_result == 0 && (b->extract_started || b->extract_result == 0))
             r = tell_key(k, err);
+    }
+    if (r == 0 && !b->make_started && b->make_result != 0 && b->whose == k->other) {
+        /* A renewal that failed costs no session that is still good. */
+        kw_msg_send_error(&k->main.chan, &b->make_err);
+        b->make_result = 0;
+        return 0;
     }
     if (r == 0 && !b->make_started && !b->extract_started &&
         (b->make_result != 0 || b->extract_result != 0))
@@ -136,7 +161,7 @@ void kw_birth_join(struct kw_keeper *k)
     struct kw_birth *b = &k->birth;
     if (b->make_started) {
         (void)pthread_join(b->make, NULL);
-        k->session.there = b->make_result == 0;
+        b->whose->there = b->make_result == 0;
     }
     if (b->extract_started)
         (void)pthread_join(b->extract, NULL);

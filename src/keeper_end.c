@@ -60,13 +60,13 @@ static int match_one(const struct kw_p11_key *key, const char *label, void *arg)
 static bool may_prune(const struct kw_keeper *k)
 {
     return k->cfg.purpose == KW_FOR_LIST ||
-           (k->cfg.purpose == KW_FOR_SESSION && k->session_good && k->session.key.token_object);
+           (k->cfg.purpose == KW_FOR_SESSION && k->session_good && k->session->key.token_object);
 }
 
 static bool is_session(const struct kw_keeper *k, const struct pruning *p)
 {
-    return k->session.there && k->session.key.id_len == p->n &&
-           memcmp(k->session.key.id, p->id, p->n) == 0;
+    return k->session->there && k->session->key.id_len == p->n &&
+           memcmp(k->session->key.id, p->id, p->n) == 0;
 }
 
 int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err)
@@ -97,18 +97,18 @@ int kw_keeper_prune(struct kw_keeper *k, const char *id_hex, struct kw_err *err)
 static bool stays(const struct kw_keeper *k)
 {
     return k->cfg.purpose == KW_FOR_STORED || (k->cfg.purpose == KW_FOR_SESSION && k->close_asked &&
-                                               k->session_good && k->session.key.token_object);
+                                               k->session_good && k->session->key.token_object);
 }
 
 int kw_keeper_drop(struct kw_keeper *k, const char *why, struct kw_err *err)
 {
     char id[65];
-    if (!k->session.there || stays(k))
+    if (!k->session->there || stays(k))
         return 0;
-    kw_hex(id, k->session.key.id, k->session.key.id_len);
-    k->session.there = false;
+    kw_hex(id, k->session->key.id, k->session->key.id_len);
+    k->session->there = false;
     k->session_good = false;
-    int r = kw_p11_destroy(k->p11, &k->session.key, err);
+    int r = kw_p11_destroy(k->p11, &k->session->key, err);
     if (r != 0)
         kw_log(KW_WARN, "the session key could not be destroyed: %s", err->text);
     kw_note_destroyed(k, id, why, r != 0 ? err : NULL);
@@ -134,11 +134,22 @@ void kw_keeper_end(struct kw_keeper *k, const char *why)
     kw_note_head_step(k);
     drop_jobs(k, &k->main);
     drop_jobs(k, &k->exchanger);
+    drop_jobs(k, &k->proxy);
     /* The session key can't sign once it is gone, so its head comes before its end; the
      * audit key's comes last and covers all. */
     if (!k->auditor.there)
         kw_note_head(k, true);
     int r = kw_keeper_drop(k, why, &err);
+    if (k->other->there) { /* a renewal's, under way */
+        struct kw_signer *last = k->session;
+        struct kw_err more;
+        k->session = k->other;
+        if (kw_keeper_drop(k, why, &more) != 0 && r == 0) {
+            r = (int)more.code;
+            err = more;
+        }
+        k->session = last;
+    }
     kw_note_end(k);
     if (k->auditor.there)
         kw_note_head(k, true);
@@ -146,7 +157,7 @@ void kw_keeper_end(struct kw_keeper *k, const char *why)
         kw_msg_send_error(&k->main.chan, &err);
     else if (k->close_asked) {
         struct kw_m_closed m = {
-            .signatures = k->signatures, .refusals = k->refusals, .destroyed = !k->session.there};
+            .signatures = k->signatures, .refusals = k->refusals, .destroyed = !k->session->there};
         if (kw_tell_main(k, KW_KM_CLOSED, &m, &err) != 0)
             kw_log(KW_INFO, "%s", err.text);
     }

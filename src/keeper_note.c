@@ -164,8 +164,8 @@ static struct kw_signer *head_signer(struct kw_keeper *k)
 {
     if (k->auditor.there)
         return &k->auditor;
-    return k->session.there && k->verdict_in && !atomic_load(&k->session.broken) ? &k->session
-                                                                                 : NULL;
+    return k->session->there && k->verdict_in && !atomic_load(&k->session->broken) ? k->session
+                                                                                   : NULL;
 }
 
 /* Hands the head of what is in the log now to the clerk. That it is all on the disk is part of
@@ -177,6 +177,7 @@ static int begin_head(struct kw_keeper *k, struct kw_signer *signer, struct kw_e
     if (j == NULL)
         return kw_fail(err, KW_FAILED, "out of memory");
     k->head_mark = kw_audit_mark(&k->audit);
+    memcpy(k->head_key, k->audit_key, sizeof k->head_key);
     kw_put(&j->data, bytes, kw_audit_head_bytes(k->head_mark.of, k->head_mark.hash, bytes));
     j->signer = signer;
     j->check = true;
@@ -199,7 +200,7 @@ void kw_note_head_step(struct kw_keeper *k)
     k->head = NULL;
     bool known = k->audit.failed;
     if (j->result == 0)
-        j->result = kw_audit_head_line(&k->audit, &k->head_mark, k->audit_key, j->sig, j->sig_n,
+        j->result = kw_audit_head_line(&k->audit, &k->head_mark, k->head_key, j->sig, j->sig_n,
                                        false, &j->err);
     if (j->result != 0 && !known)
         warn_head(&j->err);

@@ -70,7 +70,7 @@ static int judge_client(struct kw_keeper *k, const struct kw_m_sign *m, char *ru
 static int judge_session(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now, char *rule,
                          size_t size, struct kw_err *err)
 {
-    if (!k->session.there || !k->verdict_in || !k->session_good)
+    if (!k->session->there || !k->verdict_in || !k->session_good)
         return kw_fail(err, KW_POLICY, "there is no session yet: nothing is signed for it");
     if (now < 0 || (uint64_t)now >= k->session_info.not_after)
         return kw_fail(err, KW_POLICY, "the session has expired");
@@ -96,7 +96,6 @@ int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, str
 {
     struct kw_m_sign *m = malloc(sizeof *m);
     struct kw_job *j = kw_job_new(in->type == KW_S_SIGN ? KW_S_SIGNED : KW_KM_SIGNED);
-    char rule[2048];
     int r = 0;
     if (m == NULL || j == NULL)
         r = kw_fail(err, KW_FAILED, "out of memory");
@@ -108,8 +107,23 @@ int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, str
         kw_job_free(j);
         return r;
     }
-    j->signer = m->key == KW_SIGN_CLIENT ? &k->client : &k->session;
+    /* Under `run`, what CMD wants signed comes from the proxy and from nobody else. */
+    if (k->cfg.purpose == KW_FOR_RUN && m->key == KW_SIGN_SESSION) {
+        j->result = kw_fail(&j->err, KW_POLICY, "the session key signs for the proxy only");
+        kw_note_refusal(k, "sign", m, &j->err);
+        free(m);
+        kw_job_submit(k, p, j);
+        return kw_keeper_patience(k, p, err);
+    }
+    j->signer = m->key == KW_SIGN_CLIENT ? &k->client : k->session;
     j->not_after = m->key == KW_SIGN_CLIENT ? 0 : (int64_t)k->session_info.not_after;
+    return kw_keeper_judged(k, p, m, j, err);
+}
+
+int kw_keeper_judged(struct kw_keeper *k, struct kw_peer *p, struct kw_m_sign *m, struct kw_job *j,
+                     struct kw_err *err)
+{
+    char rule[2048];
     j->result = kw_keeper_judge(k, m, time(NULL), &j->data, rule, sizeof rule, &j->err);
     if (j->result != 0)
         kw_note_refusal(k, "sign", m, &j->err);
@@ -147,9 +161,8 @@ static int send_answer(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j,
         (void)snprintf(m.text, sizeof m.text, "%s", j->err.text);
         return kw_msg_send(&p->chan, KW_MSG_ERROR, &m, NULL, 0, ANSWER_MS, err);
     }
-    if (j->answer == KW_S_ALLOWED)
-        return kw_msg_send(&p->chan, KW_S_ALLOWED, &(struct kw_m_empty){0}, NULL, 0, ANSWER_MS,
-                           err);
+    if (j->answer == KW_S_ALLOWED || j->answer == KW_P_ALLOWED)
+        return kw_msg_send(&p->chan, j->answer, &(struct kw_m_empty){0}, NULL, 0, ANSWER_MS, err);
     k->signatures++;
     if (j->answer == KW_S_ASSERTED || j->answer == KW_KM_ISSUED)
         return send_jwt(p, j, err);

@@ -25,8 +25,7 @@ static unsigned sandbox_flags(const struct kw_m_keeper_start *cfg)
 
 static int check(const struct kw_m_keeper_start *cfg, struct kw_err *err)
 {
-    if (cfg->purpose > KW_FOR_BEARER || cfg->pin_source > KW_PIN_PROMPT ||
-        cfg->network > KW_REACH_TCP)
+    if (cfg->purpose > KW_FOR_RUN || cfg->pin_source > KW_PIN_PROMPT || cfg->network > KW_REACH_TCP)
         return kw_fail(err, KW_FAILED, "KM_START: unknown purpose, PIN source or network");
     if (cfg->sessions < 1 || cfg->sessions > 64)
         return kw_fail(err, KW_USAGE, "[token] sessions must be 1 to 64, not %u", cfg->sessions);

@@ -16,12 +16,6 @@
 
 #include "config.h"
 
-enum kw_isolation {
-    KW_ISOLATION_REQUIRED, /* namespaces, or nothing is run */
-    KW_ISOLATION_AUTO,     /* where they are forbidden: a warning, and loopback of the host */
-    KW_ISOLATION_OFF,      /* loopback of the host: the decoy is what authenticates */
-};
-
 struct kw_launch_want {
     enum kw_isolation isolation;
     bool share_home;      /* CMD sees the user's home, and with it credentials */

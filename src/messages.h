@@ -40,6 +40,7 @@ enum kw_purpose {                 /* what the keeper is started for */
                   KW_FOR_ISSUE,   /* `issue`, `jwks`: the issuer key only */
                   KW_FOR_BEARER,  /* no session key: judges and logs where a bearer goes; with
                                      .module "" without a token */
+                  KW_FOR_RUN,     /* as SESSION, renewed in one keeper, never kept */
 };
 enum kw_pin_source {
     KW_PIN_NONE,   /* protected authentication path: C_Login with a NULL PIN */

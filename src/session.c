@@ -18,6 +18,17 @@
 
 enum { PROMPT_S = 300 };
 
+static int start_proxy(struct kw_session *s, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
+    static struct kw_m_proxy_start m; /* large */
+    m.verbosity = (uint32_t)c->verbosity;
+    m.best_effort = c->best_effort;
+    (void)snprintf(m.ca_file, sizeof m.ca_file, "%s", c->ca_file);
+    (void)snprintf(m.ca_names, sizeof m.ca_names, "%s", c->sign_host);
+    return kw_child_send(&s->crew.proxy, KW_PM_START, &m, NULL, 0, err);
+}
+
 int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const char *stored_id,
                           struct kw_err *err)
 {
@@ -44,10 +55,13 @@ int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const c
     (void)snprintf(ds.dial, sizeof ds.dial, "%s", c->dial);
     (void)snprintf(ds.resolve, sizeof ds.resolve, "%s", c->resolve);
     (void)snprintf(ds.proxy, sizeof ds.proxy, "%s", c->proxy);
+    if (s->run)
+        (void)snprintf(ds.egress, sizeof ds.egress, "%s", c->egress);
     if (ks.pin_source == KW_PIN_PROMPT)
         kw_tty_save();
     r = kw_crew_start(&s->crew,
-                      1u << KW_ROLE_KEEPER | 1u << KW_ROLE_EXCHANGER | 1u << KW_ROLE_DIALER,
+                      1u << KW_ROLE_KEEPER | 1u << KW_ROLE_EXCHANGER | 1u << KW_ROLE_DIALER |
+                          (s->run ? 1u << KW_ROLE_PROXY : 0u),
                       audit_fd, pin_fd, c->token_env, err);
     if (audit_fd >= 0)
         (void)close(audit_fd);
@@ -64,7 +78,7 @@ int kw_session_start_crew(struct kw_session *s, enum kw_purpose purpose, const c
         r = kw_child_send(&s->crew.exchanger, KW_XM_START, &xs, NULL, 0, err);
     if (r == 0)
         r = kw_child_send(&s->crew.dialer, KW_DM_START, &ds, NULL, 0, err);
-    return r;
+    return r == 0 && s->run ? start_proxy(s, err) : r;
 }
 
 int kw_session_expect(struct kw_child *ch, enum kw_msg type, void *m, int64_t deadline,
@@ -80,7 +94,11 @@ int kw_session_await_net(struct kw_session *s, struct kw_err *err)
 {
     int64_t deadline = kw_deadline(s->config);
     int r = kw_session_expect(&s->crew.exchanger, KW_XM_READY, &s->exchanger, deadline, err);
-    return r != 0 ? r : kw_session_expect(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
+    if (r == 0)
+        r = kw_session_expect(&s->crew.dialer, KW_DM_READY, &s->dialer, deadline, err);
+    if (r == 0 && s->run)
+        r = kw_session_expect(&s->crew.proxy, KW_PM_READY, &s->proxy, deadline, err);
+    return r;
 }
 
 /* Takes KM_KEY or KM_VERDICT, whichever it is: the keeper makes key and twin at once. Each
@@ -91,6 +109,7 @@ static int take_birth(struct kw_session *s, struct kw_in *in, struct kw_err *err
         memcpy(s->spki, s->key.spki.p, s->key.spki.len);
         s->key.spki.p = s->spki;
         s->have_key = true;
+        s->key_pending = false;
         return 0;
     }
     if (in->type == KW_KM_VERDICT && !s->have_verdict &&
@@ -120,11 +139,12 @@ int kw_session_await_keeper(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
-static int await_key(struct kw_session *s, struct kw_err *err)
+int kw_session_await_key(struct kw_session *s, struct kw_err *err)
 {
     int r = kw_session_await_keeper(s, err);
     while (r == 0 && !s->have_key)
         r = take_from_keeper(s, err);
+    s->key_pending = false;
     return r;
 }
 
@@ -194,7 +214,7 @@ int kw_session_subject(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
-static int open_exchange(struct kw_session *s, struct kw_err *err)
+int kw_session_open_exchange(struct kw_session *s, struct kw_err *err)
 {
     const struct kw_config *c = s->config;
     struct kw_m_exchange x = {
@@ -210,7 +230,7 @@ static int open_exchange(struct kw_session *s, struct kw_err *err)
     return r;
 }
 
-static int send_exchange(struct kw_session *s, struct kw_err *err)
+int kw_session_send_exchange(struct kw_session *s, struct kw_err *err)
 {
     struct kw_m_go go = {.spki = s->key.spki, .subject = s->subject};
     struct kw_m_token t = {0};
@@ -257,7 +277,7 @@ static void forget_old(struct kw_session *s)
  * not cost a session that is still good. */
 static int remember(struct kw_session *s, struct kw_err *err)
 {
-    if (!s->config->key_stored)
+    if (!s->config->key_stored || s->run)
         return 0;
     struct kw_state st = {.not_after = s->not_after, .token = s->token};
     (void)snprintf(st.key_id, sizeof st.key_id, "%s", s->key.id);
@@ -324,9 +344,9 @@ static const struct kw_session_step oci_steps[] = {
     {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
      true},
     {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true},
-    {"client authentication", open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true},
-    {"PKCS#11 token and session key", await_key, tell_key, 1u << 1, true},
-    {"exchange", send_exchange, NULL, 1u << 4 | 1u << 5, true},
+    {"client authentication", kw_session_open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true},
+    {"PKCS#11 token and session key", kw_session_await_key, tell_key, 1u << 1, true},
+    {"exchange", kw_session_send_exchange, NULL, 1u << 4 | 1u << 5, true},
     {"session token", kw_session_judge, tell_token, 1u << 6, true},
     {"extraction self-test", await_verdict, tell_verdict, 1u << 5, true},
     {"leave to sign", kw_session_open_signing, NULL, 1u << 7 | 1u << 8, false},
@@ -363,7 +383,7 @@ int kw_session_take_stored(struct kw_session *s, struct kw_state *st, struct kw_
     if (r == 0)
         r = kw_session_await_net(s, err);
     if (r == 0)
-        r = await_key(s, err);
+        r = kw_session_await_key(s, err);
     if (r == 0)
         r = kw_session_judge(s, err);
     if (r == 0)
@@ -409,7 +429,10 @@ int kw_session_open(struct kw_session *s, const struct kw_config *c, const char 
                     unsigned use, struct kw_err *err)
 {
     *s = (struct kw_session){.config = c, .caller = caller, .lock = -1};
-    int r = c->key_stored && c->cloud != KW_CLOUD_GOOGLE
+    s->run = (use & KW_USE_RUN) != 0;
+    if (s->run)
+        s->purpose = KW_FOR_RUN;
+    int r = c->key_stored && !s->run && c->cloud != KW_CLOUD_GOOGLE
                 ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
                 : kw_session_fresh(s, err);
     if (r != 0) {

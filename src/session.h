@@ -21,6 +21,7 @@
 
 enum kw_session_use {
     KW_USE_FRESH = 1, /* `exchange`: never take a stored session */
+    KW_USE_RUN = 2,   /* `run`: with a proxy, renewed as it goes, never kept */
 };
 
 struct kw_session {
@@ -51,6 +52,11 @@ struct kw_session {
     char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
     int lock;        /* state_lock.c; 0 or less: none */
     bool person;     /* a person is asked for the PIN */
+    /* `run` */
+    bool run;
+    struct kw_m_proxy_ready proxy;
+    uint32_t generation; /* of the session key: 1 for the first; Google: 0 */
+    bool key_pending;    /* KM_RENEW was sent, and KM_KEY or an error has not come */
 };
 
 /* The steps of a fresh session, in order: kw_session_open() runs them to the first
@@ -74,6 +80,17 @@ void kw_session_abandon(struct kw_session *s, struct kw_err *err);
  * ended, the key destroyed and nothing written; *s needs no close then. */
 int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
                     unsigned use, struct kw_err *err);
+
+/* session_renew.c. Makes a session that follows the one in use, which goes on serving until
+ * the new one stands; on error it still does. Only for KW_USE_RUN. */
+int kw_session_renew(struct kw_session *s, struct kw_err *err);
+
+/* Hands the session's token to the proxy: what is asked for from now on is signed with it. A
+ * NULL token: there is no other, go on with the one in use. */
+int kw_session_to_proxy(struct kw_session *s, const struct kw_secret *token, struct kw_err *err);
+
+/* Waits for the proxy's PM_OK; what else it says meanwhile goes to kw_run_told(). */
+int kw_session_proxy_ok(struct kw_session *s, struct kw_err *err);
 
 /* Ends it: with storage = token the key and the state file stay, else the key is
  * destroyed. Reports what went wrong at the end (KW_TOKEN: key not destroyed;

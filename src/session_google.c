@@ -33,7 +33,7 @@ static bool by_certificate(const struct kw_session *s)
     return s->config->client_cert[0] != '\0';
 }
 
-static int subject(struct kw_session *s, struct kw_err *err)
+int kw_google_subject(struct kw_session *s, struct kw_err *err)
 {
     static struct kw_client_cert cert; /* large */
     if (!by_certificate(s))
@@ -179,7 +179,7 @@ static int read_pem(const struct kw_session *s, struct kw_m_google *m, struct kw
     return r;
 }
 
-static int exchange(struct kw_session *s, struct kw_err *err)
+int kw_google_exchange(struct kw_session *s, struct kw_err *err)
 {
     static struct kw_m_google m; /* large */
     struct kw_m_bearer b = {0};
@@ -217,8 +217,8 @@ static const struct kw_session_step google_steps[] = {
     {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
      true},
     {"keeper of policy and log", kw_session_await_keeper, tell_keeper, 1u << 1, true},
-    {"subject token and claim policy", subject, kw_session_tell_subject, 1u << 2, true},
-    {"exchange", exchange, tell_session, 1u << 0 | 1u << 4, true},
+    {"subject token and claim policy", kw_google_subject, kw_session_tell_subject, 1u << 2, true},
+    {"exchange", kw_google_exchange, tell_session, 1u << 0 | 1u << 4, true},
     {"leave to call", kw_session_open_signing, NULL, 1u << 3 | 1u << 5, false},
 };
 

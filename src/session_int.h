@@ -23,7 +23,14 @@ int kw_session_open_signing(struct kw_session *s, struct kw_err *err);
 void kw_session_tell_net(const struct kw_session *s, char *text, size_t size);
 void kw_session_tell_subject(const struct kw_session *s, char *text, size_t size);
 
+/* The steps of an OCI exchange, for a renewal. */
+int kw_session_open_exchange(struct kw_session *s, struct kw_err *err);
+int kw_session_send_exchange(struct kw_session *s, struct kw_err *err);
+int kw_session_await_key(struct kw_session *s, struct kw_err *err);
+
 /* session_google.c */
+int kw_google_subject(struct kw_session *s, struct kw_err *err);
+int kw_google_exchange(struct kw_session *s, struct kw_err *err);
 const struct kw_session_step *kw_google_steps(size_t *ret_n);
 
 #endif

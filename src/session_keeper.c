@@ -188,7 +188,7 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     (void)snprintf(m->sign_path, sizeof m->sign_path, "%s", c->sign_path);
     (void)snprintf(m->caller, sizeof m->caller, "uid %u pid %d %s", (unsigned)getuid(),
                    (int)getpid(), caller);
-    int r = purpose >= KW_FOR_ISSUE ? 0 : client_key(c, m, err);
+    int r = purpose == KW_FOR_ISSUE || purpose == KW_FOR_BEARER ? 0 : client_key(c, m, err);
     if (r != 0 || needs_token)
         return r != 0 ? r : choose_pin(c, m, ret_pin_fd, err);
     m->pin_source = KW_PIN_NONE;

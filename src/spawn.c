@@ -26,6 +26,8 @@ struct plan {
     int violation[KW_ROLES][2]; /* [0] read end */
     int sign[2];                /* exchanger, keeper */
     int dial[2];                /* exchanger, dialer */
+    int psign[2];               /* proxy, keeper */
+    int pdial[2];               /* proxy, dialer */
     int said[KW_ROLES];         /* what becomes the role's standard error */
     int progress, audit, pin;
 };
@@ -85,6 +87,8 @@ static void plan_close(struct plan *p)
     }
     close_pair(p->sign);
     close_pair(p->dial);
+    close_pair(p->psign);
+    close_pair(p->pdial);
     if (p->progress >= 0)
         (void)close(p->progress);
     p->progress = -1;
@@ -116,6 +120,9 @@ static int make_plan(struct plan *p, unsigned roles, struct kw_err *err)
     if (ok)
         ok = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->sign) == 0 &&
              socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->dial) == 0;
+    if (ok && (roles & 1u << KW_ROLE_PROXY) != 0)
+        ok = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->psign) == 0 &&
+             socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->pdial) == 0;
     if (ok) {
         p->progress = make_page();
         ok = p->progress >= 0;
@@ -137,11 +144,17 @@ static bool place_fds(enum kw_role role, const struct plan *p)
         want[KW_FD_PROGRESS] = p->progress;
         want[KW_FD_AUDIT] = p->audit;
         want[KW_FD_PIN] = p->pin;
+        want[KW_FD_PROXY] = p->psign[1];
     } else if (role == KW_ROLE_EXCHANGER) {
         want[KW_FD_PEER] = p->sign[0];
         want[KW_FD_DIAL] = p->dial[0];
-    } else
+    } else if (role == KW_ROLE_PROXY) {
+        want[KW_FD_PEER] = p->psign[0];
+        want[KW_FD_DIAL] = p->pdial[0];
+    } else {
         want[KW_FD_PEER] = p->dial[1];
+        want[KW_FD_PROXY] = p->pdial[1];
+    }
     int null = open("/dev/null", O_RDWR);
     if (null < 0)
         return false;
@@ -276,6 +289,7 @@ static int start_role(struct kw_child *ch, enum kw_role role, struct plan *p, co
         [KW_ROLE_KEEPER] = KW_CHAN_KEEPER,
         [KW_ROLE_EXCHANGER] = KW_CHAN_EXCHANGER,
         [KW_ROLE_DIALER] = KW_CHAN_DIALER,
+        [KW_ROLE_PROXY] = KW_CHAN_PROXY,
     };
     char path[4200];
     int r = kw_role_program(role, path, sizeof path, err);
@@ -311,12 +325,13 @@ int kw_crew_start(struct kw_crew *crew, unsigned roles, int audit_fd, int pin_fd
     p.audit = audit_fd;
     p.pin = pin_fd;
     static const struct kw_child none = {.ctl.fd = -1, .violation_fd = -1};
-    *crew = (struct kw_crew){.keeper = none, .exchanger = none, .dialer = none};
+    *crew = (struct kw_crew){.keeper = none, .exchanger = none, .dialer = none, .proxy = none};
     crew->keeper.role = KW_ROLE_KEEPER;
     crew->exchanger.role = KW_ROLE_EXCHANGER;
     crew->dialer.role = KW_ROLE_DIALER;
+    crew->proxy.role = KW_ROLE_PROXY;
     struct kw_child *const children[KW_ROLES] = {NULL, &crew->keeper, &crew->exchanger,
-                                                 &crew->dialer};
+                                                 &crew->dialer, &crew->proxy};
     watch_signals();
     int r = make_plan(&p, roles, err);
     for (unsigned role = KW_ROLE_KEEPER; r == 0 && role < KW_ROLES; role++)

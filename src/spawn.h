@@ -25,6 +25,7 @@ struct kw_child {
 
 struct kw_crew {
     struct kw_child keeper, exchanger, dialer;
+    struct kw_child proxy; /* `run` only */
 };
 
 /* The role's program: beside our own (a build tree), else in libexec. */

@@ -177,11 +177,11 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *k, const void *data, 
 {
     (void)p;
     must(data != NULL && n > 0);
-    if (k == &keeper.session.key && memcmp(data, "keyward audit head", 18) != 0) {
-        must(keeper.verdict_in && keeper.session_good && keeper.session.there);
+    if (k == &keeper.session->key && memcmp(data, "keyward audit head", 18) != 0) {
+        must(keeper.verdict_in && keeper.session_good && keeper.session->there);
         signed_for_session++;
     }
-    must(k == &keeper.session.key || k == &keeper.client.key || k == &keeper.auditor.key ||
+    must(k == &keeper.session->key || k == &keeper.client.key || k == &keeper.auditor.key ||
          k == &keeper.tls.key || k == &keeper.issuer.key);
     memset(sig, 's', 256);
     *ret_n = 256;
@@ -198,7 +198,7 @@ int kw_p11_check(const struct kw_p11_key *k, const void *data, size_t n, const u
 int kw_p11_destroy(struct kw_p11 *p, struct kw_p11_key *k, struct kw_err *err)
 {
     (void)p;
-    destroyed += k == &keeper.session.key;
+    destroyed += k == &keeper.session->key;
     return trouble(err);
 }
 
