@@ -3,7 +3,6 @@
  * The proxy after its lock: what the exchanger may, but for libcurl's quirk; and it takes
  * connections from the listeners that main handed it, and waits for hundreds at once.
  */
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "table.h"
@@ -13,9 +12,9 @@ static const struct kw_rule listening[] = {
      .why = "connections of CMD, from listeners it was handed"},
     {ON(epoll_wait), .why = "waiting"},
     {ON(epoll_pwait), .why = "waiting"},
-    {ON(epoll_ctl), .limits = {EQ(1, EPOLL_CTL_ADD)}, .why = "what is waited for"},
-    {ON(epoll_ctl), .limits = {EQ(1, EPOLL_CTL_MOD)}, .why = "the same"},
-    {ON(epoll_ctl), .limits = {EQ(1, EPOLL_CTL_DEL)}, .why = "the same"},
+    /* Without limits on purpose: add, change and remove is all there is, and beside fcntl's
+     * rules libseccomp 2.5 makes a wrong filter of them for arm64 (test_sandbox_table). */
+    {ON(epoll_ctl), .why = "what is waited for"},
 };
 
 static const struct kw_group group_listening = {RULES(listening), .title = "CMD's connections"};

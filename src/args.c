@@ -214,8 +214,8 @@ int kw_args_parse(int argc, char **argv, struct kw_cli *cli, const struct kw_com
         } else {
             if (c->takes_command)
                 return kw_fail(err, KW_USAGE,
-                               "put -- before the command to be run, as in keyward %s -- %s", c->name,
-                               arg);
+                               "put -- before the command to be run, as in keyward %s -- %s",
+                               c->name, arg);
             if (args->n_operands == (int)(sizeof operands / sizeof operands[0]))
                 return bad(err, "unexpected operand", arg);
             operands[args->n_operands++] = arg;

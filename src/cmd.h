@@ -50,10 +50,10 @@ struct kw_command {
     const char *summary;             /* one line */
     const char *text;                /* paragraphs for --help and man page */
     const struct kw_option *options; /* ended by a NULL name; NULL for none */
-    bool takes_command;              /* operands are all that follows "--", which must be there */
     /* Does it. Results to stdout, all else to stderr. Returns 0 or an exit code with
      * *err filled (main prints it). */
     int (*run)(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err);
+    bool takes_command; /* operands are all that follows "--", which must be there */
 };
 
 /* One per file src/cmd_NAME.c; the list is in main.c. */

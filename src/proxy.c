@@ -5,6 +5,7 @@
  * signs for the cloud, no subject token and no PIN. */
 #include "proxy.h"
 
+#include <jansson.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>

@@ -36,17 +36,16 @@ static int put_part(struct kw_buf *out, json_t *o, struct kw_err *err)
 int kw_decoy_jwt(const struct kw_session *s, int64_t now, struct kw_buf *out, struct kw_err *err)
 {
     const char *tenant = s->tenant[0] != '\0' ? s->tenant : s->config->tenancy;
-    int r = put_part(out,
-                     json_pack("{s:s,s:s,s:s}", "alg", "RS256", "typ", "JWT", "kid",
-                               "keyward-stand-in"),
-                     err);
+    int r = put_part(
+        out, json_pack("{s:s,s:s,s:s}", "alg", "RS256", "typ", "JWT", "kid", "keyward-stand-in"),
+        err);
     /* res_tenant and res_compartment: the SDKs' resource principals take the tenancy there. */
     if (r == 0)
         r = put_part(out,
                      json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "sub", "keyward-run", "iss",
-                               "keyward", "tenant", tenant, "res_tenant", tenant,
-                               "res_compartment", tenant, "ttype", "upst", "iat",
-                               (json_int_t)now, "exp", (json_int_t)(now + AHEAD_S)),
+                               "keyward", "tenant", tenant, "res_tenant", tenant, "res_compartment",
+                               tenant, "ttype", "upst", "iat", (json_int_t)now, "exp",
+                               (json_int_t)(now + AHEAD_S)),
                      err);
     if (r == 0)
         r = put_random(out, err);

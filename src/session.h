@@ -89,6 +89,13 @@ int kw_session_renew(struct kw_session *s, struct kw_err *err);
  * NULL token: there is no other, go on with the one in use. */
 int kw_session_to_proxy(struct kw_session *s, const struct kw_secret *token, struct kw_err *err);
 
+/* An ID token of Google's for the account of the session, for this audience. */
+int kw_session_identity(struct kw_session *s, const char *audience, struct kw_secret **ret,
+                        struct kw_err *err);
+
+/* Takes the keeper's answer to a renewal that was given up. */
+int kw_session_settle(struct kw_session *s, struct kw_err *err);
+
 /* Waits for the proxy's PM_OK; what else it says meanwhile goes to kw_run_told(). */
 int kw_session_proxy_ok(struct kw_session *s, struct kw_err *err);
 

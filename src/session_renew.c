@@ -29,7 +29,8 @@ int kw_session_proxy_ok(struct kw_session *s, struct kw_err *err)
 
 int kw_session_to_proxy(struct kw_session *s, const struct kw_secret *token, struct kw_err *err)
 {
-    struct kw_m_proxy_session m = {.generation = s->generation, .not_after = (uint64_t)s->not_after};
+    struct kw_m_proxy_session m = {.generation = s->generation,
+                                   .not_after = (uint64_t)s->not_after};
     struct kw_secret *copy = NULL; /* a message owns what it carries */
     if (token != NULL) {
         copy = kw_secret_from(kw_secret_bytes(token), kw_secret_len(token));
@@ -102,5 +103,40 @@ int kw_session_renew(struct kw_session *s, struct kw_err *err)
     r = kw_session_to_proxy(s, s->token, err);
     if (r == 0 && !google)
         retire(s);
+    return r;
+}
+
+int kw_session_settle(struct kw_session *s, struct kw_err *err)
+{
+    s->have_key = false;
+    s->keeper_deadline = kw_deadline(s->config);
+    return kw_session_await_key(s, err);
+}
+
+int kw_session_identity(struct kw_session *s, const char *audience, struct kw_secret **ret,
+                        struct kw_err *err)
+{
+    static struct kw_session n;
+    static struct kw_config c; /* both large; the exchange is told by the configuration */
+    c = *s->config;
+    *ret = NULL;
+    if (c.service_account[0] == '\0')
+        return kw_fail(err, KW_USAGE,
+                       "an ID token is a service account's: set [google %s] service_account",
+                       c.profile);
+    if ((size_t)snprintf(c.id_audience, sizeof c.id_audience, "%s", audience) >=
+        sizeof c.id_audience)
+        return kw_fail(err, KW_USAGE, "the audience is too long");
+    c.include_email = true;
+    n = *s;
+    n.config = &c;
+    n.token = n.subject = NULL;
+    int r = renew_google(&n, err);
+    s->crew = n.crew;
+    kw_secret_free(&n.subject);
+    if (r == 0)
+        *ret = n.token;
+    else
+        kw_secret_free(&n.token);
     return r;
 }

@@ -83,9 +83,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     kw_chan_init(&ctl, KW_CHAN_DIALER, KW_ROLE_DIALER, peers.fds[0]);
     kw_chan_init(&dial, KW_CHAN_DIAL, KW_ROLE_DIALER, copy);
     fault_begin();
-    int r = start(&ctl, &c, &err);
+    int r = start(&ctl, &c, false, &err);
     if (r == 0)
-        r = serve_all(&ctl, &dial, &c, &err);
+        r = serve_all(&ctl, &dial, false, &c, &err);
     must(r <= 0 || err.text[0] != '\0');
     if (r > 0)
         kw_msg_send_error(&ctl, &err);

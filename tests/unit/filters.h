@@ -28,8 +28,10 @@ static const struct variant variants[] = {
     {"release", KW_ROLE_EXCHANGER, 0, false},
     {"asan", KW_ROLE_EXCHANGER, 0, true},
     {"dialer", KW_ROLE_DIALER, KW_SB_NETWORK, false},
+    {"release", KW_ROLE_PROXY, 0, false},
+    {"asan", KW_ROLE_PROXY, 0, true},
 };
-enum { DENY, LOCAL, ALLOW, RELEASE, ASAN, DIALER, VARIANTS };
+enum { DENY, LOCAL, ALLOW, RELEASE, ASAN, DIALER, PROXY, PROXY_ASAN, VARIANTS };
 
 static const struct kw_arch *const archs[] = {&kw_arch_x86_64, &kw_arch_aarch64};
 enum { ARCHS = 2 };

@@ -79,6 +79,7 @@ static void every_attempt(void **state)
     assert_in_range(tried[KW_ROLE_EXCHANGER], 25, 200);
     assert_in_range(tried[KW_ROLE_KEEPER], 25, 200);
     assert_in_range(tried[KW_ROLE_DIALER], 25, 200);
+    assert_in_range(tried[KW_ROLE_PROXY], 25, 200);
 }
 
 /* Takes the keeper's fences with flags, then makes a TCP socket and opens a file for
@@ -217,9 +218,9 @@ static int descriptors(const void *arg)
     const enum kw_role *role = arg;
     struct kw_fences f;
     struct kw_err err;
-    const int last = *role == KW_ROLE_KEEPER      ? KW_FD_PIN
-                     : *role == KW_ROLE_EXCHANGER ? KW_FD_DIAL
-                                                  : KW_FD_PEER;
+    const int last = *role == KW_ROLE_KEEPER   ? KW_FD_PROXY
+                     : *role == KW_ROLE_DIALER ? KW_FD_PEER
+                                               : KW_FD_DIAL;
     for (int fd = KW_FD_PEER; fd < 40; fd++)
         (void)dup2(KW_FD_CTL, fd);
     (void)close(STDIN_FILENO);
@@ -227,7 +228,8 @@ static int descriptors(const void *arg)
         return say(KW_SANDBOX, 0, err.text, "");
     int wrong = 0;
     for (int fd = 0; fd < 300; fd++)
-        wrong += (fcntl(fd, F_GETFD) >= 0) != (fd <= last);
+        wrong += (fcntl(fd, F_GETFD) >= 0) !=
+                 (fd <= last || (*role == KW_ROLE_DIALER && fd == KW_FD_PROXY));
     struct rlimit core;
     wrong += getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 0;
     wrong += prctl(PR_GET_DUMPABLE) != 0;

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Waiting for CMD of `run`: signals, job control, its end.
+ */
+#ifndef KW_RUN_CHILD_H
+#define KW_RUN_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* From now on signals that main gets are CMD's: what kw_signal_fd() tells is passed on by
+ * kw_signal_take() instead of ending main. */
+void kw_run_child_watch(pid_t pid);
+
+/* Whether CMD has ended, and its exit code (128+N for signal N). */
+bool kw_run_child_ended(int *ret_code);
+
+/* SIGTERM, and after ms SIGKILL; returns when it has ended. */
+void kw_run_child_end(int ms);
+
+#endif
