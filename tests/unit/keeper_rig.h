@@ -30,7 +30,7 @@ enum { RIG_MS = 60000 }; /* sanitizers and a busy machine */
 struct rig {
     pid_t pid;
     int violation;
-    struct kw_chan main, sign;
+    struct kw_chan main, sign, proxy;
     struct kw_m_keeper_start cfg;
 };
 
@@ -138,10 +138,11 @@ static inline void rig_child(const char *path, const int *theirs)
 static inline bool rig_spawn(struct rig *r, bool audit)
 {
     char self[3000], path[4096];
-    int theirs[KW_FD_END], ctl[2], sign[2], violation[2];
+    int theirs[KW_FD_END], ctl[2], sign[2], psign[2], violation[2];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl) != 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sign) != 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, psign) != 0 ||
         pipe2(violation, O_CLOEXEC | O_NONBLOCK) != 0)
         return false;
     self[n] = '\0';
@@ -151,6 +152,7 @@ static inline bool rig_spawn(struct rig *r, bool audit)
     theirs[KW_FD_CTL] = ctl[1];
     theirs[KW_FD_VIOLATION] = violation[1];
     theirs[KW_FD_PEER] = sign[1];
+    theirs[KW_FD_PROXY] = psign[1];
     theirs[KW_FD_PROGRESS] = memfd_create("progress", MFD_CLOEXEC);
     if (ftruncate(theirs[KW_FD_PROGRESS], sizeof(struct kw_progress)) != 0)
         return false;
@@ -159,6 +161,7 @@ static inline bool rig_spawn(struct rig *r, bool audit)
     r->violation = violation[0];
     kw_chan_init(&r->main, KW_CHAN_KEEPER, KW_ROLE_MAIN, ctl[0]);
     kw_chan_init(&r->sign, KW_CHAN_SIGN, KW_ROLE_EXCHANGER, sign[0]);
+    kw_chan_init(&r->proxy, KW_CHAN_PSIGN, KW_ROLE_PROXY, psign[0]);
     r->pid = fork();
     if (r->pid == 0)
         rig_child(path, theirs);
@@ -209,6 +212,8 @@ static inline int rig_end(struct rig *r)
         (void)close(r->main.fd);
     if (r->sign.fd >= 0)
         (void)close(r->sign.fd);
+    if (r->proxy.fd >= 0)
+        (void)close(r->proxy.fd);
     return code;
 }
 

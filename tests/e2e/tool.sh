@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# keyward run: an unmodified client with stand-ins; what it can do, what it can't, and how
+# its life and keyward's are bound together.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+start
+printf '[audit]\nfile = %s\n' "$work/files/audit" >>"$config"
+client=$(cd "$(dirname "$0")" && pwd)/ociclient
+before=$(cd "$work/tokens" && find . -type f ! -name '*.lock' | sort)
+
+kw run -- true
+expect_exit 'true' 0
+ok 'true: summary' says '0 requests signed in the token, 0 refused'
+kw run -- sh -c 'exit 7'
+expect_exit "CMD's code" 7
+kw run -- sh -c 'kill -TERM $$'
+expect_exit "CMD's signal" 143
+kw run -- "$work/none"
+expect_exit 'no CMD' 127
+kw run -- "$config"
+expect_exit 'CMD that is no program' 126
+kw run true
+expect_exit 'without --' 2
+ok 'without --: told' says 'put -- before'
+
+kw run -- "$client" GET "$LAB_OBJECTS_URL/n/"
+expect_exit 'namespace' 0
+ok 'namespace: value' has "\"$LAB_NAMESPACE\""
+ok 'namespace: 200' is "$(tail -n 1 "$out")" 200
+ok 'namespace: signed' says '1 requests signed in the token, 0 refused'
+ok 'namespace: no secret' no_secrets
+head -c 300000 /dev/urandom >"$work/files/body"
+kw run -- "$client" PUT "$objects_url/t.bin" "$work/files/body"
+ok 'PUT: 200' is "$(tail -n 1 "$out")" 200
+kw request GET -o "$work/files/back" "$objects_url/t.bin"
+ok 'PUT: the same bytes' cmp -s "$work/files/body" "$work/files/back"
+echo '{"sourceName":"t.bin","newName":"u.bin"}' >"$work/files/rename"
+kw run --explain -- "$client" POST "${objects_url%/o}/actions/renameObject" "$work/files/rename"
+ok 'POST: 200' is "$(tail -n 1 "$out")" 200
+ok 'POST --explain: allowed' says 'allowed: POST'
+ok 'POST --explain: answered' says 'answered 200'
+ok 'POST --explain: no secret' no_secrets
+
+for how in signature keyid host; do
+    kw run -- env OCICLIENT_BREAK=$how "$client" GET "$LAB_OBJECTS_URL/n/"
+    ok "broken $how: refused" test "$(tail -n 1 "$out")" -ge 400
+    ok "broken $how: told" says '1 refused'
+    ok "broken $how: says keyward" has keyward
+done
+kw run -- curl -sS https://evil.example/
+ok 'foreign host: CMD fails' not is "$rc" 0
+ok 'foreign host: told' says 'evil.example'
+kw run -- curl -sS --noproxy '*' -m 5 "https://${LAB_CONNECT_TO##*::}/"
+ok 'round the proxy: no way out' not is "$rc" 0
+
+# What CMD holds, and what it can see. (Stand-ins look like tokens: that is their use.)
+no_environment_secret() {
+    local secret
+    while read -r secret; do
+        [ -z "$secret" ] || ! grep -qF -- "$secret" "$out" || return 1
+    done <"$work/secrets"
+}
+kw run -- env
+ok 'env: no secret' no_environment_secret
+ok 'env: the proxy' has HTTPS_PROXY=
+# shellcheck disable=SC2016 # CMD's shell
+kw run -- sh -c 'ls -l /proc/self/fd | wc -l; ls /proc/self/fd'
+ok 'descriptors: 0, 1, 2 and the one of ls' is "$(tail -n +2 "$out" | tr '\n' ' ')" '0 1 2 3 '
+kw run -- cat "$config"
+ok 'the configuration is not visible' not is "$rc" 0
+kw run -- sh -c 'cat /proc/self/status'
+ok 'no capabilities' grep -qE '^CapEff:\s*0+$' "$out"
+ok 'no new privileges' grep -qE '^NoNewPrivs:\s*1$' "$out"
+
+# Ends.
+kw_start run -- sleep 60
+sleep 2
+pkill -KILL -s "$session" keyward-keeper
+kw_wait
+expect_exit 'keeper killed: 125' 125
+ok 'keeper killed: nothing left' no_strays
+kw_start run -- sleep 60
+sleep 2
+pkill -KILL -s "$session" keyward-proxy
+kw_wait
+expect_exit 'proxy killed: 125' 125
+kw_start run -- sleep 60
+sleep 2
+kill -TERM "$session"
+kw_wait
+expect_exit 'TERM is passed on' 143
+kw_start run -- sleep 60
+sleep 2
+kill -KILL "$session"
+kw_wait
+ok 'main killed: nothing left' no_strays
+ok 'token directory as before' is "$(cd "$work/tokens" && find . -type f ! -name '*.lock' | sort)" "$before"
+kw audit verify "$work/files/audit"
+expect_exit 'audit log: whole' 0
+finish
