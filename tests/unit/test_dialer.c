@@ -128,6 +128,66 @@ static void connects_and_hands_over(void **state)
     rig_end(&r);
 }
 
+static void ask_for_cmd(struct kw_chan *c, uint64_t id, const char *host, unsigned port)
+{
+    struct kw_m_pdial m = {.id = id, .port = port, .timeout_ms = 1500};
+    struct kw_err err;
+    (void)snprintf(m.host, sizeof m.host, "%s", host);
+    assert_int_equal(kw_msg_send(c, KW_P_DIAL, &m, NULL, 0, 1000, &err), 0);
+}
+
+/* For CMD of `run` several are dialled at once: one that never answers (here: a proxy that
+ * does not) holds nobody up. [run] egress counts for it, and not for the exchanger. */
+static void dials_side_by_side(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct kw_err err;
+    struct kw_chan c;
+    struct kw_m_ready ready;
+    struct kw_m_pdialed yes;
+    struct kw_m_undialed no;
+    struct kw_in in;
+    int fd;
+    struct kw_m_dialer_start start = {.timeout_ms = 3000};
+    r.listener = listen_loopback(&r.port);
+    (void)snprintf(start.dial, sizeof start.dial, "slow.invalid:443");
+    (void)snprintf(start.egress, sizeof start.egress, "127.0.0.1:%u", r.port);
+    (void)snprintf(start.proxy, sizeof start.proxy, "http://127.0.0.1:%u", r.port);
+    assert_int_equal(role_start(&r.role, "dialer",
+                                1u << KW_FD_CTL | 1u << KW_FD_PEER | 1u << KW_FD_PROXY, run_as),
+                     0);
+    kw_chan_init(&r.ctl, KW_CHAN_DIALER, KW_ROLE_MAIN, r.role.ends[KW_FD_CTL]);
+    kw_chan_init(&r.dial, KW_CHAN_DIAL, KW_ROLE_EXCHANGER, r.role.ends[KW_FD_PEER]);
+    kw_chan_init(&c, KW_CHAN_PDIAL, KW_ROLE_PROXY, r.role.ends[KW_FD_PROXY]);
+    assert_int_equal(kw_msg_send(&r.ctl, KW_DM_START, &start, NULL, 0, 1000, &err), 0);
+    assert_int_equal(kw_msg_expect(&r.ctl, KW_DM_READY, &ready, &in, 10000, &err), 0);
+    kw_in_free(&in);
+
+    ask_for_cmd(&c, 7, "slow.invalid", 443);
+    ask_for_cmd(&c, 8, "evil.invalid", 443);
+    assert_int_equal(kw_msg_expect(&c, KW_P_UNDIALED, &no, &in, 10000, &err), 0);
+    kw_in_free(&in);
+    assert_int_equal(no.id, 8);
+    assert_int_equal(no.code, KW_POLICY);
+    ask_for_cmd(&c, 9, "127.0.0.1", r.port);
+    assert_int_equal(kw_msg_expect(&c, KW_P_DIALED, &yes, &in, 1000, &err), 0);
+    assert_int_equal(yes.id, 9);
+    assert_true(in.fds[0] >= 0);
+    kw_in_free(&in);
+    assert_int_equal(dial(&r, "127.0.0.1", r.port, &fd, &err), KW_POLICY);
+    assert_int_equal(kw_msg_expect(&c, KW_P_UNDIALED, &no, &in, 10000, &err), 0);
+    kw_in_free(&in);
+    assert_int_equal(no.id, 7);
+    assert_int_equal(no.code, KW_NET);
+    /* One that breaks the rules is cut off, and nobody else is. */
+    assert_int_equal(write(c.fd, "nonsense", 8), 8);
+    struct pollfd p = {.fd = c.fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(dial(&r, "evil.invalid", 443, &fd, &err), KW_POLICY);
+    rig_end(&r);
+}
+
 static void names_resolve(void **state)
 {
     (void)state;
@@ -384,6 +444,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connects_and_hands_over),
+        cmocka_unit_test(dials_side_by_side),
+        cmocka_unit_test(dials_side_by_side),
         cmocka_unit_test(names_resolve),
         cmocka_unit_test(overrides_count),
         cmocka_unit_test(policy_refuses),
