@@ -171,7 +171,7 @@ static void dials_side_by_side(void **state)
     assert_int_equal(no.id, 8);
     assert_int_equal(no.code, KW_POLICY);
     ask_for_cmd(&c, 9, "127.0.0.1", r.port);
-    assert_int_equal(kw_msg_expect(&c, KW_P_DIALED, &yes, &in, 1000, &err), 0);
+    assert_int_equal(kw_msg_expect(&c, KW_P_DIALED, &yes, &in, 10000, &err), 0);
     assert_int_equal(yes.id, 9);
     assert_true(in.fds[0] >= 0);
     kw_in_free(&in);
