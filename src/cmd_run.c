@@ -61,7 +61,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         .want = {.isolation = (enum kw_isolation)c.isolation,
                  .share_home = kw_arg(args, "share-home") != NULL,
                  .keep_env = keep != NULL ? keep : "",
-                 .argv = args->operands},
+                 .argv = args->operands,
+                 .config = &c},
     };
     if (r == 0)
         r = kw_run(&want, &code, err);

@@ -21,16 +21,18 @@ struct kw_launch_want {
     bool share_home;      /* CMD sees the user's home, and with it credentials */
     const char *keep_env; /* names of variables (comma-separated) that would be taken out; "" */
     char *const *argv;    /* CMD and its arguments, NULL at the end */
+    const struct kw_config *config; /* names the files of keyward's that CMD is not to see */
 };
 
 struct kw_launch {
     pid_t pid;
-    int fd;                          /* our end of the pair */
-    int listeners[2];                /* proxy, metadata (-1: none); main's until handed on */
-    unsigned port;                   /* of the proxy's, on 127.0.0.1 as CMD sees it */
-    bool isolated;                   /* network, mount and user (or root's) namespaces stand */
-    bool metadata;                   /* 169.254.169.254:80 is ours in there */
-    char missing[256];               /* what could not be had, and why; "" if all */
+    int fd;            /* our end of the pair */
+    int listeners[2];  /* proxy, metadata (-1: none); main's until handed on */
+    unsigned port;     /* of the proxy's, on 127.0.0.1 as CMD sees it */
+    bool isolated;     /* network, mount and user (or root's) namespaces stand */
+    bool metadata;     /* 169.254.169.254:80 is ours in there */
+    char missing[256]; /* what could not be had, and why; "" if all */
+    int keeper_fd;     /* without a mount namespace: closed, it has the folder of decoys removed */
     unsigned char spki[KW_SPKI_MAX]; /* stand-in key, public half (DER) */
     size_t spki_len;
 };

@@ -315,8 +315,10 @@ int kw_run(const struct kw_run *run, int *ret_code, struct kw_err *err)
     }
     result = begin(&r, ret_code, err);
     if (result == 0) {
-        kw_run_child_watch(r.launch.pid);
-        result = attend(&r, ret_code, err);
+        result = kw_run_child_watch(r.launch.pid, err);
+        r.launch.pid = 0; /* is CMD's now, which ends as it will */
+        if (result == 0)
+            result = attend(&r, ret_code, err);
     }
     kw_launch_abandon(&r.launch);
     if (result != 0) {

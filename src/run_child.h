@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "err.h"
+
 /* From now on signals that main gets are CMD's: what kw_signal_fd() tells is passed on by
  * kw_signal_take() instead of ending main. */
-void kw_run_child_watch(pid_t pid);
+int kw_run_child_watch(pid_t pid, struct kw_err *err);
 
 /* Whether CMD has ended, and its exit code (128+N for signal N). */
 bool kw_run_child_ended(int *ret_code);

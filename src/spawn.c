@@ -34,6 +34,7 @@ struct plan {
 
 static int signal_fd = -1;
 static bool interrupted;
+static void (*pass_on)(const struct signalfd_siginfo *si);
 
 bool kw_interrupted(void)
 {
@@ -48,8 +49,25 @@ int kw_signal_fd(void)
 void kw_signal_take(void)
 {
     struct signalfd_siginfo si;
-    if (read(signal_fd, &si, sizeof si) == (ssize_t)sizeof si)
+    if (read(signal_fd, &si, sizeof si) != (ssize_t)sizeof si)
+        return;
+    if (pass_on != NULL)
+        pass_on(&si);
+    else
         interrupted = true;
+}
+
+int kw_signal_pass(void (*pass)(const struct signalfd_siginfo *si), struct kw_err *err)
+{
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        (void)sigaddset(&set, all[i]);
+    pass_on = pass;
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signalfd(signal_fd, &set, 0) < 0)
+        return kw_fail_errno(err, KW_FAILED, "could not watch CMD's signals");
+    return 0;
 }
 
 /* Signals that ask us to stop are read from a descriptor, so that each wait sees them

@@ -66,6 +66,11 @@ int kw_crew_end(struct kw_crew *crew, struct kw_err *err);
 int kw_signal_fd(void);
 void kw_signal_take(void);
 
+/* From now on what arrives (SIGCHLD, SIGQUIT, SIGUSR1 and SIGUSR2 as well) goes to pass() and
+ * interrupts nothing of ours: `run`, once CMD runs. */
+struct signalfd_siginfo;
+int kw_signal_pass(void (*pass)(const struct signalfd_siginfo *si), struct kw_err *err);
+
 /* True once SIGINT, SIGTERM or SIGHUP came; every wait above then fails. */
 bool kw_interrupted(void);
 

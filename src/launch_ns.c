@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Namespaces: a network in which there is nothing but our listeners, a view of the files in
+ * which we may cover some, and a user namespace, so that an ordinary user can have both, and
+ * root's CMD has no power over what is outside. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "launch_int.h"
+
+#define METADATA_ADDRESS "169.254.169.254"
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int r = fd >= 0 && kw_write_all(fd, text, strlen(text)) == 0 ? 0 : -1;
+    int saved = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = saved;
+    return r;
+}
+
+static bool reads_one(const char *path, char digit)
+{
+    char c = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && read(fd, &c, 1) == 1 && c == digit;
+    if (fd >= 0)
+        (void)close(fd);
+    return is;
+}
+
+/* What forbids it, and the cure: worth more than EPERM. */
+static const char *why_not(int error)
+{
+    if (reads_one("/proc/sys/kernel/unprivileged_userns_clone", '0'))
+        return "the sysctl kernel.unprivileged_userns_clone is 0; an administrator can set it to 1";
+    if (reads_one("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1'))
+        return "AppArmor restricts user namespaces; an administrator can give keyward a profile "
+               "with \"userns,\" or set kernel.apparmor_restrict_unprivileged_userns to 0";
+    if (reads_one("/proc/sys/user/max_user_namespaces", '0'))
+        return "the sysctl user.max_user_namespaces is 0";
+    if (error == EPERM)
+        return "a container, or a chroot, forbids it; give the container that right (seccomp "
+               "profile, user namespaces)";
+    return strerror(error);
+}
+
+static int map_ids(uid_t uid, gid_t gid)
+{
+    char line[64];
+    if (write_file("/proc/self/setgroups", "deny") != 0 && errno != ENOENT)
+        return -1;
+    (void)snprintf(line, sizeof line, "%u %u 1", (unsigned)uid, (unsigned)uid);
+    if (write_file("/proc/self/uid_map", line) != 0)
+        return -1;
+    (void)snprintf(line, sizeof line, "%u %u 1", (unsigned)gid, (unsigned)gid);
+    return write_file("/proc/self/gid_map", line);
+}
+
+static int separate(void)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    int rest = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
+    if (unshare(CLONE_NEWUSER | rest) != 0 || map_ids(uid, gid) != 0)
+        return -1;
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err)
+{
+    if (want->isolation == KW_ISOLATION_OFF) {
+        (void)snprintf(h->missing, sizeof h->missing,
+                       "CMD is not isolated (isolation = off): other processes of this machine "
+                       "can reach its proxy");
+        return 0;
+    }
+    if (separate() == 0) {
+        h->isolated = true;
+        return 0;
+    }
+    const char *why = why_not(errno);
+    if (want->isolation == KW_ISOLATION_REQUIRED)
+        return kw_fail(err, KW_SANDBOX,
+                       "CMD can't be isolated: %s. Or accept less with --isolation=auto", why);
+    (void)snprintf(h->missing, sizeof h->missing,
+                   "CMD is not isolated (%.150s): other processes of this machine can reach its "
+                   "proxy",
+                   why);
+    return 0;
+}
+
+/* --- listeners -------------------------------------------------------------------------- */
+
+static bool set_interface(int fd, const char *name, const char *address)
+{
+    struct ifreq r = {0};
+    (void)snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+    if (address != NULL) {
+        struct sockaddr_in a = {.sin_family = AF_INET};
+        (void)inet_pton(AF_INET, address, &a.sin_addr);
+        memcpy(&r.ifr_addr, &a, sizeof a);
+        return ioctl(fd, SIOCSIFADDR, &r) == 0;
+    }
+    r.ifr_flags = IFF_UP | IFF_RUNNING;
+    return ioctl(fd, SIOCSIFFLAGS, &r) == 0;
+}
+
+static int listen_on(const char *address, unsigned port, unsigned *ret_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr sa;
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    (void)inet_pton(AF_INET, address, &a.sin_addr);
+    memcpy(&sa, &a, sizeof a);
+    if (fd >= 0 && bind(fd, &sa, sizeof a) == 0 && listen(fd, SOMAXCONN) == 0 &&
+        getsockname(fd, &sa, &n) == 0) {
+        memcpy(&a, &sa, sizeof a);
+        *ret_port = ntohs(a.sin_port);
+        return fd;
+    }
+    int saved = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    errno = saved;
+    return -1;
+}
+
+int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err)
+{
+    unsigned port80 = 0;
+    listeners[0] = listeners[1] = -1;
+    if (h->isolated) {
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        bool up = fd >= 0 && set_interface(fd, "lo", NULL);
+        bool aliased = up && set_interface(fd, "lo:0", METADATA_ADDRESS);
+        int saved = errno;
+        if (fd >= 0)
+            (void)close(fd);
+        errno = saved;
+        if (!up)
+            return kw_fail_errno(err, KW_SANDBOX, "CMD's network could not be brought up");
+        if (aliased)
+            listeners[1] = listen_on(METADATA_ADDRESS, 80, &port80);
+    }
+    listeners[0] = listen_on("127.0.0.1", 0, &h->port);
+    if (listeners[0] < 0)
+        return kw_fail_errno(err, KW_FAILED, "could not listen on 127.0.0.1 for CMD");
+    h->metadata = listeners[1] >= 0;
+    return 0;
+}
