@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,9 +76,15 @@ static int separate(void)
     uid_t uid = geteuid();
     gid_t gid = getegid();
     int rest = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
-    if (unshare(CLONE_NEWUSER | rest) != 0 || map_ids(uid, gid) != 0)
+    if (unshare(CLONE_NEWUSER | rest) != 0)
         return -1;
-    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    /* /proc/self is root's as long as we are closed to tracers. There is nothing secret in this
+     * process yet. */
+    int r = prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || map_ids(uid, gid) != 0 ? -1 : 0;
+    int saved = errno;
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    errno = saved;
+    return r != 0 ? -1 : mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
 
 int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err)
