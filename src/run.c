@@ -17,7 +17,7 @@
 enum {
     EARLY_S = 300,  /* before its end a session is renewed, */
     EARLY_PART = 5, /* or a fifth of its life before, where that is shorter */
-    RETRY_S = 30,   /* after a renewal that failed */
+    RETRY_S = 30,   /* after a renewal that failed, or a quarter of what is left */
     END_MS = 5000,  /* between SIGTERM and SIGKILL for CMD, when keyward failed */
 };
 
@@ -176,7 +176,8 @@ static int renew(struct running *r, struct kw_err *err)
     }
     kw_log(KW_WARN, "the session could not be renewed: %s; the one in use is good for %lld s more",
            why.text, (long long)(r->session.not_after > now ? r->session.not_after - now : 0));
-    r->renew_at = now + RETRY_S;
+    int64_t soon = (r->session.not_after - now) / 4;
+    r->renew_at = now + (soon < 1 ? 1 : soon < RETRY_S ? soon : RETRY_S);
     return kw_session_to_proxy(&r->session, NULL, err); /* who waits for it goes on */
 }
 
