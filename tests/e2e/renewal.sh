@@ -29,7 +29,10 @@ export KEYWARD_DIAL_TIMEOUT=3
 kw_start run -- bash "$work/files/loop" 50
 sleep 4
 fault 'status=503,path=/oauth2/v1/token'
-sleep 9
+for _ in $(seq 120); do # until a renewal has failed: the session has 3 seconds more then
+    says 'could not be renewed' && break
+    sleep 0.1
+done
 fault
 kw_wait
 expect_exit 'a renewal that fails' 0
