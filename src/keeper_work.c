@@ -158,7 +158,8 @@ void kw_job_submit(struct kw_keeper *k, struct kw_peer *p, struct kw_job *j)
         p->first = j;
     p->last = j;
     p->pending++;
-    j->done = j->result != 0 || j->answer == KW_S_ALLOWED; /* nothing left to compute */
+    /* Where nothing is signed, nothing is left to compute. */
+    j->done = j->result != 0 || j->answer == KW_S_ALLOWED || j->answer == KW_P_ALLOWED;
     if (!j->done)
         idle = enqueue(w, j);
     (void)pthread_mutex_unlock(&w->lock);

