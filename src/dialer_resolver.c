@@ -83,11 +83,25 @@ int kw_resolver_start(struct kw_err *err)
     return 0;
 }
 
+static struct timespec until_ms(int64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+static bool is_number(const char *host, uint32_t port, struct addrinfo **ret)
+{
+    char text[8];
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_protocol = IPPROTO_TCP,
+                                   .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    (void)snprintf(text, sizeof text, "%u", (unsigned)port);
+    return getaddrinfo(host, text, &hints, ret) == 0;
+}
+
 /* Waits, with the lock held, until the state is `want`; false at the deadline. */
 static bool await_state(enum state want, int64_t deadline_ms)
 {
-    const struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
-                                   .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    const struct timespec until = until_ms(deadline_ms);
     for (int r = 0; state != want && r != ETIMEDOUT;)
         r = pthread_cond_timedwait(&changed, &lock, &until);
     return state == want;
@@ -112,6 +126,7 @@ static int ask(const char *host, uint32_t port, int64_t deadline_ms, struct addr
     *ret = list;
     list = NULL;
     state = FREE;
+    (void)pthread_cond_broadcast(&changed);
     if (result == EAI_SYSTEM)
         return kw_fail(err, KW_NET, "could not resolve %s: %s", host, strerror(error));
     if (result == EAI_MEMORY)
@@ -124,12 +139,20 @@ static int ask(const char *host, uint32_t port, int64_t deadline_ms, struct addr
 int kw_resolver_ask(const char *host, uint32_t port, int64_t deadline_ms, struct addrinfo **ret,
                     struct kw_err *err)
 {
+    /* One question at a time: an answer is whoever's asked. */
+    static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+    const struct timespec until = until_ms(deadline_ms);
     *ret = NULL;
+    if (is_number(host, port, ret)) /* needs nobody's answer */
+        return 0;
     int r = kw_resolver_start(err);
     if (r != 0)
         return r;
+    if (pthread_mutex_clocklock(&turn, CLOCK_MONOTONIC, &until) != 0)
+        return kw_fail(err, KW_NET, "could not resolve %s: the system's resolver is busy", host);
     (void)pthread_mutex_lock(&lock);
     r = ask(host, port, deadline_ms, ret, err);
     (void)pthread_mutex_unlock(&lock);
+    (void)pthread_mutex_unlock(&turn);
     return r;
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "proxy_int.h"
 
 enum { TURNS = 32, DRAIN_MS = 2000, DRAIN_MOST = 1 << 20 };
@@ -20,6 +21,7 @@ struct kw_conn *kw_conn_new(struct kw_engine *e, int fd, bool metadata)
     struct kw_conn *c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
+    kw_side_no_delay(fd);
     c->e = e;
     c->metadata = metadata;
     c->client = (struct kw_side){.source = {KW_SRC_CLIENT, c},
@@ -431,6 +433,8 @@ void kw_conn_go(struct kw_conn *c)
 
 void kw_conn_late(struct kw_conn *c)
 {
+    kw_log(KW_DEBUG, "connection for %s: time is up in stage %d, %zu bytes in, %zu back", c->host,
+           (int)c->stage, c->in.len, c->back.len);
     switch (c->stage) {
     case KW_ST_HEAD:
         if (c->in.len > 0)

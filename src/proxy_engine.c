@@ -297,6 +297,7 @@ static struct kw_conn *find(struct kw_engine *e, uint64_t id, bool dial)
 
 static bool begin_upstream(struct kw_conn *c, int fd)
 {
+    kw_side_no_delay(fd);
     c->up.fd = fd;
     c->up.rwants = EPOLLIN;
     c->up.wwants = EPOLLOUT;

@@ -146,6 +146,9 @@ void kw_flow_free(struct kw_flow *f);
 /* Sends the rest of b: 1 all is out, 0 not yet, -1 error. */
 int kw_out_send(struct kw_buf *b, size_t *off, struct kw_side *s);
 
+/* Small writes go at once: what is relayed was put together by somebody else already. */
+void kw_side_no_delay(int fd);
+
 /* proxy_ca.c */
 int kw_ca_make(struct kw_ca *ca, const char *patterns, struct kw_err *err);
 X509 *kw_ca_leaf(struct kw_ca *ca, const char *host); /* the cache's; NULL: none */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +86,12 @@ long kw_side_write(struct kw_side *s, const void *p, size_t n)
     long r = side_write(s, p, n);
     s->wwants = r == -1 ? s->wants : EPOLLOUT;
     return r;
+}
+
+void kw_side_no_delay(int fd)
+{
+    const int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 int kw_side_handshake(struct kw_side *s)

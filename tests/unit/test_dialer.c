@@ -152,7 +152,7 @@ static void dials_side_by_side(void **state)
     struct kw_m_dialer_start start = {.timeout_ms = 3000};
     r.listener = listen_loopback(&r.port);
     (void)snprintf(start.dial, sizeof start.dial, "slow.invalid:443");
-    (void)snprintf(start.egress, sizeof start.egress, "127.0.0.1:%u", r.port);
+    (void)snprintf(start.egress, sizeof start.egress, "127.0.0.1:%u localhost:%u", r.port, r.port);
     (void)snprintf(start.proxy, sizeof start.proxy, "http://127.0.0.1:%u", r.port);
     assert_int_equal(role_start(&r.role, "dialer",
                                 1u << KW_FD_CTL | 1u << KW_FD_PEER | 1u << KW_FD_PROXY, run_as),
@@ -180,6 +180,14 @@ static void dials_side_by_side(void **state)
     kw_in_free(&in);
     assert_int_equal(no.id, 7);
     assert_int_equal(no.code, KW_NET);
+    /* Names as well, many at once: each of them gets its own answer. */
+    for (uint64_t id = 100; id < 106; id++)
+        ask_for_cmd(&c, id, "localhost", r.port);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(kw_msg_expect(&c, KW_P_DIALED, &yes, &in, 10000, &err), 0);
+        assert_in_range(yes.id, 100, 105);
+        kw_in_free(&in);
+    }
     /* One that breaks the rules is cut off, and nobody else is. */
     assert_int_equal(write(c.fd, "nonsense", 8), 8);
     struct pollfd p = {.fd = c.fd, .events = POLLIN};
