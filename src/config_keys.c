@@ -131,7 +131,7 @@ const struct kw_key kw_keys[] = {
          "service accounts through which the impersonation goes, in their order"),
     NUMBER("google", "lifetime", lifetime, 60, 43200, "3600",
            "lifetime asked for the service account's token, seconds; over 3600 only where an "
-           "organisation policy allows it"),
+           "organisation policy allows it, below 600 not in an external account file"),
     TEXT("google", "scope", KW_K_WORDS, scope, "https://www.googleapis.com/auth/cloud-platform",
          "OAuth scopes of the token"),
     TEXT("google", "universe", KW_K_HOSTS, universe, "googleapis.com",

@@ -6,6 +6,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 start_token
+mkdir "$work/job"
+cd "$work/job" || exit 1
 iss=https://hsm.example
 for kind in rsa:2048 EC:prime256v1; do
     name=issuer-${kind%%:*}
@@ -72,6 +74,7 @@ ok 'audit: what was issued' grep -q '"event":"issue","subject":"hsm:deployer","a
 ok 'audit: the keys' grep -q '"what":"issuer key"' "$work/audit.jsonl"
 ok 'audit: no JWT' not grep -q eyJ "$work/audit.jsonl"
 ok 'audit: the chain holds' "$KW_BIN/keyward" audit verify "$work/audit.jsonl" >"$out" 2>"$err"
+fails 'issue: not into the workspace' 2 'lies in the working directory' issue --audience x -o "$work/job/jwt"
 succeeds 'issue: to a file' issue --audience x -o "$work/files/jwt"
 ok 'issue: mode 0600, no line end' is "$(stat -c %a "$work/files/jwt") $(tail -c 1 "$work/files/jwt" | tr -d 'A-Za-z0-9_-' | wc -c)" '600 0'
 rm "$work/files/jwt"
