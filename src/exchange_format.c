@@ -228,7 +228,7 @@ static int subject(struct kw_config *c, struct kw_secret **ret, int64_t *ret_exp
                           KW_SUBJECT, &j, err);
     if (r != 0)
         return r;
-    r = kw_claims_judge(c, &j, (int64_t)time(NULL), NULL, 0, err);
+    r = kw_source_judge(c, &j, NULL, 0, err);
     if (r == 0 && !kw_jwt_time(&j, "exp", ret_exp))
         r = kw_fail(err, KW_SUBJECT, "the subject token has no exp");
     kw_jwt_free(&j);

@@ -236,4 +236,50 @@ succeeds 'both: a request goes by its host' request GET "$instances"
 fails 'both: oci needs a token' 2 'uri' exchange --cloud oci
 fails 'sign is not for bearers' 2 'bearer' sign GET "$instances"
 fails 'no such cloud' 2 'oci or google' exchange --cloud aws
+
+# --- the lab's introspection, as gcloud asks it --------------------------------------------------------
+introspect() { # FIELD...: the answer in $out, its status in $rc
+    rc=$(curl -sS -o "$out" -w '%{http_code}' --cacert "$LAB_CA_FILE" --noproxy '*' --connect-to "$LAB_CONNECT_TO" \
+        "$@" https://sts.googleapis.com/v1/introspect 2>"$err")
+}
+google_config
+kw exchange --print-token
+cp "$out" "$work/bearer"
+introspect --data-urlencode "token@$work/bearer" # (with the line end: no such token)
+ok 'introspection: not quite a token' is "$rc $(tr -d ' ' <"$out")" '200 {"active":false}'
+tr -d '\n' <"$work/bearer" >"$work/token"
+introspect --data-urlencode "token@$work/token"
+ok 'introspection: a federated token' is "$rc $(field active)" '200 true'
+ok 'introspection: whose it is' has '"username":"principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/lab-pool/subject/repo:keyward/demo:ref:refs/heads/main"'
+ok 'introspection: its scope' has '"scope":"https://www.googleapis.com/auth/cloud-platform"'
+ok 'introspection: until when' test "$(field exp)" -gt "$(date +%s)"
+introspect -d x=y
+ok 'introspection: no token' is "$rc $(field error)" '400 invalid_request'
+fault clock=4000
+introspect --data-urlencode "token@$work/token"
+ok 'introspection: its end' is "$rc $(tr -d ' ' <"$out")" '200 {"active":false}'
+fault
+
+# --- another universe -----------------------------------------------------------------------------------
+stop_lab
+rm -r "$work/lab"
+start_lab --universe apis.lab.test
+instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+ok 'universe: the lab has its names' is "$LAB_COMPUTE_URL" https://compute.apis.lab.test
+google_config "service_account = $account" 'universe = apis.lab.test'
+succeeds 'universe: exchange' exchange
+ok 'universe: principal' has "$account"
+succeeds 'universe: request' request GET "$instances"
+ok 'universe: the answer' has '"name":"build-1"'
+ok 'universe: the token service' is "$(requests '"host":"sts.apis.lab.test"')" 2
+ok 'universe: the account' is "$(requests '"host":"iamcredentials.apis.lab.test"')" 2
+fails 'universe: not where Google has its own' 6 'sign.host' request GET https://compute.googleapis.com/
+succeeds 'universe: external account' exchange --format external-account -o "$work/files/adc.json"
+ok 'universe: external account: its name' file_has "$work/files/adc.json" '"universe_domain": "apis.lab.test"'
+ok 'universe: external account: its hosts' is "$(grep -o 'https://[a-z.]*' "$work/files/adc.json" | sort | tr '\n' ' ')" 'https://iamcredentials.apis.lab.test https://sts.apis.lab.test https://sts.apis.lab.test '
+rm "$work/files/adc.json"
+google_config 'universe = other.lab.test'
+fails 'universe: one that is not there' 8 'sts.other.lab.test' exchange
+google_config "service_account = $account"
+fails 'universe: without it' 8 'sts.googleapis.com' exchange
 finish
