@@ -137,32 +137,42 @@ static const char *take_authority(struct kw_url *ret, const char *text, size_t n
     return len > 0 && (size_t)len < sizeof ret->authority ? NULL : "the host is too long";
 }
 
-/* A segment that servers and proxies resolve before they look: "." and "..",
- * also in percent-encoding, would make a path policy judge another path. */
-static bool is_dot_segment(const char *p, size_t n)
+/* One byte as a server may read it: percent-decoded, and that again and again. Returns how
+ * many of the n it takes. */
+static size_t read_byte(const char *p, size_t n, char *c)
 {
-    unsigned dots = 0;
-    while (n > 0) {
-        size_t step = *p == '.' ? 1 : n >= 3 && strncasecmp(p, "%2e", 3) == 0 ? 3 : 0;
-        if (step == 0)
-            return false;
-        dots++;
-        p += step;
-        n -= step;
+    size_t i = 1;
+    *c = p[0];
+    while (*c == '%' && n - i >= 2 && is_hex(p[i]) && is_hex(p[i + 1])) {
+        unsigned v = 0;
+        for (const char *digit = p + i; digit < p + i + 2; digit++)
+            v = 16 * v + (unsigned)(is_digit(*digit) ? *digit - '0' : (*digit | 0x20) - 'a' + 10);
+        *c = (char)v;
+        i += 2;
     }
-    return dots == 1 || dots == 2;
+    return i;
 }
 
-static const char *check_segments(const char *target)
+bool kw_path_dotted(const char *path, size_t n)
 {
-    size_t path = strcspn(target, "?");
-    for (size_t i = 0; i < path;) {
-        size_t n = strcspn(target + i + 1, "/?");
-        if (is_dot_segment(target + i + 1, n))
-            return "its path has a '.' or '..' segment, which servers resolve";
-        i += n + 1;
+    unsigned dots = 0;
+    bool name = false, parameters = false; /* has other bytes; behind a ';' */
+    for (size_t i = 0; i < n;) {
+        char c;
+        i += read_byte(path + i, n - i, &c);
+        if (c == '/' || c == '\\' || c == '?' || c == '#') {
+            if (!name && (dots == 1 || dots == 2))
+                return true;
+            dots = 0;
+            name = parameters = false;
+        } else if (c == ';' || c == '\0') {
+            parameters = true;
+        } else if (!parameters) {
+            dots += c == '.' && dots < 3;
+            name = name || c != '.';
+        }
     }
-    return NULL;
+    return !name && (dots == 1 || dots == 2);
 }
 
 static const char *take_target(struct kw_url *ret, const char *text)
@@ -192,7 +202,9 @@ static const char *take_target(struct kw_url *ret, const char *text)
         ret->target[n++] = *p;
     }
     ret->target[n] = '\0';
-    return check_segments(ret->target);
+    return kw_path_dotted(ret->target, strcspn(ret->target, "?"))
+               ? "its path has a '.' or '..' segment, which servers resolve"
+               : NULL;
 }
 
 /* scheme ends in "://". The reason why it can't be read, or NULL. */
