@@ -167,7 +167,8 @@ const struct kw_key kw_keys[] = {
      "? one byte); a/b is member b of claim a. Prefer numeric ids such as claim.repository_id"},
     TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, NULL,
          "hosts that requests are signed for and bearers sent to; without it *.oraclecloud.com "
-         "for [oci], *.googleapis.com (the universe) for [google]"),
+         "for [oci], *.googleapis.com (the universe) for [google]. In a profile with both, each "
+         "cloud's run has its own only: Google's those in the universe, OCI's the others"),
     TEXT("policy", "sign.method", KW_K_METHODS, sign_method, "GET HEAD POST PUT PATCH DELETE",
          "methods that are signed"),
     TEXT("policy", "sign.path", KW_K_PATHS, sign_path, NULL,

@@ -278,6 +278,7 @@ succeeds 'universe: external account' exchange --format external-account -o "$wo
 ok 'universe: external account: its name' file_has "$work/files/adc.json" '"universe_domain": "apis.lab.test"'
 ok 'universe: external account: its hosts' is "$(grep -o 'https://[a-z.]*' "$work/files/adc.json" | sort | tr '\n' ' ')" 'https://iamcredentials.apis.lab.test https://sts.apis.lab.test https://sts.apis.lab.test '
 rm "$work/files/adc.json"
+export KEYWARD_DIAL_TIMEOUT=3
 google_config 'universe = other.lab.test'
 fails 'universe: one that is not there' 8 'sts.other.lab.test' exchange
 google_config "service_account = $account"
