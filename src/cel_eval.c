@@ -292,7 +292,7 @@ static void eval_two(const struct cel_run *run, uint32_t at, struct cel_val *out
 
 static void eval_call(const struct cel_run *run, uint32_t at, struct cel_val *out)
 {
-    struct cel_val args[ARGS], bad = {.is = KW_CEL_VALUE}, merged;
+    struct cel_val args[ARGS] = {{.is = KW_CEL_VALUE}}, bad = {.is = KW_CEL_VALUE}, merged;
     size_t n = 0;
     for (uint32_t k = get(run, at)->first; k != 0; k = get(run, k)->next, n++) {
         struct cel_val v;

@@ -270,3 +270,17 @@ void kw_pct_put(struct kw_buf *b, const void *text, size_t n)
         }
     }
 }
+
+void kw_form_put(struct kw_buf *b, const char *name, const void *value, size_t n)
+{
+    if (b->len > 0)
+        kw_put_str(b, "&");
+    kw_put_str(b, name);
+    kw_put_str(b, "=");
+    kw_pct_put(b, value, n);
+}
+
+void kw_form_text(struct kw_buf *b, const char *name, const char *value)
+{
+    kw_form_put(b, name, value, strlen(value));
+}

@@ -50,4 +50,9 @@ bool kw_path_dotted(const char *path, size_t n);
  * section 2.3). */
 void kw_pct_put(struct kw_buf *b, const void *text, size_t n);
 
+/* Appends name=value to a form (application/x-www-form-urlencoded), the value encoded so;
+ * name has nothing to encode. */
+void kw_form_put(struct kw_buf *b, const char *name, const void *value, size_t n);
+void kw_form_text(struct kw_buf *b, const char *name, const char *value);
+
 #endif

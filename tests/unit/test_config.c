@@ -386,7 +386,7 @@ static void test_expressions(void **state)
 {
     (void)state;
     good("[google p]\n"
-         "provider = projects/1/locations/global/workloadIdentityPools/p/providers/x\n"
+         "provider = projects/1/locations/global/workloadIdentityPools/p-pool/providers/x-provider\n"
          "attribute_mapping.google.subject = assertion.sub\n"
          "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
          "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
