@@ -137,29 +137,36 @@ static const char *take_authority(struct kw_url *ret, const char *text, size_t n
     return len > 0 && (size_t)len < sizeof ret->authority ? NULL : "the host is too long";
 }
 
-/* One byte as a server may read it: percent-decoded, and that again and again. Returns how
- * many of the n it takes. */
-static size_t read_byte(const char *p, size_t n, char *c)
+static unsigned hex_value(char c)
 {
-    size_t i = 1;
-    *c = p[0];
-    while (*c == '%' && n - i >= 2 && is_hex(p[i]) && is_hex(p[i + 1])) {
-        unsigned v = 0;
-        for (const char *digit = p + i; digit < p + i + 2; digit++)
-            v = 16 * v + (unsigned)(is_digit(*digit) ? *digit - '0' : (*digit | 0x20) - 'a' + 10);
-        *c = (char)v;
-        i += 2;
+    return is_digit(c) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
+}
+
+/* Percent-decodes until nothing is left to decode, as a row of servers may do it: what a
+ * decoded byte makes of those before it ("%2%65") is looked at as well. */
+static size_t decode_all(const char *path, size_t n, char *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[len++] = path[i];
+        while (len >= 3 && out[len - 3] == '%' && is_hex(out[len - 2]) && is_hex(out[len - 1])) {
+            out[len - 3] = (char)(16 * hex_value(out[len - 2]) + hex_value(out[len - 1]));
+            len -= 2;
+        }
     }
-    return i;
+    return len;
 }
 
 bool kw_path_dotted(const char *path, size_t n)
 {
+    char text[KW_TARGET];
     unsigned dots = 0;
     bool name = false, parameters = false; /* has other bytes; behind a ';' */
-    for (size_t i = 0; i < n;) {
-        char c;
-        i += read_byte(path + i, n - i, &c);
+    if (n > sizeof text)
+        return true; /* can't be judged */
+    n = decode_all(path, n, text);
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
         if (c == '/' || c == '\\' || c == '?' || c == '#') {
             if (!name && (dots == 1 || dots == 2))
                 return true;

@@ -42,7 +42,8 @@ bool kw_host_local(const char *host);
 
 /* Whether a path (n bytes, without query) has a "." or ".." segment for some server: such
  * are resolved, so that a path policy would have judged another path. Encoded ones count
- * (%2e, %252e), and what some take for the end of a segment: an encoded slash, a backslash
+ * (%2e, %252e, as a row of servers decodes them), and what some take for the end of a segment: an
+ * encoded slash, a backslash
  * (%5c), parameters ("..;x"), a NUL. */
 bool kw_path_dotted(const char *path, size_t n);
 

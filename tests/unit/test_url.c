@@ -132,6 +132,7 @@ static void test_bad(void **state)
         "https://a.example/.;/private",
         "https://a.example/..%3b/x",
         "https://a.example/%252e%252e/x",
+        "https://a.example/%252%65./x",
         "https://a.example/%25252E%2e/x",
         "https://a.example/..%252fx",
         "https://a.example/..%00/x",
