@@ -385,19 +385,20 @@ static void test_profiles(void **state)
 static void test_expressions(void **state)
 {
     (void)state;
-    good("[google p]\n"
-         "provider = projects/1/locations/global/workloadIdentityPools/p-pool/providers/x-provider\n"
-         "attribute_mapping.google.subject = assertion.sub\n"
-         "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
-         "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
-         "allowed_audiences = one two\n"
-         "members = principalSet://iam.googleapis.com/x/* allUsers\n"
-         "[google q]\n"
-         "attribute_mapping.google.subject = assertion.other\n"
-         "[oci p]\n"
-         "rule.first = sub eq repo:o/r:*\n"
-         "rule.second = sub co x y\n"
-         "[policy default]\n[google default]\n");
+    good(
+        "[google p]\n"
+        "provider = projects/1/locations/global/workloadIdentityPools/p-pool/providers/x-provider\n"
+        "attribute_mapping.google.subject = assertion.sub\n"
+        "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
+        "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
+        "allowed_audiences = one two\n"
+        "members = principalSet://iam.googleapis.com/x/* allUsers\n"
+        "[google q]\n"
+        "attribute_mapping.google.subject = assertion.other\n"
+        "[oci p]\n"
+        "rule.first = sub eq repo:o/r:*\n"
+        "rule.second = sub co x y\n"
+        "[policy default]\n[google default]\n");
     assert_string_equal(config.profile, "default");
     assert_true(config.google_set && config.policy_set && !config.oci_set);
     good("[google p]\n"
