@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
+
+#include "src/url.h"
 
 enum { PATTERN = 1024 };
 
@@ -66,29 +67,6 @@ static bool match_path(const char *patterns, const char *path, char *pattern, si
     return false;
 }
 
-/* Whether a segment is "." or "..", also percent-encoded: a server may resolve it, and
- * then the path that it serves is not the one that a pattern allowed. */
-static bool has_dot_segment(const char *path)
-{
-    while (*path != '\0') {
-        path++; /* the slash */
-        size_t dots = 0, n = strcspn(path, "/"), i = 0;
-        while (i < n && dots < 3) {
-            if (path[i] == '.')
-                i++;
-            else if (n - i >= 3 && strncasecmp(path + i, "%2e", 3) == 0)
-                i += 3;
-            else
-                break;
-            dots++;
-        }
-        if (i == n && (dots == 1 || dots == 2))
-            return true;
-        path += n;
-    }
-    return false;
-}
-
 /* Takes one signature from the budgets. The bucket holds one minute's worth. */
 static int take(struct kw_sign_policy *p, int64_t now_ms, struct kw_err *err)
 {
@@ -133,7 +111,7 @@ int kw_sign_judge(struct kw_sign_policy *p, const char *method, const char *host
         return kw_fail(err, KW_POLICY, "sign.method (%s) does not allow method %s", p->methods,
                        method);
     if (*p->paths != '\0') {
-        if (has_dot_segment(path))
+        if (kw_path_dotted(path, strlen(path)))
             return kw_fail(err, KW_POLICY,
                            "sign.path does not allow dot segments, which this path has");
         if (!match_path(p->paths, path, by_path, sizeof by_path))

@@ -23,7 +23,8 @@ static void hand_over(const struct kw_cel *c, struct cel_val *v, struct kw_cel_r
 static void eval(const struct kw_cel *c, uint32_t at, const struct kw_cel_env *env,
                  struct kw_cel_result *ret)
 {
-    struct cel_run run = {c, env};
+    uint64_t own = KW_CEL_WORK;
+    struct cel_run run = {c, env, env->work != NULL ? env->work : &own};
     struct cel_val v;
     cel_eval(&run, at, &v);
     hand_over(c, &v, ret);

@@ -19,6 +19,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     KW_CEL_SOURCE = 16384, /* bytes of an expression */
@@ -26,7 +27,8 @@ enum {
     KW_CEL_DEPTH = 100,    /* brackets in brackets */
     KW_CEL_BYTES = 65536,  /* a string that is computed */
     KW_CEL_ITEMS = 4096,   /* a list that is computed */
-    KW_CEL_TEXT = 320
+    KW_CEL_TEXT = 320,
+    KW_CEL_WORK = 10000000 /* steps of evaluation: well below a second */
 };
 
 enum kw_cel_is {
@@ -52,6 +54,9 @@ struct kw_cel_env {
     json_t *const *values;    /* one for each name */
     /* "attribute.x": a member whose value can't be told; text says why. May be NULL. */
     json_t *unknown;
+    /* Steps that are left for evaluations; what they don't suffice for is KW_CEL_UNKNOWN.
+     * NULL: KW_CEL_WORK for each. */
+    uint64_t *work;
 };
 
 /* Parses n bytes of UTF-8. names: the variables, ended by NULL; it is kept and must

@@ -12,6 +12,8 @@
 
 typedef void function(const struct cel_val *args, uint32_t node, struct cel_val *out);
 
+enum { COMPILE = 10000 }; /* steps that a pattern costs, before its first character */
+
 static const char *str(const struct cel_val *v)
 {
     return json_string_value(v->v);
@@ -114,15 +116,21 @@ static void do_contains(const struct cel_val *a, uint32_t node, struct cel_val *
     put_bool(out, memmem(str(a), len(a), str(&a[1]), len(&a[1])) != NULL);
 }
 
-static void do_matches(const struct cel_val *a, uint32_t node, struct cel_val *out)
+static void do_matches(const struct cel_val *a, uint32_t node, uint64_t *work, struct cel_val *out)
 {
     struct kw_re *re;
     size_t at;
     const char *reason;
+    if (!cel_spend(work, COMPILE, node, out))
+        return;
     enum kw_re_parsed r = kw_re_compile(str(&a[1]), len(&a[1]), &re, &at, &reason);
-    if (r == KW_RE_GOOD)
-        put_bool(out, kw_re_search(re, str(a), len(a)));
-    else
+    if (r == KW_RE_GOOD) {
+        enum kw_re_found found = kw_re_search(re, str(a), len(a), work);
+        if (found == KW_RE_TOO_MUCH)
+            (void)cel_spend(work, 1, node, out);
+        else
+            put_bool(out, found == KW_RE_YES);
+    } else
         cel_set(out, r == KW_RE_BAD ? KW_CEL_ERROR : KW_CEL_UNKNOWN, node,
                 "the pattern '%.80s' at its position %zu: %s", str(&a[1]),
                 cel_position(str(&a[1]), at), reason);
@@ -216,13 +224,13 @@ static const struct entry {
     const char *name;
     const char *types;     /* s string, l list, ? any: the target first */
     bool method, function; /* which style it has */
-    function *run;
+    function *run;         /* NULL: matches(), which counts its own steps */
 } functions[] = {
-    {"size", "?", true, true, do_size},        {"string", "?", false, true, do_string},
-    {"int", "?", false, true, do_int},         {"startsWith", "ss", true, false, do_starts},
-    {"endsWith", "ss", true, false, do_ends},  {"contains", "ss", true, false, do_contains},
-    {"matches", "ss", true, true, do_matches}, {"extract", "ss", true, false, do_extract},
-    {"split", "ss", true, false, do_split},    {"join", "ls", true, false, do_join},
+    {"size", "?", true, true, do_size},       {"string", "?", false, true, do_string},
+    {"int", "?", false, true, do_int},        {"startsWith", "ss", true, false, do_starts},
+    {"endsWith", "ss", true, false, do_ends}, {"contains", "ss", true, false, do_contains},
+    {"matches", "ss", true, true, NULL},      {"extract", "ss", true, false, do_extract},
+    {"split", "ss", true, false, do_split},   {"join", "ls", true, false, do_join},
 };
 
 static bool fits(char type, const json_t *v)
@@ -231,7 +239,7 @@ static bool fits(char type, const json_t *v)
 }
 
 void cel_call(const struct cel_node *n, uint32_t node, struct cel_val *args, size_t n_args,
-              struct cel_val *out)
+              uint64_t *work, struct cel_val *out)
 {
     const char *name = json_string_value(n->value);
     const struct entry *f = NULL;
@@ -250,5 +258,8 @@ void cel_call(const struct cel_node *n, uint32_t node, struct cel_val *args, siz
                     i == 0 && n->method ? "is called on" : "is given", cel_type(&args[i]));
             return;
         }
-    f->run(args, node, out);
+    if (f->run == NULL)
+        do_matches(args, node, work, out);
+    else
+        f->run(args, node, out);
 }

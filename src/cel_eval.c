@@ -261,6 +261,19 @@ static void eval_condition(const struct cel_run *run, uint32_t at, struct cel_va
         out->is = KW_CEL_UNKNOWN;
 }
 
+static void operate(const struct cel_node *n, const struct cel_val *a, const struct cel_val *b,
+                    uint32_t at, struct cel_val *out)
+{
+    if (n->is == CEL_N_IN)
+        cel_in(a, b, at, out);
+    else if (n->is == CEL_N_ADD)
+        cel_add(a, b, at, out);
+    else if (n->op == CEL_OP('=', '=') || n->op == CEL_OP('!', '='))
+        cel_equal(a, b, n->op == CEL_OP('!', '='), at, out);
+    else
+        cel_order(a, b, n->op, at, out);
+}
+
 static void eval_two(const struct cel_run *run, uint32_t at, struct cel_val *out)
 {
     const struct cel_node *n = get(run, at);
@@ -271,21 +284,15 @@ static void eval_two(const struct cel_run *run, uint32_t at, struct cel_val *out
         worst(&a, &b, out);
         return;
     }
-    if (n->is == CEL_N_IN)
-        cel_in(&a, &b, at, out);
-    else if (n->is == CEL_N_ADD)
-        cel_add(&a, &b, at, out);
-    else if (n->op == CEL_OP('=', '=') || n->op == CEL_OP('!', '='))
-        cel_equal(&a, &b, n->op == CEL_OP('!', '='), at, out);
-    else
-        cel_order(&a, &b, n->op, at, out);
+    if (cel_spend_on(run->work, &a, 1, at, out) && cel_spend_on(run->work, &b, 1, at, out))
+        operate(n, &a, &b, at, out);
     cel_drop(&a);
     cel_drop(&b);
 }
 
 static void eval_call(const struct cel_run *run, uint32_t at, struct cel_val *out)
 {
-    struct cel_val args[ARGS], bad = {.is = KW_CEL_VALUE}, merged;
+    struct cel_val args[ARGS] = {{.is = KW_CEL_VALUE}}, bad = {.is = KW_CEL_VALUE}, merged;
     size_t n = 0;
     for (uint32_t k = get(run, at)->first; k != 0; k = get(run, k)->next, n++) {
         struct cel_val v;
@@ -301,8 +308,8 @@ static void eval_call(const struct cel_run *run, uint32_t at, struct cel_val *ou
     }
     if (bad.is != KW_CEL_VALUE)
         *out = bad;
-    else
-        cel_call(get(run, at), at, args, n, out);
+    else if (cel_spend_on(run->work, args, n < ARGS ? n : ARGS, at, out))
+        cel_call(get(run, at), at, args, n, run->work, out);
     for (size_t i = 0; i < n && i < ARGS; i++)
         cel_drop(&args[i]);
 }
@@ -351,6 +358,8 @@ static void eval_items(const struct cel_run *run, uint32_t at, struct cel_val *o
 void cel_eval(const struct cel_run *run, uint32_t at, struct cel_val *out)
 {
     const struct cel_node *n = get(run, at);
+    if (!cel_spend(run->work, 1, at, out))
+        return;
     switch (n->is) {
     case CEL_N_LITERAL:
         cel_put(out, json_incref(n->value), false);

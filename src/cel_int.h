@@ -101,6 +101,7 @@ struct cel_val {
 struct cel_run {
     const struct kw_cel *c;
     const struct kw_cel_env *env;
+    uint64_t *work; /* steps left */
 };
 
 /* cel_eval.c. Every function fills *out, which needn't be initialised. */
@@ -124,8 +125,14 @@ void cel_index(const struct cel_val *of, const struct cel_val *by, uint32_t node
                struct cel_val *out);
 const char *cel_type(const struct cel_val *v); /* "a string" */
 
-/* cel_call.c: functions; args of them are values */
+/* cel_call.c: functions; args of them are values. work: the steps that are left. */
 void cel_call(const struct cel_node *n, uint32_t node, struct cel_val *args, size_t n_args,
-              struct cel_val *out);
+              uint64_t *work, struct cel_val *out);
+
+/* cel_value.c. Takes steps; where they don't suffice, none is left and *out is KW_CEL_UNKNOWN. */
+bool cel_spend(uint64_t *work, uint64_t steps, uint32_t node, struct cel_val *out);
+/* As many as looking at all of n values takes. */
+bool cel_spend_on(uint64_t *work, const struct cel_val *v, size_t n, uint32_t node,
+                  struct cel_val *out);
 
 #endif

@@ -310,3 +310,48 @@ void cel_index(const struct cel_val *of, const struct cel_val *by, uint32_t node
     else
         cel_put(out, json_incref(v), of->claimed);
 }
+
+/* --- work -------------------------------------------------------------------------- */
+
+bool cel_spend(uint64_t *work, uint64_t steps, uint32_t node, struct cel_val *out)
+{
+    if (*work >= steps) {
+        *work -= steps;
+        return true;
+    }
+    *work = 0;
+    cel_set(out, KW_CEL_UNKNOWN, node, "evaluating it would be too much work");
+    return false;
+}
+
+/* How many steps looking at all of a value takes, `most` at most. */
+static uint64_t weight(json_t *v, uint64_t most)
+{
+    enum { BYTES = 16 }; /* of a string that are looked at in one step */
+    const char *key;
+    size_t i;
+    json_t *one;
+    uint64_t n = 1 + json_string_length(v) / BYTES;
+    json_array_foreach(v, i, one)
+    {
+        if (n >= most)
+            break;
+        n += weight(one, most - n);
+    }
+    json_object_foreach(v, key, one)
+    {
+        if (n >= most)
+            break;
+        n += strlen(key) / BYTES + weight(one, most - n);
+    }
+    return n < most ? n : most;
+}
+
+bool cel_spend_on(uint64_t *work, const struct cel_val *v, size_t n, uint32_t node,
+                  struct cel_val *out)
+{
+    uint64_t steps = 0, most = *work + 1;
+    for (size_t i = 0; i < n && steps < most; i++)
+        steps += weight(v[i].v, most - steps);
+    return cel_spend(work, steps, node, out);
+}

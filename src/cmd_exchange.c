@@ -20,7 +20,8 @@ static const struct kw_option options[] = {
      "credential file whose source is keyward itself); executable (that source's answer); env "
      "(lines for a shell, the token in -o FILE)"},
     {"output", 'o', "FILE",
-     "write the format to FILE (absolute path, mode 0600, whole or not at all)"},
+     "write the format to FILE (absolute path outside the job's workspace, mode 0600, whole or not "
+     "at all)"},
     {"id-token", '\0', "AUDIENCE",
      "Google: an ID token of the service account for AUDIENCE instead"},
     {"include-email", '\0', NULL, "with the account's e-mail in the ID token"},
@@ -216,6 +217,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         r = kw_config_choose_cloud(&c, kw_arg(args, "cloud"), err);
     if (r == 0)
         r = options_fit(args, &c, format, err);
+    if (r == 0)
+        r = kw_format_place(kw_arg(args, "output"), err);
     if (r == 0)
         r = format == KW_FORMAT_EXTERNAL_ACCOUNT
                 ? kw_format_external_account(&c, kw_arg(args, "output"), err)

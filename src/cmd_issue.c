@@ -17,7 +17,8 @@ static const struct kw_option issue_options[] = {
     {"claim", '\0', "NAME=VALUE", "a further claim; may be given several times"},
     {"lifetime", '\0', "SECONDS", "life of the JWT, at most [issuer] lifetime"},
     {"output", 'o', "FILE",
-     "write the JWT to FILE (absolute path, mode 0600, whole or not at all)"},
+     "write the JWT to FILE (absolute path outside the job's workspace, mode 0600, whole or not at "
+     "all)"},
     {"cloud", '\0', "NAME", "oci or google, where the profile has both"},
     {NULL, '\0', NULL, NULL},
 };
@@ -92,6 +93,8 @@ static int run_issue(const struct kw_cli *cli, const struct kw_args *args, struc
         r = fields(args, &c, &m, err);
     if (r == 0 && cli->json && kw_arg(args, "output") != NULL)
         r = kw_fail(err, KW_USAGE, "-o goes without --json, which prints to standard output");
+    if (r == 0)
+        r = kw_format_place(kw_arg(args, "output"), err);
     if (r == 0)
         r = kw_issue_alone(&c, "issue", &m, &jwt, err);
     if (r == 0 && cli->json)

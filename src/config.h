@@ -120,7 +120,7 @@ struct kw_config {
     char audience[512];
     struct kw_claim_rule rules[KW_CLAIM_RULES];
     size_t n_rules;
-    char sign_host[KW_LINES / 4]; /* default *.oraclecloud.com */
+    char sign_host[KW_LINES / 4]; /* default: all of the cloud, or both */
     char sign_method[256];        /* default: GET HEAD POST PUT PATCH DELETE */
     char sign_path[KW_LINES / 4]; /* default: any */
     uint32_t sign_per_minute;
@@ -169,7 +169,9 @@ void kw_config_print_man(FILE *out); /* keyward.ini(5) */
 int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
 
 /* Which cloud of the profile a command is for: the one named ("oci", "google"; NULL: the
- * only one). Fills c->cloud; KW_USAGE where there are two and none was named. */
+ * only one). Fills c->cloud; KW_USAGE where there are two and none was named. Of a profile
+ * with both, sign_host and the default of dial are left with what is that cloud's: a run
+ * with a bearer has no business at OCI's hosts, nor one with a session key at Google's. */
 int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err *err);
 
 /* The same by the host of a URL that is to be called: one of Google's, or OCI's. */

@@ -3,6 +3,7 @@
  * Which cloud a command is for, and what an exchange with Google needs. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config_keys.h"
 #include "google_name.h"
@@ -27,16 +28,23 @@ int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err 
     if (!google && !c->oci_set && c->google_set)
         return kw_fail(err, KW_USAGE, "profile %s has no section [oci %s]", c->profile, c->profile);
     c->cloud = google ? KW_CLOUD_GOOGLE : KW_CLOUD_OCI;
-    return 0;
+    return kw_config_narrow(c, environ, err);
+}
+
+bool kw_config_googles(const struct kw_config *c, const char *host)
+{
+    char services[sizeof c->universe + 2];
+    if (strncmp(host, "*.", 2) == 0)
+        host += 2;
+    (void)snprintf(services, sizeof services, "*.%s", c->universe);
+    return strcmp(host, c->universe) == 0 || kw_host_in(services, host);
 }
 
 int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err *err)
 {
-    char services[sizeof c->universe + 2];
-    (void)snprintf(services, sizeof services, "*.%s", c->universe);
     if (!c->oci_set || !c->google_set)
         return kw_config_choose_cloud(c, NULL, err);
-    return kw_config_choose_cloud(c, kw_host_in(services, host) ? "google" : "oci", err);
+    return kw_config_choose_cloud(c, kw_config_googles(c, host) ? "google" : "oci", err);
 }
 
 void kw_config_audience(const struct kw_config *c, char *out, size_t size)

@@ -135,7 +135,7 @@ const struct kw_key kw_keys[] = {
          "service accounts through which the impersonation goes, in their order"),
     NUMBER("google", "lifetime", lifetime, 60, 43200, "3600",
            "lifetime asked for the service account's token, seconds; over 3600 only where an "
-           "organisation policy allows it"),
+           "organisation policy allows it, below 600 not in an external account file"),
     TEXT("google", "scope", KW_K_WORDS, scope, "https://www.googleapis.com/auth/cloud-platform",
          "OAuth scopes of the token"),
     TEXT("google", "universe", KW_K_HOSTS, universe, "googleapis.com",
@@ -171,7 +171,8 @@ const struct kw_key kw_keys[] = {
      "? one byte); a/b is member b of claim a. Prefer numeric ids such as claim.repository_id"},
     TEXT("policy", "sign.host", KW_K_HOSTS, sign_host, NULL,
          "hosts that requests are signed for and bearers sent to; without it *.oraclecloud.com "
-         "for [oci], *.googleapis.com (the universe) for [google]"),
+         "for [oci], *.googleapis.com (the universe) for [google]. In a profile with both, each "
+         "cloud's run has its own only: Google's those in the universe, OCI's the others"),
     TEXT("policy", "sign.method", KW_K_METHODS, sign_method, "GET HEAD POST PUT PATCH DELETE",
          "methods that are signed"),
     TEXT("policy", "sign.path", KW_K_PATHS, sign_path, NULL,

@@ -104,10 +104,10 @@ int kw_config_default_dial(struct kw_config *c, char *const *list, struct kw_err
         return 0;
     c->dial_default = true;
     c->dial[0] = '\0';
-    if (c->domain_url[0] != '\0' &&
+    if (c->cloud != KW_CLOUD_GOOGLE && c->domain_url[0] != '\0' &&
         kw_url_parse(c->domain_url, "domain_url", KW_USAGE, &u, err) == 0)
         r = add_dial(c, u.host, strlen(u.host), u.port, err);
-    if (r == 0 && c->google_set) {
+    if (r == 0 && c->google_set && c->cloud != KW_CLOUD_OCI) {
         char host[KW_HOST];
         (void)snprintf(host, sizeof host, "sts.%s", c->universe);
         if (c->client_cert[0] != '\0')
@@ -146,6 +146,25 @@ static void default_hosts(struct kw_config *c)
     (void)snprintf(c->sign_host, sizeof c->sign_host, "%s%s%s%s", oci ? "*.oraclecloud.com" : "",
                    oci && c->google_set ? " " : "", c->google_set ? "*." : "",
                    c->google_set ? c->universe : "");
+}
+
+/* Of a profile with both clouds: whose a host or pattern is says kw_config_cloud_of_host(). */
+int kw_config_narrow(struct kw_config *c, char *const *environ_list, struct kw_err *err)
+{
+    char all[sizeof c->sign_host], word[sizeof c->sign_host];
+    if (!c->oci_set || !c->google_set || c->cloud == KW_CLOUD_NONE)
+        return 0;
+    memcpy(all, c->sign_host, sizeof all);
+    c->sign_host[0] = '\0';
+    for (const char *p = all; *p != '\0';) {
+        size_t n = strcspn(p, " "), at = strlen(c->sign_host);
+        (void)snprintf(word, sizeof word, "%.*s", (int)n, p);
+        if (kw_config_googles(c, word) == (c->cloud == KW_CLOUD_GOOGLE))
+            (void)snprintf(c->sign_host + at, sizeof c->sign_host - at, "%s%s", at > 0 ? " " : "",
+                           word);
+        p += n + strspn(p + n, " ");
+    }
+    return kw_config_default_dial(c, environ_list, err);
 }
 
 int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw_err *err)

@@ -13,6 +13,7 @@
 #include "io.h"
 #include "jwt.h"
 #include "policy/rules.h"
+#include "workspace.h"
 
 int kw_format_find(const char *name, enum kw_format *ret, struct kw_err *err)
 {
@@ -38,18 +39,33 @@ int kw_format_find(const char *name, enum kw_format *ret, struct kw_err *err)
 
 /* --- output ------------------------------------------------------------------------- */
 
-int kw_format_write(const char *output, const char *text, struct kw_err *err)
+static bool to_stdout(const char *output)
 {
-    if (output == NULL || strcmp(output, "-") == 0)
-        return printf("%s\n", text) >= 0
-                   ? 0
-                   : kw_fail_errno(err, KW_FAILED, "could not write the result");
+    return output == NULL || strcmp(output, "-") == 0;
+}
+
+int kw_format_place(const char *output, struct kw_err *err)
+{
+    if (to_stdout(output))
+        return 0;
     if (output[0] != '/')
         return kw_fail(err, KW_USAGE,
                        "-o must be an absolute path here: what lies in the working directory ends "
                        "in commits, images and caches");
+    int r = kw_workspace_refuse(output, err);
+    return r != 0 ? r : kw_atomic_could(output, err);
+}
+
+int kw_format_write(const char *output, const char *text, struct kw_err *err)
+{
+    if (to_stdout(output))
+        return printf("%s\n", text) >= 0
+                   ? 0
+                   : kw_fail_errno(err, KW_FAILED, "could not write the result");
     struct kw_atomic file = {.fd = -1};
-    int r = kw_atomic_result(&file, output, 0600, err);
+    int r = kw_format_place(output, err);
+    if (r == 0)
+        r = kw_atomic_result(&file, output, 0600, err);
     if (r == 0 && kw_write_all(file.fd, text, strlen(text)) != 0)
         r = kw_fail_errno(err, KW_FAILED, "could not write %s", output);
     if (r == 0)
@@ -117,11 +133,26 @@ static int check_expressible(const struct kw_config *c, struct kw_err *err)
     return 0;
 }
 
+/* Google's libraries refuse a file with less (gcloud, too, when it makes one). */
+static int check_lifetime(const struct kw_config *c, struct kw_err *err)
+{
+    enum { LEAST = 600 };
+    return c->service_account[0] == '\0' || c->lifetime >= LEAST
+               ? 0
+               : kw_fail(err, KW_USAGE,
+                         "[google %s] lifetime = %u: Google's libraries refuse an external account "
+                         "file with a token_lifetime_seconds below %d; raise it, or use --format "
+                         "access-token or env",
+                         c->profile, (unsigned)c->lifetime, LEAST);
+}
+
 int kw_format_external_account(const struct kw_config *c, const char *output, struct kw_err *err)
 {
     struct kw_google_provider p;
     char line[8192], audience[512], type[64], token_url[256], info_url[256], account[256] = "";
     int r = check_expressible(c, err);
+    if (r == 0)
+        r = check_lifetime(c, err);
     if (r == 0)
         r = kw_google_provider(c->provider, &p, err);
     if (r == 0)
@@ -197,7 +228,7 @@ static int subject(struct kw_config *c, struct kw_secret **ret, int64_t *ret_exp
                           KW_SUBJECT, &j, err);
     if (r != 0)
         return r;
-    r = kw_claims_judge(c, &j, (int64_t)time(NULL), NULL, 0, err);
+    r = kw_source_judge(c, &j, NULL, 0, err);
     if (r == 0 && !kw_jwt_time(&j, "exp", ret_exp))
         r = kw_fail(err, KW_SUBJECT, "the subject token has no exp");
     kw_jwt_free(&j);
@@ -210,7 +241,9 @@ int kw_format_executable(struct kw_config *c, struct kw_err *err)
     int64_t exp = 0;
     char code[16];
     const char *file = getenv("GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE");
-    int failed = subject(c, &token, &exp, err);
+    int failed = file != NULL && file[0] != '\0' ? kw_format_place(file, err) : 0;
+    if (failed == 0)
+        failed = subject(c, &token, &exp, err);
     (void)snprintf(code, sizeof code, "%d", failed);
     json_t *o = failed == 0 ? success(c, token, exp)
                             : json_pack("{s:i,s:b,s:s,s:s}", "version", 1, "success", 0, "code",
@@ -238,7 +271,7 @@ static int print_variable(const char *name, const char *value, struct kw_err *er
 
 int kw_format_env(const struct kw_session *s, const char *file, struct kw_err *err)
 {
-    if (file == NULL || strcmp(file, "-") == 0)
+    if (to_stdout(file))
         return kw_fail(err, KW_USAGE,
                        "--format env needs -o FILE for the token: a token in the environment is "
                        "open to everything that is started from there");

@@ -2,7 +2,7 @@
  *
  * What `exchange --format` hands to other tools of Google's. Files are 0600, whole or not
  * there at all, without a trailing newline (Python's and Node's libraries don't trim), and
- * never inside the working directory's repository unless that is what -o says.
+ * never in the job's workspace (workspace.h).
  */
 #ifndef KW_EXCHANGE_FORMAT_H
 #define KW_EXCHANGE_FORMAT_H
@@ -20,7 +20,12 @@ enum kw_format {
 /* The format of that name; KW_USAGE listing them. */
 int kw_format_find(const char *name, enum kw_format *ret, struct kw_err *err);
 
-/* Writes text to output (NULL or "-": standard output, where a line end is added). */
+/* Whether a credential may be written to output, and could be: to be asked before there is
+ * one. KW_USAGE for a relative path and for one in the workspace. */
+int kw_format_place(const char *output, struct kw_err *err);
+
+/* Writes text to output (NULL or "-": standard output, where a line end is
+ * added), if kw_format_place() agrees. */
 int kw_format_write(const char *output, const char *text, struct kw_err *err);
 
 /* The external account file: no secret in it, and no network is asked. config_path and

@@ -39,8 +39,7 @@ struct kw_google_map {
 int kw_google_map_init(struct kw_google_map *p, struct kw_err *err);
 void kw_google_map_free(struct kw_google_map *p);
 
-/* Takes a resource name, with //iam.googleapis.com/ or https:// before it or without.
- * KW_USAGE, also for a pool's name or a project's id where the number is needed. */
+/* Takes what kw_google_provider() does (google_name.h). */
 int kw_google_map_name(struct kw_google_map *p, const char *name, struct kw_err *err);
 /* Adds KEY=EXPRESSION. KW_USAGE for a key that Google doesn't take or that is there. */
 int kw_google_map_add(struct kw_google_map *p, const char *text, struct kw_err *err);

@@ -103,7 +103,7 @@ static void map_one(struct google_mapped *m, const char *key, const json_t *expr
     struct kw_cel *c;
     struct kw_cel_result r;
     json_t *const values[] = {claims};
-    const struct kw_cel_env env = {.names = google_map_names, .values = values};
+    const struct kw_cel_env env = {.names = google_map_names, .values = values, .work = &m->work};
     json_t *row = json_pack("{s:s,s:O}", "key", key, "expression", expression);
     if (kw_cel_parse(json_string_value(expression), json_string_length(expression),
                      google_map_names, &c, &r) == KW_CEL_VALUE)
@@ -186,7 +186,7 @@ static void judge_condition(const struct kw_google_map *p, json_t *claims, struc
     struct kw_cel *c;
     struct kw_cel_result r;
     json_t *const values[] = {claims, m->google, m->attribute};
-    const struct kw_cel_env env = {google_condition_names, values, m->unknown};
+    const struct kw_cel_env env = {google_condition_names, values, m->unknown, &m->work};
     const char *text = json_string_value(p->condition);
     json_t *terms = json_array();
     char reason[KW_ERR_TEXT] = "";
@@ -229,7 +229,8 @@ bool google_eval(const struct kw_google_map *p, json_t *claims, struct google_ma
     *m = (struct google_mapped){.google = json_object(),
                                 .attribute = json_object(),
                                 .unknown = json_object(),
-                                .rows = json_array()};
+                                .rows = json_array(),
+                                .work = KW_CEL_WORK};
     if (m->google == NULL || m->attribute == NULL || m->unknown == NULL || m->rows == NULL) {
         google_mapped_free(m);
         return false;

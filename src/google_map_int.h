@@ -14,6 +14,7 @@ struct google_mapped {
     json_t *google, *attribute; /* the values, as a condition sees them */
     json_t *unknown;            /* for kw_cel_env */
     json_t *rows, *condition;   /* parts of the report */
+    uint64_t work;              /* steps that are left for all expressions together */
     bool refused, unsure;
     char text[KW_ERR_TEXT]; /* the first reason */
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "google_map_int.h"
+#include "google_name.h"
 
 enum { READ_DEPTH = 64 };
 
@@ -30,44 +31,13 @@ void kw_google_map_free(struct kw_google_map *p)
     *p = (struct kw_google_map){.disabled = false};
 }
 
-/* One part of a resource name, from *at to the next '/'. */
-static bool take_part(const char **at, const char *wanted, size_t *n)
-{
-    const char *s = *at;
-    *n = strcspn(s, "/");
-    bool good = wanted != NULL ? strlen(wanted) == *n && memcmp(s, wanted, *n) == 0 : *n > 0;
-    *at = s + *n + (s[*n] == '/' ? 1 : 0);
-    return good;
-}
-
 int kw_google_map_name(struct kw_google_map *p, const char *name, struct kw_err *err)
 {
-    const char *s = strncmp(name, "https:", 6) == 0 ? name + 6 : name, *at;
-    size_t n, project;
-    if (strncmp(s, GOOGLE_HOST, sizeof GOOGLE_HOST - 1) == 0)
-        s += sizeof GOOGLE_HOST - 1;
-    at = s;
-    bool good = take_part(&at, "projects", &n);
-    const char *number = at;
-    good = good && take_part(&at, NULL, &project) && take_part(&at, "locations", &n) &&
-           take_part(&at, "global", &n) && take_part(&at, "workloadIdentityPools", &n) &&
-           take_part(&at, NULL, &n);
-    if (good && *at == '\0')
-        return kw_fail(err, KW_USAGE,
-                       "'%.200s' names a pool; the provider is wanted: .../providers/ID", s);
-    good = good && take_part(&at, "providers", &n) && take_part(&at, NULL, &n) && *at == '\0';
-    if (!good || s[strlen(s) - 1] == '/' || strlen(s) >= sizeof p->name)
-        return kw_fail(err, KW_USAGE,
-                       "'%.200s' is no provider's name; it is projects/NUMBER/locations/global/"
-                       "workloadIdentityPools/POOL/providers/ID",
-                       name);
-    if (strspn(number, "0123456789") != project)
-        return kw_fail(err, KW_USAGE,
-                       "'%.*s' is a project's id where its number is needed; see gcloud projects "
-                       "describe",
-                       (int)(project < 100 ? project : 100), number);
-    (void)snprintf(p->name, sizeof p->name, "%s", s);
-    return 0;
+    struct kw_google_provider g;
+    int r = kw_google_provider(name, &g, err);
+    if (r == 0)
+        (void)snprintf(p->name, sizeof p->name, "%s", g.name);
+    return r;
 }
 
 static int check_key(const char *key, size_t n, struct kw_err *err)

@@ -41,7 +41,7 @@ static bool id_good(const char *id)
 
 static int bad(const char *why, struct kw_err *err)
 {
-    return kw_fail(err, KW_USAGE, "[google] provider %s; it has the form " FORM, why);
+    return kw_fail(err, KW_USAGE, "the workload identity provider %s; it has the form " FORM, why);
 }
 
 static int take_number(const char **p, struct kw_google_provider *ret, struct kw_err *err)

@@ -14,31 +14,17 @@
 
 /* --- the exchange ----------------------------------------------------------------- */
 
-static void put_field(struct kw_buf *b, const char *name, const void *value, size_t n)
-{
-    if (b->len > 0)
-        kw_put_str(b, "&");
-    kw_put_str(b, name);
-    kw_put_str(b, "=");
-    kw_pct_put(b, value, n);
-}
-
-static void put_text(struct kw_buf *b, const char *name, const char *value)
-{
-    put_field(b, name, value, strlen(value));
-}
-
 int kw_sts_form(const struct kw_m_google *g, struct kw_buf *b, struct kw_err *err)
 {
     if (kw_secret_len(g->subject) == 0)
         return kw_fail(err, KW_FAILED, "exchange: the subject token is empty");
-    put_text(b, "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
-    put_text(b, "audience", g->audience);
+    kw_form_text(b, "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
+    kw_form_text(b, "audience", g->audience);
     /* What impersonation needs is one scope; the asked-for ones go to it. */
-    put_text(b, "scope", g->service_account[0] != '\0' ? SCOPE_CLOUD : g->scope);
-    put_text(b, "requested_token_type", "urn:ietf:params:oauth:token-type:access_token");
-    put_text(b, "subject_token_type", g->subject_type);
-    put_field(b, "subject_token", kw_secret_bytes(g->subject), kw_secret_len(g->subject));
+    kw_form_text(b, "scope", g->service_account[0] != '\0' ? SCOPE_CLOUD : g->scope);
+    kw_form_text(b, "requested_token_type", "urn:ietf:params:oauth:token-type:access_token");
+    kw_form_text(b, "subject_token_type", g->subject_type);
+    kw_form_put(b, "subject_token", kw_secret_bytes(g->subject), kw_secret_len(g->subject));
     return b->bad ? kw_fail(err, KW_FAILED, "exchange: the form is too large") : 0;
 }
 

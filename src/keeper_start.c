@@ -43,6 +43,20 @@ static int login(struct kw_keeper *k, struct kw_err *err)
     return r;
 }
 
+/* A key that speaks for its owner for years should not be one that can be copied. It is the
+ * user's, who may have made it so: told each time, refused never. */
+static void warn_copyable(const char *what, const struct kw_p11_key *key)
+{
+    bool sensitive = strstr(key->attributes, " SENSITIVE=1") != NULL;
+    bool stays = strstr(key->attributes, " EXTRACTABLE=0") != NULL;
+    if (!sensitive || !stays)
+        kw_log(KW_WARN,
+               "the %s can be taken out of the token by who has the PIN (%s%s%s): make one there "
+               "that is sensitive and not extractable, and have the cloud know that",
+               what, sensitive ? "" : "not CKA_SENSITIVE", sensitive || stays ? "" : ", ",
+               stays ? "" : "CKA_EXTRACTABLE");
+}
+
 /* A long-lived key of the user: not ours, so only its use is ours to judge. */
 static int find_key(struct kw_keeper *k, const char *what, const char *label, const char *id_hex,
                     bool any, struct kw_signer *s, struct kw_err *err)
@@ -57,6 +71,8 @@ static int find_key(struct kw_keeper *k, const char *what, const char *label, co
     int r = any ? kw_p11_find_any(k->p11, by_label, id, n, &s->key, err)
                 : kw_p11_find(k->p11, by_label, id, n, false, 0, &s->key, err);
     s->there = r == 0;
+    if (r == 0 && any) /* those that identities are made of */
+        warn_copyable(what, &s->key);
     return r != 0 ? kw_err_wrap(err, "%s", what) : kw_note_key(k, what, &s->key, err);
 }
 

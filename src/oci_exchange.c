@@ -11,38 +11,21 @@
 
 /* --- the form ------------------------------------------------------------------- */
 
-static void put_field(struct kw_buf *b, const char *name, const void *value, size_t n)
-{
-    if (b->len > 0)
-        kw_put_str(b, "&");
-    kw_put_str(b, name);
-    kw_put_str(b, "=");
-    kw_pct_put(b, value, n);
-}
-
-static void put_text(struct kw_buf *b, const char *name, const char *value)
-{
-    put_field(b, name, value, strlen(value));
-}
-
 /* The one field whose value is not encoded: type names are plain ASCII URNs, and
  * Oracle's scripts send their colons bare. */
 static void put_bare(struct kw_buf *b, const char *name, const char *value)
 {
-    if (b->len > 0)
-        kw_put_str(b, "&");
-    kw_put_str(b, name);
-    kw_put_str(b, "=");
+    kw_form_put(b, name, "", 0);
     kw_put_str(b, value);
 }
 
 static void put_rpst(struct kw_buf *b, const struct kw_m_exchange *x)
 {
-    put_text(b, "res_type", x->res_type);
+    kw_form_text(b, "res_type", x->res_type);
     if (x->rpst_exp != 0) {
         char seconds[16];
         (void)snprintf(seconds, sizeof seconds, "%u", (unsigned)x->rpst_exp);
-        put_text(b, "rpst_exp", seconds);
+        kw_form_text(b, "rpst_exp", seconds);
     }
 }
 
@@ -62,16 +45,16 @@ int kw_oci_form(const struct kw_m_exchange *x, const struct kw_m_go *go,
     put_bare(b, "grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");
     put_bare(b, "requested_token_type",
              rpst ? "urn:oci:token-type:oci-rpst" : "urn:oci:token-type:oci-upst");
-    put_field(b, "subject_token", kw_secret_bytes(go->subject), kw_secret_len(go->subject));
+    kw_form_put(b, "subject_token", kw_secret_bytes(go->subject), kw_secret_len(go->subject));
     put_bare(b, "subject_token_type", "jwt");
-    put_field(b, "public_key", key.p, key.len);
+    kw_form_put(b, "public_key", key.p, key.len);
     if (rpst)
         put_rpst(b, x);
     if (assertion != NULL) {
-        put_text(b, "client_id", x->client_id);
-        put_text(b, "client_assertion_type",
-                 "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-        put_field(b, "client_assertion", kw_secret_bytes(assertion), kw_secret_len(assertion));
+        kw_form_text(b, "client_id", x->client_id);
+        kw_form_text(b, "client_assertion_type",
+                     "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        kw_form_put(b, "client_assertion", kw_secret_bytes(assertion), kw_secret_len(assertion));
     }
     bool bad = key.bad || b->bad;
     kw_buf_free(&key);

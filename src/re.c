@@ -244,7 +244,7 @@ static bool add(struct kw_re *re, uint32_t *dense, uint32_t *n, uint32_t pc, int
     return matched;
 }
 
-bool kw_re_search(struct kw_re *re, const char *text, size_t n)
+enum kw_re_found kw_re_search(struct kw_re *re, const char *text, size_t n, uint64_t *left)
 {
     uint32_t count[2] = {0, 0};
     unsigned now = 0;
@@ -252,25 +252,33 @@ bool kw_re_search(struct kw_re *re, const char *text, size_t n)
     size_t size = 0;
     int c = n > 0 ? (int)re_rune(text, n, &size) : NONE;
     if (add(re, re->dense[0], &count[0], 0, before, c))
-        return true;
+        return KW_RE_YES;
     for (size_t at = 0; at < n;) {
         size_t next_size = 0;
         unsigned next = 1 - now;
         at += size;
         int after = at < n ? (int)re_rune(text + at, n - at, &next_size) : NONE;
         count[next] = 0;
+        /* each instruction is looked at once for this character, and put into the set once
+         * for the next: as many steps, and never none */
+        uint64_t steps = 1 + 2 * (uint64_t)count[now];
+        if (*left < steps) {
+            *left = 0;
+            return KW_RE_TOO_MUCH;
+        }
+        *left -= steps;
         for (uint32_t t = 0; t < count[now]; t++) {
             const struct re_inst *i = &re->prog[re->dense[now][t]];
             if (i->code == RE_I_SET && in_set(re, i, (uint32_t)c) &&
                 add(re, re->dense[next], &count[next], i->x, c, after))
-                return true;
+                return KW_RE_YES;
         }
         /* it may also begin here */
         if (add(re, re->dense[next], &count[next], 0, c, after))
-            return true;
+            return KW_RE_YES;
         now = next;
         c = after;
         size = next_size;
     }
-    return false;
+    return KW_RE_NO;
 }

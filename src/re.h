@@ -5,7 +5,8 @@
  * things by the same pattern (\d, $ before a last newline, look-around) and PCRE2
  * backtracks, so that a pattern from a cloud's configuration could hold us up for ever.
  * RE2 itself is C++. This is Thompson's construction, run as Pike's machine: time is
- * bounded by instructions times characters, memory by the number of instructions.
+ * bounded by instructions times characters, and by a count of steps that the caller gives, memory
+ * by the number of instructions.
  *
  * Left out (KW_RE_BEYOND, never guessed): Unicode classes (\p), \C, case folding of
  * letters beyond ASCII, (?<name>...), and patterns over the sizes below.
@@ -15,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     KW_RE_PATTERN = 4096, /* bytes of a pattern */
@@ -35,8 +37,11 @@ struct kw_re;
 enum kw_re_parsed kw_re_compile(const char *pattern, size_t n, struct kw_re **ret, size_t *at,
                                 const char **reason);
 
-/* Does it match anywhere in the n bytes of valid UTF-8? */
-bool kw_re_search(struct kw_re *re, const char *text, size_t n);
+enum kw_re_found { KW_RE_NO, KW_RE_YES, KW_RE_TOO_MUCH };
+
+/* Does it match anywhere in the n bytes of valid UTF-8? Each instruction that is looked at
+ * takes a step of *left; KW_RE_TOO_MUCH where they don't suffice (*left is 0 then). */
+enum kw_re_found kw_re_search(struct kw_re *re, const char *text, size_t n, uint64_t *left);
 
 void kw_re_free(struct kw_re *re); /* NULL is fine */
 

@@ -209,7 +209,7 @@ int kw_session_subject(struct kw_session *s, struct kw_err *err)
                       KW_SUBJECT, &j, err);
     if (r != 0)
         return r;
-    r = kw_claims_judge(s->config, &j, (int64_t)time(NULL), s->decided, sizeof s->decided, err);
+    r = kw_source_judge(s->config, &j, s->decided, sizeof s->decided, err);
     kw_jwt_free(&j);
     return r;
 }

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
+#include "policy/rules.h"
 #include "source_int.h"
 
 /* --- what each is known by ------------------------------------------------------------ */
@@ -72,23 +74,29 @@ static int by_command(const struct kw_source_job *j, struct kw_secret **ret, str
  * have names of the user's) and the metadata services (which have to be asked over the
  * network) and the token are never taken unasked. */
 const struct kw_source_kind kw_source_kinds[] = {
-    {"file", found_path, kw_source_file},
-    {"env", found_name, kw_source_env},
-    {"command", found_command, by_command},
-    {"url", found_url, kw_source_url},
-    {"github", kw_found_github, kw_source_by_github},
-    {"gitlab", found_gitlab, kw_source_gitlab},
-    {"circleci", found_circleci, kw_source_circleci},
-    {"bitbucket", found_bitbucket, kw_source_bitbucket},
-    {"buildkite", found_buildkite, kw_source_buildkite},
-    {"hcp-terraform", found_hcp, kw_source_hcp},
-    {"kubernetes", kw_found_kubernetes, kw_source_kubernetes},
-    {"jenkins", NULL, kw_source_jenkins},
-    {"azure", NULL, kw_source_azure},
-    {"gce", NULL, kw_source_gce},
-    {"token", NULL, kw_source_token},
-    {"stdin", NULL, kw_source_stdin},
-    {NULL, NULL, NULL},
+    {"file", found_path, kw_source_file, NULL},
+    {"env", found_name, kw_source_env, NULL},
+    {"command", found_command, by_command, NULL},
+    {"url", found_url, kw_source_url, NULL},
+    {"github", kw_found_github, kw_source_by_github, NULL},
+    {"gitlab", found_gitlab, kw_source_gitlab,
+     "GitLab makes a job's tokens when it starts and no other later, to live as long as the job's "
+     "timeout: do this earlier, raise `timeout:`, or give it a job of its own"},
+    {"circleci", found_circleci, kw_source_circleci,
+     "CircleCI's ready-made tokens live an hour from the job's start: do this earlier, or set "
+     "[source] audience, for which a fresh one is asked"},
+    {"bitbucket", found_bitbucket, kw_source_bitbucket,
+     "Bitbucket makes a step's token when it starts: do this earlier, or in a step of its own"},
+    {"buildkite", found_buildkite, kw_source_buildkite, NULL},
+    {"hcp-terraform", found_hcp, kw_source_hcp,
+     "HCP Terraform makes a run's tokens when its phase starts: start the run again"},
+    {"kubernetes", kw_found_kubernetes, kw_source_kubernetes, NULL},
+    {"jenkins", NULL, kw_source_jenkins, NULL},
+    {"azure", NULL, kw_source_azure, NULL},
+    {"gce", NULL, kw_source_gce, NULL},
+    {"token", NULL, kw_source_token, NULL},
+    {"stdin", NULL, kw_source_stdin, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 /* --- choosing and checking ------------------------------------------------------------ */
@@ -136,6 +144,20 @@ static int none(struct kw_err *err)
                    "command and url, and for a job of GitHub, GitLab, CircleCI, Bitbucket, "
                    "Buildkite, HCP Terraform or Kubernetes); set [source] type, or for example "
                    "KEYWARD_SOURCE_PATH");
+}
+
+int kw_source_judge(const struct kw_config *c, const struct kw_jwt *j, char *decided, size_t size,
+                    struct kw_err *err)
+{
+    char chosen[256];
+    int64_t exp, now = (int64_t)time(NULL);
+    int r = kw_claims_judge(c, j, now, decided, size, err);
+    if (r == 0 || c->subject != NULL || !kw_jwt_time(j, "exp", &exp) || exp > now)
+        return r;
+    const struct kw_source_kind *k = choose(c, chosen, sizeof chosen);
+    return k != NULL && k->expired != NULL
+               ? kw_fail(err, err->code, "%s; %s", err->text, k->expired)
+               : r;
 }
 
 int kw_source_get(const struct kw_config *c, const struct kw_source_ways *ways, char *chosen,

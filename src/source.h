@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "jwt.h"
 #include "messages.h"
 
 /* How a source reaches the other processes. */
@@ -35,6 +36,11 @@ struct kw_source_ways {
  * of this process's environment (also the copy that /proc shows). */
 int kw_source_get(const struct kw_config *c, const struct kw_source_ways *ways, char *chosen,
                   size_t size, struct kw_secret **ret, struct kw_err *err);
+
+/* kw_claims_judge() at this time; where the token has expired, with what its source can do
+ * about that. decided may be NULL. */
+int kw_source_judge(const struct kw_config *c, const struct kw_jwt *j, char *decided, size_t size,
+                    struct kw_err *err);
 
 /* What [issuer] and the target's audience make of a JWT (type = token, `issue`). */
 int kw_source_issue(const struct kw_config *c, struct kw_m_issue *m, struct kw_err *err);

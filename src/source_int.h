@@ -19,6 +19,7 @@ struct kw_source_kind {
     /* Why `auto` takes it, NULL if it is not there; a NULL function: never unasked. */
     const char *(*found)(const struct kw_config *c);
     int (*get)(const struct kw_source_job *j, struct kw_secret **ret, struct kw_err *err);
+    const char *expired; /* what to do when its token has; NULL: it is asked anew each time */
 };
 extern const struct kw_source_kind kw_source_kinds[]; /* in the order of auto; NULL name ends */
 

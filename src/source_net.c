@@ -45,12 +45,27 @@ const char *kw_found_github(const struct kw_config *c)
     return in_github() ? "this is a GitHub Actions job" : NULL;
 }
 
+/* GitHub has one event for pull requests whose jobs get no more rights than their author,
+ * whatever the file says, and others (pull_request_target) whose jobs do. */
+static bool from_pull_request(void)
+{
+    const char *event = getenv("GITHUB_EVENT_NAME");
+    return event != NULL &&
+           (strcmp(event, "pull_request") == 0 || strncmp(event, "pull_request_review", 19) == 0);
+}
+
 static int no_github(struct kw_err *err)
 {
+    if (in_github() && from_pull_request())
+        return kw_fail(err, KW_SUBJECT,
+                       "GitHub gave this job no token service (" GITHUB_URL " or _TOKEN is unset), "
+                       "and its event is a pull request: from a fork it never gets one, whatever "
+                       "`permissions:` says. Do this on push, or under `if: "
+                       "github.event.pull_request.head.repo.full_name == github.repository`; for "
+                       "a branch of this repository add `permissions: id-token: write` to the job");
     return in_github() ? kw_fail(err, KW_SUBJECT,
                                  "GitHub gave this job no token service (" GITHUB_URL " or _TOKEN "
-                                 "is unset); add `permissions: id-token: write` to the job. A "
-                                 "pull_request from a fork never gets it")
+                                 "is unset); add `permissions: id-token: write` to the job")
                        : kw_fail(err, KW_SUBJECT,
                                  "this is no GitHub Actions job (" GITHUB_URL " is unset); choose "
                                  "another [source] type");

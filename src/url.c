@@ -137,32 +137,49 @@ static const char *take_authority(struct kw_url *ret, const char *text, size_t n
     return len > 0 && (size_t)len < sizeof ret->authority ? NULL : "the host is too long";
 }
 
-/* A segment that servers and proxies resolve before they look: "." and "..",
- * also in percent-encoding, would make a path policy judge another path. */
-static bool is_dot_segment(const char *p, size_t n)
+static unsigned hex_value(char c)
 {
-    unsigned dots = 0;
-    while (n > 0) {
-        size_t step = *p == '.' ? 1 : n >= 3 && strncasecmp(p, "%2e", 3) == 0 ? 3 : 0;
-        if (step == 0)
-            return false;
-        dots++;
-        p += step;
-        n -= step;
-    }
-    return dots == 1 || dots == 2;
+    return is_digit(c) ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
 }
 
-static const char *check_segments(const char *target)
+/* Percent-decodes until nothing is left to decode, as a row of servers may do it: what a
+ * decoded byte makes of those before it ("%2%65") is looked at as well. */
+static size_t decode_all(const char *path, size_t n, char *out)
 {
-    size_t path = strcspn(target, "?");
-    for (size_t i = 0; i < path;) {
-        size_t n = strcspn(target + i + 1, "/?");
-        if (is_dot_segment(target + i + 1, n))
-            return "its path has a '.' or '..' segment, which servers resolve";
-        i += n + 1;
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[len++] = path[i];
+        while (len >= 3 && out[len - 3] == '%' && is_hex(out[len - 2]) && is_hex(out[len - 1])) {
+            out[len - 3] = (char)(16 * hex_value(out[len - 2]) + hex_value(out[len - 1]));
+            len -= 2;
+        }
     }
-    return NULL;
+    return len;
+}
+
+bool kw_path_dotted(const char *path, size_t n)
+{
+    char text[KW_TARGET];
+    unsigned dots = 0;
+    bool name = false, parameters = false; /* has other bytes; behind a ';' */
+    if (n > sizeof text)
+        return true; /* can't be judged */
+    n = decode_all(path, n, text);
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (c == '/' || c == '\\' || c == '?' || c == '#') {
+            if (!name && (dots == 1 || dots == 2))
+                return true;
+            dots = 0;
+            name = parameters = false;
+        } else if (c == ';' || c == '\0') {
+            parameters = true;
+        } else if (!parameters) {
+            dots += c == '.' && dots < 3;
+            name = name || c != '.';
+        }
+    }
+    return !name && (dots == 1 || dots == 2);
 }
 
 static const char *take_target(struct kw_url *ret, const char *text)
@@ -192,7 +209,9 @@ static const char *take_target(struct kw_url *ret, const char *text)
         ret->target[n++] = *p;
     }
     ret->target[n] = '\0';
-    return check_segments(ret->target);
+    return kw_path_dotted(ret->target, strcspn(ret->target, "?"))
+               ? "its path has a '.' or '..' segment, which servers resolve"
+               : NULL;
 }
 
 /* scheme ends in "://". The reason why it can't be read, or NULL. */
@@ -257,4 +276,18 @@ void kw_pct_put(struct kw_buf *b, const void *text, size_t n)
             kw_put(b, out, sizeof out);
         }
     }
+}
+
+void kw_form_put(struct kw_buf *b, const char *name, const void *value, size_t n)
+{
+    if (b->len > 0)
+        kw_put_str(b, "&");
+    kw_put_str(b, name);
+    kw_put_str(b, "=");
+    kw_pct_put(b, value, n);
+}
+
+void kw_form_text(struct kw_buf *b, const char *name, const char *value)
+{
+    kw_form_put(b, name, value, strlen(value));
 }

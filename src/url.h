@@ -4,8 +4,8 @@
  * other schemes, backslashes, spaces, control and non-ASCII bytes, bad
  * percent-encodings, empty hosts, hosts that end in a number without being a dotted
  * quad ("127.1"), IP literals with zones, ports out of range and "." or ".." segments
- * (also as %2E: servers resolve them, so a path policy would judge another path) are
- * errors; nothing is normalised away: the target is sent and signed as it stands
+ * (kw_path_dotted()) are errors; nothing is normalised away: the target is sent and signed as it
+ * stands
  * ("/" where the path is empty), as whoever sends what `sign` signed does it too.
  */
 #ifndef KW_URL_H
@@ -40,8 +40,20 @@ int kw_url_parse_local(const char *text, const char *what, enum kw_exit code, st
 /* Whether a host is one of those: what is never reached by way of a proxy. */
 bool kw_host_local(const char *host);
 
+/* Whether a path (n bytes, without query) has a "." or ".." segment for some server: such
+ * are resolved, so that a path policy would have judged another path. Encoded ones count
+ * (%2e, %252e, as a row of servers decodes them), and what some take for the end of a segment: an
+ * encoded slash, a backslash
+ * (%5c), parameters ("..;x"), a NUL. */
+bool kw_path_dotted(const char *path, size_t n);
+
 /* Appends text percent-encoded for a query or form value (unreserved kept, RFC 3986
  * section 2.3). */
 void kw_pct_put(struct kw_buf *b, const void *text, size_t n);
+
+/* Appends name=value to a form (application/x-www-form-urlencoded), the value encoded so;
+ * name has nothing to encode. */
+void kw_form_put(struct kw_buf *b, const char *name, const void *value, size_t n);
+void kw_form_text(struct kw_buf *b, const char *name, const char *value);
 
 #endif

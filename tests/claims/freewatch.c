@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For LD_PRELOAD: looks at every block that a program frees, for the lines of the file
- * KW_FREEWATCH (16 bytes from the middle of each). At the end the file KW_FREEWATCH.out
+ * KW_FREEWATCH (16 bytes from the middle of each; all of a line that begins with "=", for what
+ * only the beginning is known of). At the end the file KW_FREEWATCH.out
  * says how many blocks there were, and in how many of them each line was.
  */
 #include <fcntl.h>
@@ -16,6 +17,7 @@ enum { LINES = 16, WINDOW = 16 };
 
 static char file[65536]; /* not on the heap */
 static const char *marker[LINES];
+static size_t length[LINES];
 static int markers;
 static atomic_uint looked_at, found[LINES];
 
@@ -25,7 +27,7 @@ static void look(const void *p, size_t n)
 {
     atomic_fetch_add(&looked_at, 1);
     for (int i = 0; i < markers; i++)
-        if (memmem(p, n, marker[i], WINDOW) != NULL)
+        if (memmem(p, n, marker[i], length[i]) != NULL)
             atomic_fetch_add(&found[i], 1);
 }
 
@@ -60,8 +62,13 @@ static void begin(void)
         (void)close(fd);
     for (char *line = file; n > 0 && *line != '\0' && markers < LINES;) {
         size_t len = strcspn(line, "\n");
-        if (len >= WINDOW)
-            marker[markers++] = line + (len - WINDOW) / 2;
+        if (line[0] == '=' && len > 1) {
+            marker[markers] = line + 1;
+            length[markers++] = len - 1;
+        } else if (len >= WINDOW) {
+            marker[markers] = line + (len - WINDOW) / 2;
+            length[markers++] = WINDOW;
+        }
         line += len + (line[len] == '\n');
     }
 }

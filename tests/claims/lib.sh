@@ -41,6 +41,19 @@ mock() { # WORD...
     : >"$work/mock.log"
 }
 
+# The profile "lab" with Google instead, in a file of its own: needs no PKCS#11 token.
+google=$work/google.ini
+google_config() { # LINE...
+    {
+        printf '[source]\ntype = github\n[google lab]\nprovider = %s\nservice_account = %s\n' "$LAB_GOOGLE_PROVIDER" "$LAB_GOOGLE_ACCOUNT"
+        printf '[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n' "$LAB_ISSUER"
+        printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"
+        [ $# -eq 0 ] || printf '%s\n' "$@"
+    } >"$google"
+    # shellcheck disable=SC2034 # for the scripts
+    instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+}
+
 # hunt says what it searched; a find of it shows where.
 hunt() {
     "$KW_TOOLS/hunt" "$@" >"$work/hunt.out" 2>&1
@@ -71,14 +84,14 @@ traced() { # TRACE ARGUMENT...
 # back when the request has been signed, hence login and exchange are over. `release` lets
 # it end.
 hold() { # ARGUMENT...
-    fault latency=240000,count=1,host=objectstorage.*
+    fault latency=240000,count=1,path=/n/ latency=240000,count=1,path=/compute/*
     export KEYWARD_DIAL_TIMEOUT=240 # looking at memory takes its time, on a busy machine
     export KEYWARD_AUDIT_FILE=$work/files/hold.jsonl
     rm -f "$KEYWARD_AUDIT_FILE"
     kw_start "$@"
     local i
     for ((i = 0; i < 300; i++)); do
-        grep -q '"event":"sign"' "$KEYWARD_AUDIT_FILE" 2>/dev/null && break
+        grep -qE '"event":"(sign|call)"' "$KEYWARD_AUDIT_FILE" 2>/dev/null && break
         sleep 0.1
     done
     unset KEYWARD_AUDIT_FILE KEYWARD_DIAL_TIMEOUT

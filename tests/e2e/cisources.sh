@@ -28,6 +28,7 @@ mint() { # SHAPE [AUDIENCE]
     cat "$work/lab.out"
     grep -qxF "$(cat "$work/lab.out")" "$work/secrets" || { cat "$work/lab.out" && echo; } >>"$work/secrets"
 }
+expired() { mint "$1" "https://iam.googleapis.com/$pool/lab-$1&expired=yes"; } # SHAPE: ten minutes ago
 program() { # NAME TEXT: stands for a CI system's own program
     printf '#!/bin/sh\nprintf "%%s\\n" "$*" >>%s/asked\n%s\n' "$work" "$2" >"$work/bin/$1"
     chmod 755 "$work/bin/$1"
@@ -38,6 +39,25 @@ works() { # NAME WHY
     ok "$1: no token told" no_secrets
 }
 
+# --- GitHub (with the token: google.sh) -----------------------------------------------------------------
+source_config ci
+export GITHUB_ACTIONS=true GITHUB_EVENT_NAME=push
+fails 'github: no permission' 5 'ACTIONS_ID_TOKEN_REQUEST_URL|permissions: id-token: write' exchange
+ok 'github: no permission: nothing of forks' not says fork
+for GITHUB_EVENT_NAME in pull_request pull_request_review; do
+    fails "github: $GITHUB_EVENT_NAME of a fork" 5 'from a fork it never gets one|github.event.pull_request.head.repo.full_name == github.repository' exchange
+done
+GITHUB_EVENT_NAME=pull_request_target
+fails 'github: pull_request_target has rights' 5 'permissions: id-token: write' exchange
+ok 'github: pull_request_target: nothing of forks' not says fork
+# The same event with the service there, as for a branch of the repository itself.
+GITHUB_EVENT_NAME=pull_request
+export ACTIONS_ID_TOKEN_REQUEST_URL=$LAB_REQUEST_URL
+ACTIONS_ID_TOKEN_REQUEST_TOKEN=$(cat "$LAB_REQUEST_TOKEN_FILE")
+export ACTIONS_ID_TOKEN_REQUEST_TOKEN
+works 'github: pull_request of a branch' 'github \(auto'
+unset GITHUB_ACTIONS GITHUB_EVENT_NAME ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN
+
 # --- GitLab -----------------------------------------------------------------------------------------
 source_config gitlab
 export GITLAB_CI=true
@@ -47,6 +67,15 @@ for name in KEYWARD_TOKEN ID_TOKEN GITLAB_OIDC_TOKEN; do
     works "gitlab: $name" 'gitlab \(auto: this is a GitLab job'
     unset $name
 done
+# A job that took longer than its token lives: refused here, before anybody is asked.
+KEYWARD_TOKEN=$(expired gitlab)
+export KEYWARD_TOKEN
+lab DELETE log
+fails 'gitlab: an expired token' 6 'expired|raise `timeout:`' exchange
+ok 'gitlab: an expired token: nothing was asked' is "$(requests '"time"')" 0
+kw exchange --format executable
+ok 'gitlab: an expired token: clients are told, too' grep -q '"success":false,"code":"6".*raise `timeout:`' "$out"
+unset KEYWARD_TOKEN
 source_config gitlab 'type = gitlab' 'name = DEPLOY_JWT'
 DEPLOY_JWT=$(mint gitlab)
 export DEPLOY_JWT
@@ -62,6 +91,8 @@ export CIRCLE_OIDC_TOKEN=x.y.z
 CIRCLE_OIDC_TOKEN_V2=$(mint circleci)
 export CIRCLE_OIDC_TOKEN_V2
 works 'circleci: the second version goes first' 'circleci \(auto'
+CIRCLE_OIDC_TOKEN_V2=$(expired circleci)
+fails 'circleci: an expired token' 6 'expired|set [source] audience, for which a fresh one is asked' exchange
 unset CIRCLE_OIDC_TOKEN CIRCLE_OIDC_TOKEN_V2
 program circleci "printf %s '$(mint circleci)'"
 source_config circleci "audience = https://iam.googleapis.com/$pool/lab-circleci"
@@ -81,6 +112,8 @@ fails 'bitbucket: no token' 5 'oidc: true' exchange
 BITBUCKET_STEP_OIDC_TOKEN=$(mint bitbucket)
 export BITBUCKET_STEP_OIDC_TOKEN
 works 'bitbucket' 'bitbucket \(auto'
+BITBUCKET_STEP_OIDC_TOKEN=$(expired bitbucket)
+fails 'bitbucket: an expired token' 6 'expired|in a step of its own' exchange
 unset BITBUCKET_BUILD_NUMBER BITBUCKET_STEP_OIDC_TOKEN
 source_config hcp-terraform
 export TFC_RUN_ID=run-1
@@ -93,6 +126,9 @@ fails 'hcp-terraform: a tag that is not there' 5 'TFC_WORKLOAD_IDENTITY_TOKEN_GC
 TFC_WORKLOAD_IDENTITY_TOKEN_GCP=$(mint hcp-terraform)
 export TFC_WORKLOAD_IDENTITY_TOKEN_GCP
 works 'hcp-terraform: a tag' 'hcp-terraform \(\[source\]'
+source_config hcp-terraform
+TFC_WORKLOAD_IDENTITY_TOKEN=$(expired hcp-terraform)
+fails 'hcp-terraform: an expired token' 6 'expired|start the run again' exchange
 unset TFC_RUN_ID TFC_WORKLOAD_IDENTITY_TOKEN TFC_WORKLOAD_IDENTITY_TOKEN_GCP
 
 # --- Buildkite --------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 start
 
-pool=projects/123456/locations/global/workloadIdentityPools/ci
-name=$pool/providers/p
+pool=projects/123456/locations/global/workloadIdentityPools/ci-pool
+name=$pool/providers/p-provider
 now=$(date +%s)
 times="\"iat\":$((now - 10)),\"exp\":$((now + 290))"
 github='{"iss":"https://token.actions.githubusercontent.com","sub":"repo:octo/shop:ref:refs/heads/main","aud":"https://iam.googleapis.com/'$name'","repository":"octo/shop","repository_id":"592302719","repository_owner":"octo","repository_owner_id":"4242","ref":"refs/heads/main","ref_protected":"true","run_id":"17",'$times'}'
@@ -96,7 +96,7 @@ fails 'mapping: syntax' 2 'the mapping of attribute.a does not parse at position
 fails 'mapping: key' 2 "attribute.A must be" claims --claims-file "$work/github.json" --mapping "attribute.A=assertion.sub"
 fails 'no subject mapped' 2 'google.subject is not mapped' claims --claims-file "$work/github.json" --condition true
 fails 'a rule' 2 'CLAIM eq VALUE' claims --claims-file "$work/github.json" --oci-rule 'sub is x'
-fails 'a pool' 2 'names a pool' claims --claims-file "$work/github.json" --provider "$pool" "${map[@]}"
+fails 'a pool' 2 'names the pool' claims --claims-file "$work/github.json" --provider "$pool" "${map[@]}"
 fails 'no file' 2 "$work/none" claims --claims-file "$work/github.json" --provider-json "$work/none"
 
 # --- the provider as gcloud prints it, and JSON ---------------------------------------------------

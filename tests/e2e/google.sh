@@ -6,8 +6,9 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-mkdir "$work/tokens"
+mkdir "$work/tokens" "$work/job"
 : >"$work/secrets"
+cd "$work/job" || exit 1 # what lies in the working directory is no place for credentials
 start_lab
 google_config() { # LINE...: a profile without OCI, and without a PKCS#11 token
     {
@@ -92,10 +93,45 @@ ok 'access-token: nothing on standard output' test ! -s "$out"
 ok 'access-token: the token, without a line end' is "$(tr -d '\n' <"$work/files/token" | wc -c)" "$(wc -c <"$work/files/token")"
 ok 'access-token: mode 0600' is "$(stat -c %a "$work/files/token")" 600
 fails 'access-token: a relative path' 2 'absolute path' exchange --format access-token -o token
+# A job's workspace ends in commits, images and caches: no credential there, whichever way.
+mkdir -p "$work/repo/sub" "$work/repo/.git" "$work/ws" "$work/elsewhere"
+ln -s "$work/ws" "$work/elsewhere/link"
+ln -s "$work/ws/token" "$work/elsewhere/token"
+: >"$work/ws/token"
+refused() { # NAME TEXT FILE [FORMAT]: exit code 2, before anybody was asked for anything
+    lab DELETE log
+    fails "workspace: $1" 2 "lies in $2" exchange --format "${4:-access-token}" -o "$3"
+    ok "workspace: $1: nothing was asked" is "$(requests '"time"')" 0
+    ok "workspace: $1: no file" not grep -qs . "$3"
+}
+top=$PWD
+cd "$work/repo/sub" || exit 1
+refused 'the working directory' 'the working directory' "$work/repo/sub/token"
+refused 'its work tree' "the working directory's git work tree" "$work/repo/token"
+refused 'a file without a secret' "the working directory's git work tree" "$work/repo/adc.json" external-account
+succeeds 'workspace: beside it' exchange --format access-token -o "$work/files/token"
+cd "$top" || exit 1
+for name in GITHUB_WORKSPACE CI_PROJECT_DIR BUILDKITE_BUILD_CHECKOUT_PATH WORKSPACE CIRCLE_WORKING_DIRECTORY BITBUCKET_CLONE_DIR; do
+    export "$name=$work/elsewhere/link"
+    refused "$name" "$name" "$work/ws/new"
+    unset "$name"
+done
+mkdir "$HOME/project"
+export 'CIRCLE_WORKING_DIRECTORY=~/project'
+refused 'a tilde' CIRCLE_WORKING_DIRECTORY "$HOME/project/token"
+rmdir "$HOME/project"
+export CIRCLE_WORKING_DIRECTORY=$work/ws
+refused 'a directory by a link' CIRCLE_WORKING_DIRECTORY "$work/elsewhere/link/new"
+refused 'a file by a link' CIRCLE_WORKING_DIRECTORY "$work/elsewhere/token"
+succeeds 'workspace: a neighbour of like name' exchange --format access-token -o "$work/files/token"
+unset CIRCLE_WORKING_DIRECTORY
 succeeds 'env' exchange --format env -o "$work/files/token"
 ok 'env: a line for a shell' is "$(cat "$out")" "export CLOUDSDK_AUTH_ACCESS_TOKEN_FILE='$work/files/token'"
 fails 'env: without a file' 2 '-o FILE' exchange --format env
 rm "$work/files/token"
+export KEYWARD_GOOGLE_LIFETIME=599
+fails 'external-account: too short for the libraries' 2 'lifetime = 599|token_lifetime_seconds below 600' exchange --format external-account
+unset KEYWARD_GOOGLE_LIFETIME
 succeeds 'external-account' exchange --format external-account -o "$work/files/adc.json"
 ok 'external-account: the audience' file_has "$work/files/adc.json" '"audience": "//iam.googleapis.com/projects/123456789012/'
 ok 'external-account: impersonation' file_has "$work/files/adc.json" "/serviceAccounts/$account:generateAccessToken"
@@ -109,6 +145,9 @@ ok 'executable: the output file has the same' is "$(cat "$work/files/cache")" "$
 ok 'executable: the output file is 0600' is "$(stat -c %a "$work/files/cache")" 600
 GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE=//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/other-pool/providers/other $command >"$out" 2>"$err"
 ok 'executable: another provider is refused' grep -qE '^\{"version":1,"success":false,"code":"6","message":"[^"]+"\}$' "$out"
+GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE=$work/ws/cache WORKSPACE=$work/ws $command >"$out" 2>"$err"
+ok 'executable: no output file in the workspace' grep -qE '^\{"version":1,"success":false,"code":"2","message":"[^"]*lies in WORKSPACE' "$out"
+ok 'executable: none was made' test ! -e "$work/ws/cache"
 fault status=503,path=/token-request
 $command >"$out" 2>"$err"
 ok 'executable: a failure is told in JSON, exit code 0' grep -q '"success":false,"code":"8"' "$out"
@@ -197,4 +236,51 @@ succeeds 'both: a request goes by its host' request GET "$instances"
 fails 'both: oci needs a token' 2 'uri' exchange --cloud oci
 fails 'sign is not for bearers' 2 'bearer' sign GET "$instances"
 fails 'no such cloud' 2 'oci or google' exchange --cloud aws
+
+# --- the lab's introspection, as gcloud asks it --------------------------------------------------------
+introspect() { # FIELD...: the answer in $out, its status in $rc
+    rc=$(curl -sS -o "$out" -w '%{http_code}' --cacert "$LAB_CA_FILE" --noproxy '*' --connect-to "$LAB_CONNECT_TO" \
+        "$@" https://sts.googleapis.com/v1/introspect 2>"$err")
+}
+google_config
+kw exchange --print-token
+cp "$out" "$work/bearer"
+introspect --data-urlencode "token@$work/bearer" # (with the line end: no such token)
+ok 'introspection: not quite a token' is "$rc $(tr -d ' ' <"$out")" '200 {"active":false}'
+tr -d '\n' <"$work/bearer" >"$work/token"
+introspect --data-urlencode "token@$work/token"
+ok 'introspection: a federated token' is "$rc $(field active)" '200 true'
+ok 'introspection: whose it is' has '"username":"principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/lab-pool/subject/repo:keyward/demo:ref:refs/heads/main"'
+ok 'introspection: its scope' has '"scope":"https://www.googleapis.com/auth/cloud-platform"'
+ok 'introspection: until when' test "$(field exp)" -gt "$(date +%s)"
+introspect -d x=y
+ok 'introspection: no token' is "$rc $(field error)" '400 invalid_request'
+fault clock=4000
+introspect --data-urlencode "token@$work/token"
+ok 'introspection: its end' is "$rc $(tr -d ' ' <"$out")" '200 {"active":false}'
+fault
+
+# --- another universe -----------------------------------------------------------------------------------
+stop_lab
+rm -r "$work/lab"
+start_lab --universe apis.lab.test
+instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+ok 'universe: the lab has its names' is "$LAB_COMPUTE_URL" https://compute.apis.lab.test
+google_config "service_account = $account" 'universe = apis.lab.test'
+succeeds 'universe: exchange' exchange
+ok 'universe: principal' has "$account"
+succeeds 'universe: request' request GET "$instances"
+ok 'universe: the answer' has '"name":"build-1"'
+ok 'universe: the token service' is "$(requests '"host":"sts.apis.lab.test"')" 2
+ok 'universe: the account' is "$(requests '"host":"iamcredentials.apis.lab.test"')" 2
+fails 'universe: not where Google has its own' 6 'sign.host' request GET https://compute.googleapis.com/
+succeeds 'universe: external account' exchange --format external-account -o "$work/files/adc.json"
+ok 'universe: external account: its name' file_has "$work/files/adc.json" '"universe_domain": "apis.lab.test"'
+ok 'universe: external account: its hosts' is "$(grep -o 'https://[a-z.]*' "$work/files/adc.json" | sort | tr '\n' ' ')" 'https://iamcredentials.apis.lab.test https://sts.apis.lab.test https://sts.apis.lab.test '
+rm "$work/files/adc.json"
+export KEYWARD_DIAL_TIMEOUT=3
+google_config 'universe = other.lab.test'
+fails 'universe: one that is not there' 8 'sts.other.lab.test' exchange
+google_config "service_account = $account"
+fails 'universe: without it' 8 'sts.googleapis.com' exchange
 finish

@@ -6,6 +6,8 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 start_token
+mkdir "$work/job"
+cd "$work/job" || exit 1
 iss=https://hsm.example
 for kind in rsa:2048 EC:prime256v1; do
     name=issuer-${kind%%:*}
@@ -68,10 +70,22 @@ for key in issuer-rsa issuer-EC; do
     kw claims --cloud oci
     ok "$key: claims of a live token" has hsm:deployer
 done
+# A key that can be copied is the user's own doing, but not in silence.
+P11_PIN=$pin pkcs11-tool --module "$softhsm" --token-label "$label" --login --pin env:P11_PIN --keypairgen \
+    --key-type EC:prime256v1 --label issuer-loose --id 99 --extractable >"$work/p11.log" 2>&1 || { cat "$work/p11.log" && exit 1; }
+both issuer-rsa
+kw doctor --cloud google
+ok 'doctor: a key that stays in the token: all is well' has 'all is well'
+ok 'doctor: a key that stays in the token: no warning' not says 'can be taken out'
+both issuer-loose
+kw doctor --cloud google # (whose key the lab doesn't know)
+ok 'doctor: a key that can be copied' says 'the issuer key can be taken out of the token by who has the PIN (CKA_EXTRACTABLE)'
+both issuer-rsa
 ok 'audit: what was issued' grep -q '"event":"issue","subject":"hsm:deployer","audience":' "$work/audit.jsonl"
 ok 'audit: the keys' grep -q '"what":"issuer key"' "$work/audit.jsonl"
 ok 'audit: no JWT' not grep -q eyJ "$work/audit.jsonl"
 ok 'audit: the chain holds' "$KW_BIN/keyward" audit verify "$work/audit.jsonl" >"$out" 2>"$err"
+fails 'issue: not into the workspace' 2 'lies in the working directory' issue --audience x -o "$work/job/jwt"
 succeeds 'issue: to a file' issue --audience x -o "$work/files/jwt"
 ok 'issue: mode 0600, no line end' is "$(stat -c %a "$work/files/jwt") $(tail -c 1 "$work/files/jwt" | tr -d 'A-Za-z0-9_-' | wc -c)" '600 0'
 rm "$work/files/jwt"

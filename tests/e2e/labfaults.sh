@@ -15,7 +15,7 @@ commands=(exchange request sign claims doctor keys)
 
 # kind, its value, [dial] timeout, and the exit codes where it meets the issuer's token service,
 # the identity domain and the API. -: it can't. 0: no fault for keyward (an API's answer is the
-# user's, whatever it is). token-stale is of Google's token service: others take no notice.
+# user's, whatever it is). token-stale is of Google's token service: OCI's takes no notice.
 table() {
     cat <<TABLE
 latency =12000 5 8 8 8
@@ -47,8 +47,44 @@ jwt-garbage - 20 5 - -
 clock =7200 20 6 - -
 TABLE
 }
+# The same where it meets Google: issuer, token service, IAM Credentials, API. What is temporary
+# is tried again there until the time is over.
+google_table() {
+    cat <<TABLE
+latency =12000 5 8 8 8 8
+status =503 4 8 8 8 8
+status =401 20 5 7 7 7
+drop - 4 8 8 8 8
+not-json - 20 5 7 7 0
+html - 20 5 7 7 0
+redirect =$LAB_ISSUER/elsewhere 20 5 7 7 7
+truncate - 4 8 8 8 8
+reset - 4 8 8 8 8
+overlong - 20 5 7 7 -
+overlong =100000 20 5 7 7 0
+endless - 20 5 7 7 -
+endless =10000000000 5 5 7 7 8
+drip =400 5 8 8 8 8
+long-header =20000 20 5 7 7 7
+jwk-wrong - 20 - 0 - -
+jwk-missing - 20 - 0 - -
+jwk-object - 20 - 0 - -
+token-expired - 20 - 0 - -
+token-life =100 20 - 0 - -
+token-garbage - 20 - 7 0 -
+token-absent - 20 - 7 0 -
+token-stale - 20 - 7 - -
+jwt-wrong-key - 20 7 - - -
+jwt-expired - 20 6 - - -
+jwt-garbage - 20 5 - - -
+clock =7200 20 6 - - -
+TABLE
+}
 path_of() { # PLACE
     case $1 in
+    sts) echo /v1/token ;;
+    iam) echo '*generateAccessToken' ;;
+    compute) echo '/compute/*' ;;
     issuer) echo '/token-request*' ;;
     domain) echo /oauth2/v1/token ;;
     api) echo /n/ ;;
@@ -58,9 +94,9 @@ path_of() { # PLACE
 # no signature, and an API call is made by `request` only.
 expected() { # COMMAND PLACE CODE KIND
     case $1:$2:$4 in
-    keys:* | claims:domain:* | claims:issuer:jwt-wrong-key) echo 0 ;;
-    request:api:*) echo "$3" ;;
-    *:api:*) echo 0 ;;
+    keys:* | claims:domain:* | claims:sts:* | claims:iam:* | claims:issuer:jwt-wrong-key) echo 0 ;;
+    request:api:* | request:compute:*) echo "$3" ;;
+    *:api:* | *:compute:*) echo 0 ;;
     *) echo "$3" ;;
     esac
 }
@@ -70,7 +106,7 @@ meet() { # COMMAND PLACE KIND VALUE CODE
     fault "$3${4#-},path=$(path_of "$2")"
     [ "$3" != clock ] || fault "$3$4"
     case $command in
-    request) set -- request GET -o "$work/files/new" "$LAB_OBJECTS_URL/n/" ;;
+    request) set -- request GET -o "$work/files/new" "$called" ;;
     sign) set -- sign GET "$LAB_OBJECTS_URL/n/" ;;
     *) set -- "$command" ;;
     esac
@@ -92,27 +128,44 @@ meet() { # COMMAND PLACE KIND VALUE CODE
 "$KW_LAB" --help | sed -n '/^faults:/,/^files /p' | sed -nE 's/^  ([a-z-]+)(\[?=[A-Z]+\]?)?  .*/\1/p' | sort -u >"$work/kinds"
 ok 'the table has every kind of fault' is "$(table | cut -d' ' -f1 | sort -u)" "$(cat "$work/kinds")"
 
+ok "Google's table, too" is "$(google_table | cut -d' ' -f1 | sort -u)" "$(cat "$work/kinds")"
+
 n=0 met=0
-while read -r kind value timeout issuer domain api; do
-    export KEYWARD_DIAL_TIMEOUT=$timeout
-    codes=("$issuer" "$domain" "$api") places=(issuer domain api)
-    n=$((n + 1))
-    [ "${codes[*]}" != '- - -' ] || continue # of a service that this table doesn't have
-    if [ "${KW_LABFAULTS:-}" = all ]; then
-        for p in 0 1 2; do
-            [ "${codes[$p]}" = - ] && continue
-            for command in "${commands[@]}"; do
-                meet "$command" "${places[$p]}" "$kind" "$value" "${codes[$p]}"
-                met=$((met + 1))
+meetings() { # TABLE PLACE...: of the commands
+    local kind value timeout codes p command places=("${@:2}")
+    while read -r kind value timeout codes; do
+        export KEYWARD_DIAL_TIMEOUT=$timeout
+        read -ra codes <<<"$codes"
+        n=$((n + 1))
+        if [ "${KW_LABFAULTS:-}" = all ]; then
+            for p in "${!places[@]}"; do
+                [ "${codes[$p]}" = - ] && continue
+                for command in "${commands[@]}"; do
+                    meet "$command" "${places[$p]}" "$kind" "$value" "${codes[$p]}"
+                    met=$((met + 1))
+                done
             done
-        done
-    elif [ $((n % every)) -eq 0 ]; then
-        p=$((n % 3))
-        while [ "${codes[$p]}" = - ]; do p=$(((p + 1) % 3)); done
-        meet "${commands[$((n % 5))]}" "${places[$p]}" "$kind" "$value" "${codes[$p]}"
-        met=$((met + 1))
-    fi
-done < <(table)
+        elif [ $((n % every)) -eq 0 ]; then
+            p=$((n % ${#places[@]}))
+            while [ "${codes[$p]}" = - ]; do p=$(((p + 1) % ${#places[@]})); done
+            meet "${commands[$((n % ${#commands[@]}))]}" "${places[$p]}" "$kind" "$value" "${codes[$p]}"
+            met=$((met + 1))
+        fi
+    done < <("$1")
+}
+called=$LAB_OBJECTS_URL/n/
+meetings table issuer domain api
+
+# --- Google ------------------------------------------------------------------------------------------
+{
+    printf '[source]\ntype = github\n[google lab]\nprovider = %s\nservice_account = %s\n' "$LAB_GOOGLE_PROVIDER" "$LAB_GOOGLE_ACCOUNT"
+    printf '[policy lab]\nissuer = %s\nclaim.repository_id = 592302719\n' "$LAB_ISSUER"
+    printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"
+} >"$work/google.ini"
+config=$work/google.ini
+commands=(exchange request claims doctor)
+called=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
+meetings google_table issuer sts iam compute
 ok 'faults were met' test "$met" -ge $((n / every))
 echo "$met meetings of $n faults"
 finish

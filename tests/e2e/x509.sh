@@ -53,6 +53,7 @@ ok 'direct: the subject is the CN' has '/workloadIdentityPools/lab-pool/subject/
 ok 'direct: by way of the certificate' grep -q '^source *certificate' "$out"
 succeeds 'direct: request' request GET "$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances"
 succeeds 'doctor' doctor
+ok 'doctor: the key stays in the token: no warning' not says 'can be taken out'
 ok 'doctor: shows the certificate' has 'CN=workload-1 issuer=intermediate sha256='
 x509_config chain.pem workload "service_account = $LAB_GOOGLE_ACCOUNT"
 succeeds 'impersonated: exchange' exchange
@@ -65,6 +66,13 @@ spy
 succeeds 'counted: exchange' exchange
 ok 'counted: no key was made' is "$(calls C_GenerateKeyPair)" 0
 no_spy
+
+p11 --keypairgen --key-type EC:prime256v1 --label loose --id 4714 --extractable
+leaf 4714 loose.pem 2
+cat "$work/loose.pem" "$work/mid.pem" >"$work/loose-chain.pem"
+x509_config loose-chain.pem loose
+succeeds 'a key that can be copied: doctor' doctor
+ok 'a key that can be copied: doctor warns' says 'the TLS client key can be taken out of the token by who has the PIN (CKA_EXTRACTABLE)'
 
 # --- what is refused -----------------------------------------------------------------------------
 may_change=audit

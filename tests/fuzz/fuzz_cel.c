@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
            *unknown = json_pack("{s:s}", "attribute.u", "?");
     json_t *attribute = json_pack("{s:s}", "a", "1");
     json_t *const values[] = {j.claims, google, attribute};
-    const struct kw_cel_env env = {names, values, unknown};
+    const struct kw_cel_env env = {names, values, unknown, NULL};
     json_t *before = json_deep_copy(j.claims);
     kw_cel_eval(c, &env, &r);
     good(&r, n);

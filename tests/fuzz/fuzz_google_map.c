@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
                                     json_string("principalSet:"
                                                 "//iam.googleapis.com/"
                                                 "projects/1/locations/global/"
-                                                "workloadIdentityPools/p/attribute.a/x"));
+                                                "workloadIdentityPools/p-pool/attribute.a/x"));
         json_t *header = json_pack("{s:s,s:s}", "alg", "RS256", "kid", "k");
         json_t *before = json_deep_copy(j.claims), *member;
         json_t *o = kw_google_map_explain(&map, header, j.claims, 1700000000);

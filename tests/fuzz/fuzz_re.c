@@ -23,6 +23,21 @@ static bool is_utf8(const char *p, size_t n)
     return s != NULL;
 }
 
+/* The answer, and that fewer steps give the same one or none. */
+static char search(struct kw_re *re, const char *text, size_t len)
+{
+    uint64_t left = UINT64_MAX, few;
+    enum kw_re_found found = kw_re_search(re, text, len, &left), again;
+    must(found != KW_RE_TOO_MUCH);
+    few = UINT64_MAX - left;
+    again = kw_re_search(re, text, len, &few);
+    must(again == found && few == 0);
+    few = (UINT64_MAX - left) / 2;
+    again = kw_re_search(re, text, len, &few);
+    must(again == found || (again == KW_RE_TOO_MUCH && few == 0));
+    return found == KW_RE_YES ? 'y' : 'n';
+}
+
 /* 'y', 'n', or '?' if it isn't taken */
 static char find(const char *before, const char *pattern, size_t n, const char *after,
                  const char *text, size_t len)
@@ -36,7 +51,7 @@ static char find(const char *before, const char *pattern, size_t n, const char *
     memcpy(whole + a, pattern, n);
     memcpy(whole + a + n, after, b);
     if (kw_re_compile(whole, a + n + b, &re, &at, &reason) == KW_RE_GOOD)
-        found = kw_re_search(re, text, len) ? 'y' : 'n';
+        found = search(re, text, len);
     else
         must(re == NULL && reason != NULL && at <= a + n + b);
     kw_re_free(re);

@@ -112,10 +112,10 @@ static void delete_claims(struct lab *l, struct lab_request *r, struct lab_respo
     a->status = 204;
 }
 
-/* A token as another system issues it: /lab/mint?shape=gitlab&audience=... */
+/* A token as another system issues it: /lab/mint?shape=gitlab&audience=...[&expired=yes] */
 static void get_mint(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    char name[64] = "", audience[1024];
+    char name[64] = "", audience[1024], expired[8];
     const struct lab_shape *s = NULL;
     if (lab_query(r, "shape", name, sizeof name) == 1)
         s = lab_shape_find(name);
@@ -123,6 +123,7 @@ static void get_mint(struct lab *l, struct lab_request *r, struct lab_response *
         lab_reply_json(a, 400, json_pack("{s:s}", "error", "shape and audience are needed"));
         return;
     }
+    r->hit.on[LAB_JWT_EXPIRED] = lab_query(r, "expired", expired, sizeof expired) == 1;
     char *jwt = lab_shape_mint(l, s, audience, &r->hit);
     lab_reply_bytes(a, 200, "text/plain", jwt != NULL ? jwt : "", jwt != NULL ? strlen(jwt) : 0);
     free(jwt);

@@ -81,8 +81,8 @@ static void put_env(struct kw_buf *b, const struct lab *l)
     env(b, "GOOGLE_PROVIDER", LAB_G_PROVIDER);
     env(b, "GOOGLE_PROJECT", LAB_G_PROJECT);
     env(b, "GOOGLE_ACCOUNT", LAB_G_ACCOUNT("deployer"));
-    env(b, "COMPUTE_URL", "https://compute.googleapis.com");
-    env(b, "STORAGE_URL", "https://storage.googleapis.com");
+    kw_put_fmt(b, "LAB_COMPUTE_URL='https://compute.%s'\n", l->opt.universe);
+    kw_put_fmt(b, "LAB_STORAGE_URL='https://storage.%s'\n", l->opt.universe);
     kw_put_fmt(b, "LAB_OBJECTS_URL='https://objectstorage.%s.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_IDENTITY_URL='https://identity.%s.oci.oraclecloud.com'\n", l->opt.region);
     kw_put_fmt(b, "LAB_CORE_URL='https://iaas.%s.oraclecloud.com'\n", l->opt.region);

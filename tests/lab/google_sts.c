@@ -179,7 +179,7 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
     char text[640], who[WHO];
-    bool mtls = strcmp(r->host, "sts.mtls.googleapis.com") == 0;
+    bool mtls = strncmp(r->host, "sts.mtls.", 9) == 0;
     int64_t exp = lab_now(l) + 3600;
     if (why == NULL && lab_header(r, "authorization") != NULL)
         why = "Authorization is not expected.";

@@ -43,7 +43,7 @@ static const struct line CONTROL[] = {
     {"GET|POST|DELETE faults", "POST: one SPEC a line"},
     {"GET|POST|DELETE claims", "POST: JSON object merged over the claims, null removes"},
     {"GET state", "counts"},
-    {"GET mint?shape=SHAPE&audience=A",
+    {"GET mint?shape=SHAPE&audience=A[&expired=yes]",
      "such a token; SHAPE: gitlab circleci bitbucket buildkite hcp-terraform jenkins kubernetes "
      "azure gce"},
     {"POST reset", "all back as after the start; objects too"},
@@ -58,13 +58,13 @@ static const struct line HOSTS[] = {
     {"identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com",
      "/20160918/compartments?compartmentId=OCID"},
     {"iaas.REGION.oraclecloud.com", "/20160918/vcns?compartmentId=OCID"},
-    {"sts.googleapis.com, sts.mtls.googleapis.com",
+    {"sts.UNIVERSE, sts.mtls.UNIVERSE",
      "POST /v1/token, /v1/introspect; providers lab-ci (ISSUER), lab-hsm (the first --trust), "
      "lab-x509, and lab-SHAPE"},
-    {"iamcredentials.googleapis.com",
+    {"iamcredentials.UNIVERSE",
      ":generateAccessToken, :generateIdToken of deployer (the pool may), deep (deployer may), "
      "reader (nobody may)"},
-    {"compute.googleapis.com, storage.googleapis.com", "instances of lab-project, hello.txt"},
+    {"compute.UNIVERSE, storage.UNIVERSE", "instances of lab-project, hello.txt"},
     {"169.254.169.254, metadata.google.internal", "plain HTTP, on a port of their own"},
     {NULL, NULL}};
 static const char DOORS[] =

@@ -56,6 +56,7 @@ struct lab_named_file {
 };
 struct lab_options {
     const char *dir, *ready_file, *region, *issuer, *domain_host, *tenancy, *client_id, *res_type;
+    const char *universe;        /* domain of Google's services */
     const char *google_anchor;   /* PEM of X.509 federation's trust anchor */
     const char *google_provider; /* JSON of provider lab-ci, NULL: its default */
     unsigned port;

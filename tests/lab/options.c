@@ -17,6 +17,7 @@ enum option_id {
     OPT_REGION,
     OPT_ISSUER,
     OPT_DOMAIN,
+    OPT_UNIVERSE,
     OPT_TENANCY,
     OPT_CLIENT_ID,
     OPT_RES_TYPE,
@@ -48,6 +49,7 @@ const struct lab_option lab_option_table[] = {
     {"issuer", "https://HOST", "issuer of subject tokens (https://token.actions.lab.test)",
      OPT_ISSUER},
     {"domain-host", "HOST", "identity domain (idcs-lab.identity.oraclecloud.com)", OPT_DOMAIN},
+    {"universe", "DOMAIN", "domain of Google's services (googleapis.com)", OPT_UNIVERSE},
     {"tenancy", "OCID", "tenancy (ocid1.tenancy.oc1..aaaaaaaakeywardlab)", OPT_TENANCY},
     {"client-id", "ID", "OAuth client that may exchange (keyward-lab-client)", OPT_CLIENT_ID},
     {"res-type", "NAME", "the trust's impersonating resource, for RPST (labworkload)",
@@ -177,6 +179,8 @@ static const char **text_slot(struct lab_options *o, int id)
         return &o->issuer;
     case OPT_DOMAIN:
         return &o->domain_host;
+    case OPT_UNIVERSE:
+        return &o->universe;
     case OPT_TENANCY:
         return &o->tenancy;
     case OPT_CLIENT_ID:
@@ -234,6 +238,7 @@ int lab_options_parse(int argc, char **argv, struct lab_options *o, struct kw_er
                               .region = "us-lab-1",
                               .issuer = "https://token.actions.lab.test",
                               .domain_host = "idcs-lab.identity.oraclecloud.com",
+                              .universe = "googleapis.com",
                               .tenancy = "ocid1.tenancy.oc1..aaaaaaaakeywardlab",
                               .client_id = "keyward-lab-client",
                               .res_type = "labworkload",

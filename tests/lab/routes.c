@@ -28,10 +28,11 @@ static int add(struct lab *l, const struct lab_service *service, struct kw_err *
     int n = snprintf(s->host, sizeof s->host, "%s%s%s", before, name, after);
     size_t good = strspn(s->host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
     if (n < 1 || (size_t)n >= sizeof s->host || good != (size_t)n)
-        return kw_fail(err, KW_USAGE,
-                       "\"%s\" is not a lower-case host name; check --issuer, --domain-host, "
-                       "--region",
-                       s->host);
+        return kw_fail(
+            err, KW_USAGE,
+            "\"%s\" is not a lower-case host name; check --issuer, --domain-host, --universe, "
+            "--region",
+            s->host);
     s->service = service;
     l->n_site++;
     return 0;
@@ -58,15 +59,15 @@ int lab_sites(struct lab *l, struct kw_err *err)
     if (rc == 0)
         rc = add(l, &lab_metadata, err, "metadata.", "google", ".internal");
     if (rc == 0)
-        rc = add(l, &lab_sts, err, "sts.", "googleapis", ".com");
+        rc = add(l, &lab_sts, err, "sts.", l->opt.universe, "");
     if (rc == 0)
-        rc = add(l, &lab_sts, err, "sts.mtls.", "googleapis", ".com");
+        rc = add(l, &lab_sts, err, "sts.mtls.", l->opt.universe, "");
     if (rc == 0)
-        rc = add(l, &lab_iamcredentials, err, "iamcredentials.", "googleapis", ".com");
+        rc = add(l, &lab_iamcredentials, err, "iamcredentials.", l->opt.universe, "");
     if (rc == 0)
-        rc = add(l, &lab_compute, err, "compute.", "googleapis", ".com");
+        rc = add(l, &lab_compute, err, "compute.", l->opt.universe, "");
     if (rc == 0)
-        rc = add(l, &lab_storage, err, "storage.", "googleapis", ".com");
+        rc = add(l, &lab_storage, err, "storage.", l->opt.universe, "");
     if (rc == 0)
         rc = add(l, &lab_control, err, "", "localhost", "");
     if (rc == 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -43,7 +44,7 @@ static void run_n(const char *text, size_t n, struct kw_cel_result *r)
 {
     struct kw_cel *c;
     json_t *const values[] = {claims};
-    const struct kw_cel_env env = {names, values, NULL};
+    const struct kw_cel_env env = {names, values, NULL, NULL};
     if (kw_cel_parse(text, n, names, &c, r) == KW_CEL_VALUE)
         kw_cel_eval(c, &env, r);
     else
@@ -318,7 +319,7 @@ static void test_terms(void **state)
     struct kw_cel *c;
     struct kw_cel_result r;
     json_t *const values[] = {claims};
-    const struct kw_cel_env env = {names, values, NULL};
+    const struct kw_cel_env env = {names, values, NULL, NULL};
     assert_int_equal(kw_cel_parse(text, sizeof text - 1, names, &c, &r), KW_CEL_VALUE);
     assert_int_equal(kw_cel_terms(c), 4);
     for (size_t i = 0; i < 4; i++) {
@@ -382,7 +383,7 @@ static void test_unknown_members(void **state)
     };
     json_t *unknown = json_pack("{s:s}", "assertion.u", "can't be told");
     json_t *const values[] = {claims};
-    const struct kw_cel_env env = {names, values, unknown};
+    const struct kw_cel_env env = {names, values, unknown, NULL};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct kw_cel *c;
         struct kw_cel_result r;
@@ -413,6 +414,66 @@ static void test_absent_is_named(void **state)
     assert_int_equal(r.at, 36); /* characters, not bytes */
 }
 
+/* Under the sanitizers, too, and counted in the processor's time: the machine may be busy. */
+static void in_time(clock_t began)
+{
+    assert_true((double)(clock() - began) / CLOCKS_PER_SEC < 1.0);
+}
+
+/* Source and claims as large as they may be, and patterns that are in every state at once. */
+static void test_work_is_bounded(void **state)
+{
+    (void)state;
+    static char text[KW_CEL_SOURCE], claim[12 * 1024 + 1];
+    size_t at = 0, n;
+    memset(claim, 'a', sizeof claim - 1);
+    for (int i = 0; i < 8; i++) {
+        at += (size_t)snprintf(text + at, sizeof text - at, "%sassertion.big.matches('^",
+                               i > 0 ? " || " : "");
+        for (n = 0; n < 650; n++)
+            at += (size_t)snprintf(text + at, sizeof text - at, "a?");
+        for (n = 0; n < 650; n++)
+            at += (size_t)snprintf(text + at, sizeof text - at, "%c", 'a');
+        at += (size_t)snprintf(text + at, sizeof text - at, "x')");
+    }
+    json_t *big = json_pack("{s:s}", "big", claim);
+    json_t *const values[] = {big};
+    const struct kw_cel_env env = {names, values, NULL, NULL};
+    struct kw_cel *c;
+    struct kw_cel_result r;
+    clock_t began = clock();
+    assert_int_equal(kw_cel_parse(text, at, names, &c, &r), KW_CEL_VALUE);
+    kw_cel_eval(c, &env, &r);
+    assert_int_equal(r.is, KW_CEL_UNKNOWN);
+    assert_non_null(strstr(r.text, "too much work"));
+    in_time(began);
+    kw_cel_free(c);
+    /* Without a pattern: long values that are compared again and again. */
+    memset(text, 0, sizeof text);
+    at = (size_t)snprintf(text, sizeof text, "assertion.big == ''");
+    while (at + 40 < sizeof text)
+        at += (size_t)snprintf(text + at, sizeof text - at,
+                               " || assertion.big in [assertion.big + 'x']");
+    uint64_t few = 100000;
+    const struct kw_cel_env less = {names, values, NULL, &few};
+    began = clock();
+    assert_int_equal(kw_cel_parse(text, at, names, &c, &r), KW_CEL_VALUE);
+    kw_cel_eval(c, &less, &r);
+    assert_int_equal(r.is, KW_CEL_UNKNOWN);
+    assert_non_null(strstr(r.text, "too much work"));
+    assert_int_equal(few, 0);
+    in_time(began);
+    /* What decides without work still does. */
+    kw_cel_free(c);
+    few = 2;
+    assert_int_equal(kw_cel_parse("true || assertion.big == ''", 27, names, &c, &r), KW_CEL_VALUE);
+    kw_cel_eval(c, &less, &r);
+    assert_int_equal(r.is, KW_CEL_VALUE);
+    kw_cel_result_free(&r);
+    kw_cel_free(c);
+    json_decref(big);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_walk),
         cmocka_unit_test(test_unknown_members),
         cmocka_unit_test(test_absent_is_named),
+        cmocka_unit_test(test_work_is_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -385,19 +385,20 @@ static void test_profiles(void **state)
 static void test_expressions(void **state)
 {
     (void)state;
-    good("[google p]\n"
-         "provider = projects/1/locations/global/workloadIdentityPools/p/providers/x\n"
-         "attribute_mapping.google.subject = assertion.sub\n"
-         "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
-         "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
-         "allowed_audiences = one two\n"
-         "members = principalSet://iam.googleapis.com/x/* allUsers\n"
-         "[google q]\n"
-         "attribute_mapping.google.subject = assertion.other\n"
-         "[oci p]\n"
-         "rule.first = sub eq repo:o/r:*\n"
-         "rule.second = sub co x y\n"
-         "[policy default]\n[google default]\n");
+    good(
+        "[google p]\n"
+        "provider = projects/1/locations/global/workloadIdentityPools/p-pool/providers/x-provider\n"
+        "attribute_mapping.google.subject = assertion.sub\n"
+        "attribute_mapping.attribute.a = 'x' + assertion.a ; a comment\n"
+        "attribute_condition = 'a' in assertion.groups && assertion.b == \"c d\"\n"
+        "allowed_audiences = one two\n"
+        "members = principalSet://iam.googleapis.com/x/* allUsers\n"
+        "[google q]\n"
+        "attribute_mapping.google.subject = assertion.other\n"
+        "[oci p]\n"
+        "rule.first = sub eq repo:o/r:*\n"
+        "rule.second = sub co x y\n"
+        "[policy default]\n[google default]\n");
     assert_string_equal(config.profile, "default");
     assert_true(config.google_set && config.policy_set && !config.oci_set);
     good("[google p]\n"
@@ -463,6 +464,44 @@ static void test_environment(void **state)
         assert_non_null(strstr(err.text, name));
         assert_null(strstr(err.text, "hunter2"));
     }
+}
+
+/* Of both clouds' hosts a run has those of its own, given or by default. */
+static void test_both_clouds(void **state)
+{
+    (void)state;
+#define GIVEN "[policy a]\nsign.host = iaas.x.oraclecloud.com compute.googleapis.com api.example\n"
+    static const struct {
+        const char *policy, *cloud, *hosts, *dial;
+    } cases[] = {
+        {"", "oci", "*.oraclecloud.com", "d.example:8443 *.oraclecloud.com:443"},
+        {"", "google", "*.googleapis.com",
+         "sts.googleapis.com:443 iamcredentials.googleapis.com:443 *.googleapis.com:443"},
+        {GIVEN, "oci", "iaas.x.oraclecloud.com api.example",
+         "d.example:8443 iaas.x.oraclecloud.com:443 api.example:443"},
+        {GIVEN, "google", "compute.googleapis.com",
+         "sts.googleapis.com:443 iamcredentials.googleapis.com:443 compute.googleapis.com:443"},
+        {"[policy a]\nsign.host = iaas.x.oraclecloud.com\n", "google", "",
+         "sts.googleapis.com:443 iamcredentials.googleapis.com:443"},
+        {"[policy a]\nsign.host = *.googleapis.com\ndial = everywhere.example:443\n", "google",
+         "*.googleapis.com", "everywhere.example:443"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[512];
+        (void)snprintf(
+            text, sizeof text,
+            "[oci a]\ndomain_url = https://d.example:8443\n[google a]\nlifetime = 600\n%s",
+            cases[i].policy);
+        assert_int_equal(build_n(text, strlen(text), NULL, NULL), 0);
+        assert_int_equal(kw_config_choose_cloud(&config, cases[i].cloud, &err), 0);
+        assert_string_equal(config.sign_host, cases[i].hosts);
+        assert_string_equal(config.dial, cases[i].dial);
+    }
+    /* One cloud alone keeps what it was given. */
+    const char *alone = "[google a]\nlifetime = 600\n[policy a]\nsign.host = x.oraclecloud.com\n";
+    assert_int_equal(build_n(alone, strlen(alone), NULL, NULL), 0);
+    assert_int_equal(kw_config_choose_cloud(&config, NULL, &err), 0);
+    assert_string_equal(config.sign_host, "x.oraclecloud.com");
 }
 
 static void test_dial_default(void **state)
@@ -545,12 +584,13 @@ static void test_help(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_example),      cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_structure),    cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_secrets_are_refused_by_name),
-        cmocka_unit_test(test_profiles),     cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_dial_default), cmocka_unit_test(test_check_oci),
-        cmocka_unit_test(test_help),         cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_example),     cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_structure),   cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_secrets_are_refused_by_name),
+        cmocka_unit_test(test_profiles),    cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_both_clouds), cmocka_unit_test(test_dial_default),
+        cmocka_unit_test(test_check_oci),   cmocka_unit_test(test_help),
+        cmocka_unit_test(test_expressions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,8 +21,10 @@ static const char *outcome(const char *pattern, size_t n, const char *text, size
     enum kw_re_parsed r = kw_re_compile(pattern, n, &re, &at, &reason);
     const char *o = r == KW_RE_BAD ? "bad" : "beyond";
     if (r == KW_RE_GOOD) {
-        o = kw_re_search(re, text, len) ? "y" : "n";
-        assert_string_equal(kw_re_search(re, text, len) ? "y" : "n", o); /* it may be used again */
+        uint64_t left = UINT64_MAX;
+        o = kw_re_search(re, text, len, &left) == KW_RE_YES ? "y" : "n";
+        assert_string_equal(kw_re_search(re, text, len, &left) == KW_RE_YES ? "y" : "n",
+                            o); /* it may be used again */
     } else {
         assert_null(re);
         assert_non_null(reason);
@@ -179,11 +181,35 @@ static void test_bounds(void **state)
     assert_string_equal(outcome("a\0b", 3, "xabx", 4), "n");
 }
 
+/* As many steps as are given, and not one more. */
+static void test_steps(void **state)
+{
+    (void)state;
+    struct kw_re *re;
+    size_t at;
+    const char *reason;
+    uint64_t left = 1000000, used;
+    assert_int_equal(kw_re_compile("a+b$", 4, &re, &at, &reason), KW_RE_GOOD);
+    assert_int_equal(kw_re_search(re, "aaaaaaaaab", 10, &left), KW_RE_YES);
+    used = 1000000 - left;
+    assert_in_range(used, 10, 200);
+    left = used;
+    assert_int_equal(kw_re_search(re, "aaaaaaaaab", 10, &left), KW_RE_YES);
+    assert_int_equal(left, 0);
+    for (uint64_t few = 0; few < used; few++) {
+        left = few;
+        assert_int_equal(kw_re_search(re, "aaaaaaaaab", 10, &left), KW_RE_TOO_MUCH);
+        assert_int_equal(left, 0);
+    }
+    kw_re_free(re);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_quoting), cmocka_unit_test(test_laws),
-        cmocka_unit_test(test_linear),  cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_quoting),
+        cmocka_unit_test(test_laws),    cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_bounds),  cmocka_unit_test(test_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -331,7 +331,11 @@ static void test_github_cures(void **state)
     assert_int_equal(setenv("GITHUB_ACTIONS", "true", 1), 0);
     assert_int_equal(get(), KW_SUBJECT);
     assert_non_null(strstr(err.text, "id-token: write"));
-    assert_non_null(strstr(err.text, "fork"));
+    assert_null(strstr(err.text, "fork"));
+    setenv("GITHUB_EVENT_NAME", "pull_request", 1);
+    assert_int_equal(get(), KW_SUBJECT);
+    assert_non_null(strstr(err.text, "from a fork it never gets one"));
+    unsetenv("GITHUB_EVENT_NAME");
     assert_int_equal(setenv("ACTIONS_ID_TOKEN_REQUEST_URL", "https://p.example/", 1), 0);
     assert_int_equal(get(), KW_SUBJECT);
     assert_int_equal(fetched.calls, 0);

@@ -35,7 +35,8 @@ static void test_good(void **state)
         {"https://h/a?b?c/d", "h", "h", 443, "/a?b?c/d"},
         {"https://h/...", "h", "h", 443, "/..."},
         {"https://h/a.b/..c/?x=../..", "h", "h", 443, "/a.b/..c/?x=../.."},
-        {"https://h/o/..%2Fx", "h", "h", 443, "/o/..%2Fx"},
+        {"https://h/a;../b%2F..c?x=%2f..", "h", "h", 443, "/a;../b%2F..c?x=%2f.."},
+        {"https://h/o/..a%2Fx", "h", "h", 443, "/o/..a%2Fx"},
         {"https://x_1.a-b.example/", "x_1.a-b.example", "x_1.a-b.example", 443, "/"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -120,6 +121,24 @@ static void test_bad(void **state)
         "https://a.example/./b",
         "https://a.example/%2e%2E/b",
         "https://a.example/.%2e/b",
+        "https://a.example/..%2fprivate",
+        "https://a.example/..%2Fprivate",
+        "https://a.example/a%2f..%2fprivate",
+        "https://a.example/%2e%2e/",
+        "https://a.example/..%5cprivate",
+        "https://a.example/a%5C..",
+        "https://a.example/..;/private",
+        "https://a.example/..;x=1/private",
+        "https://a.example/.;/private",
+        "https://a.example/..%3b/x",
+        "https://a.example/%252e%252e/x",
+        "https://a.example/%252%65./x",
+        "https://a.example/%25252E%2e/x",
+        "https://a.example/..%252fx",
+        "https://a.example/..%00/x",
+        "https://a.example/..%3fx",
+        "https://a.example/..%23",
+        "https://a.example/a/%2e;v=1",
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct kw_url u, zero = {0};

@@ -34,6 +34,8 @@
 #define SESSION   "eyJh.SESSIONmarker8sKd72hQpLmN1.c2ln"
 #define BEARER    "BEARERmarkerN4vT60sXyWq12"
 #define SECRET    "CLIENTmarkerH3bR81dZuGe77"
+#define FEDERATED "ya29.d.FEDERATEDmarkerB5k19"
+#define ACCESS    "ya29.c.ACCESSmarkerW8z20yUf7"
 #define ASSERTION "eyJh.ASSERTmarkerT6gV05mCjRx38.c2ln"
 
 /* The middle of each, and of the client's secret as Basic authorization has it. */
@@ -48,6 +50,8 @@ static const struct {
     {"client secret", SECRET, 20},
     {"client secret, base64", basic, 20},
     {"client assertion", ASSERTION + 5, 20},
+    {"federated token", FEDERATED + 6, 20},
+    {"access token", ACCESS + 6, 20},
 };
 enum { MARKERS = sizeof markers / sizeof markers[0] };
 
@@ -145,26 +149,32 @@ static int server_pipe[2], port_pipe[2];
 static pid_t server_pid;
 static unsigned port;
 
+enum { REPLIES = 7 }; /* in the order of the tests below */
 static void serve(void) __attribute__((noreturn));
 
 /* In a process of its own: what it frees is not what is looked at. */
 static void serve(void)
 {
     static struct server s;
-    static char text[4][256];
-    static const char *const bodies[4] = {"{\"count\":1,\"value\":\"" SUBJECT "\"}",
-                                          "{\"token\":\"" SESSION "\"}", "[]",
-                                          "{\"token\":\"" SESSION "\"}"};
-    struct reply replies[4] = {{.close = true}};
+    static char text[REPLIES][256];
+    static const char *const bodies[REPLIES] = {
+        "{\"count\":1,\"value\":\"" SUBJECT "\"}",
+        "{\"token\":\"" SESSION "\"}",
+        "[]",
+        "{\"token\":\"" SESSION "\"}",
+        "{\"access_token\":\"" FEDERATED "\",\"token_type\":\"Bearer\",\"expires_in\":300}",
+        "{\"accessToken\":\"" ACCESS "\",\"expireTime\":\"2099-01-01T00:00:00Z\"}",
+        "[]"};
+    struct reply replies[REPLIES] = {{.close = true}};
     char c;
     server_start(&s, TLS_GOOD, ca_path);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < REPLIES; i++) {
         (void)snprintf(text[i], sizeof text[i],
                        "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
                        strlen(bodies[i]), bodies[i]);
         replies[i] = (struct reply){.raw = text[i], .close = true};
     }
-    server_script(&s, replies, 4);
+    server_script(&s, replies, REPLIES);
     (void)close(server_pipe[1]);
     if (write(port_pipe[1], &s.port, sizeof s.port) != (ssize_t)sizeof s.port)
         _exit(1);
@@ -226,13 +236,26 @@ static void *play_keeper(void *arg)
     return NULL;
 }
 
+/* With a bearer: leave for one call. */
+static void *play_keeper_of_bearer(void *arg)
+{
+    struct rig *r = arg;
+    struct kw_err err;
+    struct kw_in in;
+    struct kw_m_allow m;
+    if (kw_msg_expect(&r->keeper, KW_S_ALLOW, &m, &in, 20000, &err) == 0)
+        (void)kw_msg_send(&r->keeper, KW_S_ALLOWED, NULL, NULL, 0, 1000, &err);
+    kw_in_free(&in);
+    return NULL;
+}
+
 static void must(int r, const struct kw_err *err)
 {
     if (r != 0)
         fail_msg("%s", err->text);
 }
 
-static void rig_start(struct rig *r)
+static void rig_start(struct rig *r, void *(*keeper)(void *))
 {
     struct kw_err err;
     struct kw_in in;
@@ -255,7 +278,7 @@ static void rig_start(struct rig *r)
     kw_in_free(&in);
     r->x.budget_ms = m.timeout_ms;
     must(kw_http_new(ca_path, dial, NULL, &r->x.http, &err), &err);
-    assert_int_equal(pthread_create(&r->thread, NULL, play_keeper, r), 0);
+    assert_int_equal(pthread_create(&r->thread, NULL, keeper, r), 0);
 }
 
 static void fetch(struct rig *r)
@@ -324,25 +347,71 @@ static void call(struct rig *r)
     (void)close(out[1]);
 }
 
+static unsigned blocks; /* of the test before */
+
+static void rig_end(struct rig *r, unsigned least)
+{
+    kw_secret_free(&r->x.token);
+    kw_http_free(r->x.http);
+    none_found(least);
+    (void)pthread_join(r->thread, NULL);
+    const int fds[] = {r->main.fd, r->x.ctl.fd, r->keeper.fd, r->x.sign.fd};
+    for (size_t i = 0; i < 4; i++)
+        (void)close(fds[i]);
+}
+
 /* Fetch, exchange, call, exchange: to the last block of libcurl and OpenSSL. */
 static void exchanger_leaves_nothing(void **state)
 {
     (void)state;
     static struct rig r;
-    rig_start(&r);
+    rig_start(&r, play_keeper);
     arm();
     fetch(&r);
     exchange(&r, KW_AUTH_BASIC);
     call(&r);
     exchange(&r, KW_AUTH_ASSERTION);
-    kw_secret_free(&r.x.token);
-    kw_http_free(r.x.http);
-    none_found(1000);
-    (void)pthread_join(r.thread, NULL);
-    const int fds[] = {r.main.fd, r.x.ctl.fd, r.keeper.fd, r.x.sign.fd};
-    for (size_t i = 0; i < 4; i++)
-        (void)close(fds[i]);
-    print_message("%u blocks looked at\n", looked_at);
+    rig_end(&r, 1000);
+    blocks = looked_at;
+}
+
+static void google(struct rig *r)
+{
+    struct kw_err err;
+    struct kw_in in;
+    static struct kw_m_google heard; /* large */
+    struct kw_m_bearer got;
+    static struct kw_m_google m = {.sts_url = "https://idcs.test/v1/token",
+                                   .iam_url = "https://api.test/v1/projects/-/serviceAccounts",
+                                   .audience = "//iam.googleapis.com/x",
+                                   .subject_type = "urn:ietf:params:oauth:token-type:jwt",
+                                   .scope = "x",
+                                   .service_account = "a@b.iam.gserviceaccount.com",
+                                   .lifetime = 600};
+    m.subject = kw_secret_from(SUBJECT, strlen(SUBJECT));
+    must(kw_msg_send(&r->main, KW_XM_GOOGLE, &m, NULL, 0, 1000, &err), &err);
+    kw_secret_free(&m.subject);
+    must(kw_msg_expect(&r->x.ctl, KW_XM_GOOGLE, &heard, &in, 1000, &err), &err);
+    kw_in_free(&in);
+    must(kw_exchanger_google(&r->x, &heard, &err), &err);
+    kw_msg_free(KW_XM_GOOGLE, &heard);
+    must(kw_msg_expect(&r->main, KW_XM_BEARER, &got, &in, 1000, &err), &err);
+    kw_in_free(&in);
+    assert_string_equal(kw_secret_bytes(got.token), ACCESS);
+    kw_msg_free(KW_XM_BEARER, &got);
+}
+
+/* The same at Google: the federated token, the account's, and a call with that. */
+static void bearer_leaves_nothing(void **state)
+{
+    (void)state;
+    static struct rig r;
+    rig_start(&r, play_keeper_of_bearer);
+    arm();
+    google(&r);
+    call(&r);
+    rig_end(&r, 500);
+    print_message("%u blocks looked at\n", blocks + looked_at);
 }
 
 /* --- main ------------------------------------------------------------------------------- */
@@ -448,6 +517,7 @@ int main(void)
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exchanger_leaves_nothing),
+        cmocka_unit_test(bearer_leaves_nothing),
         cmocka_unit_test(main_leaves_nothing),
         cmocka_unit_test(search_finds),
     };
