@@ -1,206 +1,185 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * A request as CMD signed it with the stand-in key: taken apart, checked, and made into what
- * the keeper is asked to sign (facts: docs.oracle.com "Request Signatures"; the parameters
- * are those of draft-cavage-http-signatures-08). */
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <stdio.h>
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include <strings.h>
 
 #include "b64.h"
 #include "hdr.h"
 #include "oci_sign.h"
-#include "proxy_scope.h"
+#include "proxy_scope_int.h"
 
-struct parameters {
-    struct kw_span version, key_id, algorithm, headers, signature;
-};
+enum param { VERSION, KEY_ID, ALGORITHM, HEADERS, SIGNATURE, PARAMS };
 
-static int refuse(struct kw_err *err, const char *why)
+static int malformed(struct kw_err *err, const char *why)
 {
-    return kw_fail(err, KW_POLICY, "the request's Authorization %s", why);
+    return kw_fail(err, KW_POLICY, "the request's Authorization is not an OCI signature: %s", why);
 }
 
-/* Steps to the next NAME="VALUE"; false at the end or where there is none. */
-static bool next_parameter(struct kw_span *rest, struct kw_span *name, struct kw_span *value)
+static void skip_space(struct kw_span *s)
 {
-    const char *p = rest->p, *end = rest->p + rest->n;
-    while (p < end && (*p == ' ' || *p == ','))
-        p++;
-    const char *from = p;
-    while (p < end && *p != '=' && *p != '"' && *p != ',')
-        p++;
-    if (p == end || *p != '=' || p + 1 == end || p[1] != '"')
-        return false;
-    *name = (struct kw_span){from, (size_t)(p - from)};
-    p += 2;
-    const char *close = memchr(p, '"', (size_t)(end - p));
-    if (close == NULL)
-        return false;
-    *value = (struct kw_span){p, (size_t)(close - p)};
-    p = close + 1;
-    *rest = (struct kw_span){p, (size_t)(end - p)};
-    return p == end || *p == ',';
-}
-
-static int take_parameters(struct kw_span text, struct parameters *ret, struct kw_err *err)
-{
-    static const char scheme[] = "Signature ";
-    const struct {
-        const char *name;
-        struct kw_span *to;
-    } known[] = {{"version", &ret->version},
-                 {"keyId", &ret->key_id},
-                 {"algorithm", &ret->algorithm},
-                 {"headers", &ret->headers},
-                 {"signature", &ret->signature}};
-    struct kw_span name, value;
-    *ret = (struct parameters){.version = {NULL, 0}};
-    if (text.n < sizeof scheme - 1 || strncasecmp(text.p, scheme, sizeof scheme - 1) != 0)
-        return refuse(err, "is no OCI signature: this host is served with the run's session only");
-    text = (struct kw_span){text.p + sizeof scheme - 1, text.n - (sizeof scheme - 1)};
-    while (text.n > 0) {
-        size_t i = 0;
-        if (!next_parameter(&text, &name, &value))
-            return refuse(err, "can't be read");
-        while (i < sizeof known / sizeof known[0] && !kw_span_is_nocase(name, known[i].name))
-            i++;
-        if (i == sizeof known / sizeof known[0] || known[i].to->p != NULL)
-            return refuse(err, "has a parameter twice, or one that OCI doesn't have");
-        *known[i].to = value;
+    while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t')) {
+        s->p++;
+        s->n--;
     }
-    if (ret->key_id.p == NULL || ret->headers.p == NULL || ret->signature.p == NULL)
-        return refuse(err, "lacks keyId, headers or signature");
-    if (ret->version.p != NULL && !kw_span_is(ret->version, "1"))
-        return refuse(err, "is of another version than 1");
-    if (!kw_span_is(ret->algorithm, "rsa-sha256"))
-        return refuse(err, "is by another algorithm than rsa-sha256");
+}
+
+/* name="value" at the start of *s, which is stepped over it. No escapes: no SDK has any. */
+static int parameter(struct kw_span *s, struct kw_span v[PARAMS], struct kw_err *err)
+{
+    static const char *const names[PARAMS] = {"version", "keyId", "algorithm", "headers",
+                                              "signature"};
+    const char *end = s->p + s->n, *is = memchr(s->p, '=', s->n);
+    if (is == NULL || end - is < 2 || is[1] != '"')
+        return malformed(err, "a parameter is not name=\"value\"");
+    const char *quote = memchr(is + 2, '"', (size_t)(end - is) - 2);
+    if (quote == NULL || memchr(is + 2, '\\', (size_t)(quote - is) - 2) != NULL)
+        return malformed(err, "a parameter's quotes are not closed, or it has a backslash");
+    struct kw_span name = {.p = s->p, .n = (size_t)(is - s->p)};
+    unsigned i = 0;
+    while (i < PARAMS && !kw_span_is(name, names[i]))
+        i++;
+    if (i == PARAMS || v[i].p != NULL)
+        return malformed(err, "it has an unknown parameter, or one twice");
+    v[i] = (struct kw_span){.p = is + 2, .n = (size_t)(quote - is) - 2};
+    *s = (struct kw_span){.p = quote + 1, .n = (size_t)(end - quote) - 1};
     return 0;
 }
 
-static int check_key_id(const struct kw_scope *s, struct kw_span id, struct kw_err *err)
+/* Signature version="1",keyId="...",algorithm="rsa-sha256",headers="...",signature="..." in
+ * any order. */
+static int parse(struct kw_span s, struct kw_span v[PARAMS], struct kw_err *err)
 {
-    size_t n = strlen(s->say.decoy_token);
-    if (id.n == n + 3 && memcmp(id.p, "ST$", 3) == 0 &&
-        memcmp(id.p + 3, s->say.decoy_token, n) == 0)
+    static const char scheme[] = "Signature ";
+    if (s.n < sizeof scheme || strncasecmp(s.p, scheme, sizeof scheme - 1) != 0)
+        return malformed(err, "the scheme is another one");
+    s.p += sizeof scheme - 1;
+    s.n -= sizeof scheme - 1;
+    for (;;) {
+        skip_space(&s);
+        int r = parameter(&s, v, err);
+        if (r != 0)
+            return r;
+        skip_space(&s);
+        if (s.n == 0)
+            break;
+        if (s.p[0] != ',')
+            return malformed(err, "its parameters are not separated by commas");
+        s.p++;
+        s.n--;
+    }
+    for (unsigned i = 0; i < PARAMS; i++)
+        if (v[i].p == NULL)
+            return malformed(err, "a parameter is missing");
+    if (!kw_span_is(v[VERSION], "1") || !kw_span_is(v[ALGORITHM], "rsa-sha256"))
+        return malformed(err, "it is not version 1 with rsa-sha256");
+    return 0;
+}
+
+static int check_key(const struct kw_scope *s, struct kw_span id, struct kw_err *err)
+{
+    struct kw_span token = {.p = id.p + 3, .n = id.n > 3 ? id.n - 3 : 0};
+    if (s->say.decoy_token[0] != '\0' && id.n > 3 && memcmp(id.p, "ST$", 3) == 0 &&
+        kw_span_is(token, s->say.decoy_token))
         return 0;
-    return refuse(err,
-                  "names another key than the run's stand-in: the tool found other credentials "
-                  "(of an earlier run, or made visible by --share-home or --keep-env)");
+    return kw_fail(err, KW_POLICY,
+                   "this request is signed with another key than the run's stand-in: unset what "
+                   "gives the program a key of its own (OCI_CLI_*, OCI_CONFIG_FILE, ~/.oci), or "
+                   "use --keep-env only for what it needs");
 }
 
-static bool to_text(struct kw_span s, char *out, size_t size)
-{
-    if (s.n >= size || memchr(s.p, '\0', s.n) != NULL)
-        return false;
-    memcpy(out, s.p, s.n);
-    out[s.n] = '\0';
-    return true;
-}
-
-/* One name of the list as a line of kw_m_sign; what it names must be there once. */
+/* One signed header as a line; the two pseudo headers carry no value. */
 static int add_line(const struct kw_head *h, struct kw_span name, struct kw_m_sign *m,
                     struct kw_err *err)
 {
-    char word[128], value[8192];
+    char n[128], value[sizeof m->headers];
     size_t have = strlen(m->headers);
-    if (!to_text(name, word, sizeof word) || word[0] == '\0')
-        return refuse(err, "lists a header that none is");
-    for (char *p = word; *p != '\0'; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p - 'A' + 'a');
-    if (strcmp(word, "(request-target)") == 0 || strcmp(word, "host") == 0) {
-        if ((size_t)snprintf(m->headers + have, sizeof m->headers - have, "%s\n", word) >=
-            sizeof m->headers - have)
-            return refuse(err, "is over too much");
+    const char *pseudo = kw_span_is_nocase(name, "(request-target)") ? "(request-target)\n"
+                         : kw_span_is_nocase(name, "host")           ? "host\n"
+                                                                     : NULL;
+    if (!kw_span_copy(name, n, sizeof n))
+        return malformed(err, "a signed header's name is too long");
+    if (pseudo != NULL) {
+        if (strlen(pseudo) >= sizeof m->headers - have)
+            return malformed(err, "too much is signed");
+        memcpy(m->headers + have, pseudo, strlen(pseudo) + 1);
         return 0;
     }
-    if (kw_head_count(h, word) != 1 || !to_text(kw_head_find(h, word), value, sizeof value))
-        return kw_fail(err, KW_POLICY,
-                       "the request's Authorization is over the header %s, which isn't there once",
-                       word);
-    return kw_hdr_add(m->headers, sizeof m->headers, word, value)
-               ? 0
-               : refuse(err, "is over too much, or over a value that can't be signed");
+    unsigned count = kw_head_count(h, n);
+    if (count != 1)
+        return kw_fail(err, KW_POLICY, "the request signs the header %s, which it has %s", n,
+                       count == 0 ? "not" : "more than once");
+    if (!kw_span_copy(kw_head_find(h, n), value, sizeof value) ||
+        !kw_hdr_add(m->headers, sizeof m->headers, n, value))
+        return malformed(err, "a signed header is too long or has characters beyond ASCII");
+    return 0;
 }
 
-static int take_list(const struct kw_head *h, struct kw_span list, struct kw_m_sign *m,
+static int add_lines(const struct kw_head *h, struct kw_span list, struct kw_m_sign *m,
                      struct kw_err *err)
 {
-    const char *p = list.p, *end = list.p + list.n;
     int r = 0;
-    while (r == 0 && p < end) {
-        const char *space = memchr(p, ' ', (size_t)(end - p));
-        const char *to = space != NULL ? space : end;
-        r = add_line(h, (struct kw_span){p, (size_t)(to - p)}, m, err);
-        p = space != NULL ? space + 1 : end;
+    while (r == 0 && list.n > 0) {
+        const char *space = memchr(list.p, ' ', list.n);
+        size_t n = space != NULL ? (size_t)(space - list.p) : list.n;
+        if (n == 0 || n + 1 == list.n)
+            return malformed(err, "its list of headers has an empty name");
+        r = add_line(h, (struct kw_span){.p = list.p, .n = n}, m, err);
+        n += space != NULL;
+        list.p += n;
+        list.n -= n;
     }
     return r;
 }
 
-static int verify(const struct kw_scope *s, const struct kw_m_sign *m, struct kw_span signature,
-                  struct kw_err *err)
+/* RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2.2) */
+static bool verifies(EVP_PKEY *key, const struct kw_buf *text, const struct kw_buf *signature)
 {
-    struct kw_buf string, sig;
-    kw_buf_init(&string, KW_LINES + KW_TARGET + KW_HOST);
-    kw_buf_init(&sig, 1024);
-    int r = kw_oci_signing_string(m, &string, err);
+    if (key == NULL || EVP_PKEY_is_a(key, "RSA") != 1)
+        return false;
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    bool ok = c != NULL && EVP_DigestVerifyInit(c, NULL, EVP_sha256(), NULL, key) == 1 &&
+              EVP_DigestVerify(c, signature->p, signature->len, text->p, text->len) == 1;
+    EVP_MD_CTX_free(c);
+    return ok;
+}
+
+static int check_signature(const struct kw_scope *s, const struct kw_m_sign *m,
+                           struct kw_span base64, struct kw_err *err)
+{
+    struct kw_buf text, signature;
+    kw_buf_init(&text, KW_LINES + KW_TARGET + KW_HOST);
+    kw_buf_init(&signature, 1024);
+    struct kw_err why;
+    int r = kw_oci_signing_string(m, &text, &why);
     if (r != 0)
-        err->code = KW_POLICY;
-    bool good = false;
-    if (r == 0 && kw_b64_get(&sig, signature.p, signature.n)) {
-        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-        good = ctx != NULL && s->decoy != NULL &&
-               EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, s->decoy) == 1 &&
-               EVP_DigestVerify(ctx, sig.p, sig.len, string.p, string.len) == 1;
-        EVP_MD_CTX_free(ctx);
-    }
-    kw_buf_free(&string);
-    kw_buf_free(&sig);
-    if (r != 0)
-        return KW_POLICY;
-    return good ? 0
-                : refuse(err, "is not by the run's stand-in key over what was received: something "
-                              "changed the request on its way, or its clock or key is another");
+        r = kw_fail(err, KW_POLICY, "%s", why.text);
+    else if (!kw_b64_get(&signature, base64.p, base64.n) || signature.len == 0)
+        r = malformed(err, "its signature is not base64");
+    else if (!verifies(s->decoy, &text, &signature))
+        r = kw_fail(err, KW_POLICY,
+                    "the signature is not the stand-in key's over this %s request to %s: the "
+                    "request was changed after it was signed, or signed with another key",
+                    m->method, m->host);
+    kw_buf_free(&text);
+    kw_buf_free(&signature);
+    return r;
 }
 
 int kw_scope_oci(const struct kw_scope *s, const struct kw_head *h, const char *host,
                  struct kw_m_sign *m, struct kw_err *err)
 {
-    struct parameters p;
-    (void)host; /* is what Host says, by kw_scope_same_host() */
-    memset(m, 0, sizeof *m);
+    struct kw_span v[PARAMS] = {{.p = NULL, .n = 0}};
+    unsigned count = kw_head_count(h, "Authorization");
     m->key = KW_SIGN_SESSION;
-    if (!to_text(h->method, m->method, sizeof m->method) ||
-        !to_text(h->host, m->host, sizeof m->host) ||
-        !to_text(h->target, m->target, sizeof m->target))
-        return kw_fail(err, KW_POLICY, "the request's method, Host or target is too long");
-    unsigned n = kw_head_count(h, "authorization");
-    if (n != 1)
-        return kw_fail(err, KW_POLICY,
-                       n == 0 ? "the request has no Authorization"
-                              : "the request has several Authorization headers");
-    int r = take_parameters(kw_head_find(h, "authorization"), &p, err);
+    m->headers[0] = '\0';
+    if (count != 1)
+        return kw_fail(err, KW_POLICY, "the request to %s has %s Authorization", host,
+                       count == 0 ? "no" : "more than one");
+    int r = kw_scope_fill(h, host, m->method, sizeof m->method, m->host, m->target, err);
     if (r == 0)
-        r = check_key_id(s, p.key_id, err);
+        r = parse(kw_head_find(h, "Authorization"), v, err);
     if (r == 0)
-        r = take_list(h, p.headers, m, err);
-    return r == 0 ? verify(s, m, p.signature, err) : r;
-}
-
-int kw_scope_authorization(const struct kw_scope *s, enum kw_route route, const struct kw_m_sign *m,
-                           struct kw_view signature, struct kw_buf *out, struct kw_err *err)
-{
-    if (s->token == NULL)
-        return kw_fail(err, KW_FAILED, "there is no session");
-    if (route == KW_ROUTE_OCI)
-        kw_oci_authorization("ST$", kw_secret_bytes(s->token), m->headers, signature.p,
-                             signature.len, out);
-    else {
-        kw_put_str(out, "Bearer ");
-        kw_put(out, kw_secret_bytes(s->token), kw_secret_len(s->token));
-    }
-    return out->bad ? kw_fail(err, KW_FAILED, "the session token is too long") : 0;
+        r = check_key(s, v[KEY_ID], err);
+    if (r == 0)
+        r = add_lines(h, v[HEADERS], m, err);
+    return r != 0 ? r : check_signature(s, m, v[SIGNATURE], err);
 }

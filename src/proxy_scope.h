@@ -30,8 +30,8 @@ struct kw_scope {
 };
 
 /* Where CONNECT host:port leads. KW_ROUTE_REFUSE: *err says why and what to set. IP literals
- * are never served; a host in the profile's sign.host on port 443 is served by the cloud the
- * run is for; others go by [run] egress. */
+ * are never served; a host in the profile's sign.host is served by the cloud the run is for; others
+ * go by [run] egress. */
 enum kw_route kw_scope_route(const struct kw_scope *s, const char *host, uint16_t port,
                              struct kw_err *err);
 
