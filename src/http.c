@@ -13,8 +13,8 @@
 
 static int start_curl(struct kw_http *h, struct kw_err *err)
 {
-    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, kw_memory_new, kw_memory_free, kw_memory_again,
-                             kw_memory_text, kw_memory_zeroed) != CURLE_OK)
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, kw_memory_curl_new, kw_memory_curl_free,
+                             kw_memory_again, kw_memory_text, kw_memory_zeroed) != CURLE_OK)
         return kw_fail(err, KW_FAILED, "libcurl could not be initialised");
     const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
     if (v->ssl_version == NULL || strncmp(v->ssl_version, "OpenSSL/", 8) != 0)

@@ -13,6 +13,7 @@
 #include "hdr.h"
 #include "http_int.h"
 #include "ipc.h"
+#include "memory.h"
 
 struct transfer {
     struct kw_http *h;
@@ -297,6 +298,8 @@ static CURLcode set_transport(CURL *e, struct transfer *t)
     SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
     SET(CURLOPT_OPENSOCKETDATA, t);
     SET(CURLOPT_SOCKOPTFUNCTION, on_sockopt);
+    SET(CURLOPT_BUFFERSIZE, (long)KW_CURL_DOWN);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)KW_CURL_UP);
     SET(CURLOPT_MAXAGE_CONN, 20L); /* idle seconds; servers close after more */
     SET(CURLOPT_TIMEOUT_MS, (long)kw_left_ms(t->call->deadline_ms));
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)kw_left_ms(t->call->deadline_ms));
@@ -452,6 +455,7 @@ static int transfer(struct kw_http *h, const struct kw_http_call *call, bool war
         (void)curl_multi_remove_handle(h->multi, easy);
         curl_easy_cleanup(easy);
     }
+    kw_memory_scrub();
     wipe_list(t.headers);
     curl_slist_free_all(t.resolve);
     explicit_bzero(t.lines, sizeof t.lines);

@@ -226,13 +226,15 @@ int kw_chan_recv(struct kw_chan *c, struct kw_in *in, int timeout_ms, struct kw_
     kw_buf_init(&packet, HEADER + KW_IPC_MAX);
     bool truncated = false;
     ssize_t n = -1;
-    int ready, r;
+    int ready, r, error;
     do { /* poll() may be wrong: there is nothing */
         ready = wait_for(c, POLLIN, deadline);
         if (ready > 0)
             n = receive(c, &packet, in, &truncated);
-    } while (ready > 0 && n < 0 && errno == EAGAIN && (timeout_ms < 0 || kw_left_ms(deadline) > 0));
-    if (ready == 0 || (ready > 0 && n < 0 && errno == EAGAIN))
+        error = ready < 0 || (ready > 0 && n < 0) ? errno : 0;
+    } while (ready > 0 && error == EAGAIN && (timeout_ms < 0 || kw_left_ms(deadline) > 0));
+    errno = error; /* looking at the clock may have changed it */
+    if (ready == 0 || (ready > 0 && error == EAGAIN))
         r = kw_fail(err, KW_NET, "%s: no answer from %s in time", kw_channel_name(c->name),
                     kw_role_name(peer_of(c)));
     else if (ready < 0)

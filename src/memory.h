@@ -35,6 +35,14 @@ bool kw_memory_watch(bool wipe);
 /* Starts OpenSSL: whoever has no memory for that ends, see kw_memory_must(). */
 void kw_memory_openssl(void);
 
+/* libcurl 8 keeps the buffers that a transfer went through for the next one, with what was in
+ * them. They are told by their sizes, which we choose (CURLOPT_BUFFERSIZE and its like) so that
+ * nothing else has them; kw_memory_scrub() wipes them, when no transfer is under way. */
+enum { KW_CURL_DOWN = 16411, KW_CURL_UP = 65551 };
+void kw_memory_scrub(void);
+void *kw_memory_curl_new(size_t n);
+void kw_memory_curl_free(void *p);
+
 /* The same allocators, for libcurl. */
 void *kw_memory_new(size_t n);
 void *kw_memory_zeroed(size_t n, size_t size);

@@ -60,6 +60,41 @@ void *kw_memory_again(void *p, size_t n)
     return q;
 }
 
+/* As many as libcurl can have at once: one each way, and a spare. */
+static struct {
+    void *p;
+    size_t n;
+} scratch[4];
+
+void *kw_memory_curl_new(size_t n)
+{
+    void *p = kw_memory_new(n);
+    for (size_t i = 0; p != NULL && (n == KW_CURL_DOWN || n == KW_CURL_UP) &&
+                       i < sizeof scratch / sizeof scratch[0];
+         i++)
+        if (scratch[i].p == NULL) {
+            scratch[i].p = p;
+            scratch[i].n = n;
+            break;
+        }
+    return p;
+}
+
+void kw_memory_curl_free(void *p)
+{
+    for (size_t i = 0; p != NULL && i < sizeof scratch / sizeof scratch[0]; i++)
+        if (scratch[i].p == p)
+            scratch[i].p = NULL;
+    kw_memory_free(p);
+}
+
+void kw_memory_scrub(void)
+{
+    for (size_t i = 0; i < sizeof scratch / sizeof scratch[0]; i++)
+        if (scratch[i].p != NULL)
+            explicit_bzero(scratch[i].p, scratch[i].n);
+}
+
 static void *ssl_new(size_t n, const char *file, int line)
 {
     (void)file, (void)line;

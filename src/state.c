@@ -103,6 +103,13 @@ static bool is_hex_id(const char *id)
     return kw_unhex(bytes, sizeof bytes, &n, id) && n > 0;
 }
 
+/* A JWT's characters. Others could end the JSON string that holds it. */
+static bool needs_no_escape(const char *token, size_t n)
+{
+    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
+    return n > 0 && strspn(token, ok) == n;
+}
+
 static int parse(const struct kw_config *c, const char *path, const struct kw_secret *text,
                  int64_t now, struct kw_state *s, bool *ret_found, struct kw_err *err)
 {
@@ -122,6 +129,8 @@ static int parse(const struct kw_config *c, const char *path, const struct kw_se
         r = kw_fail(err, KW_USAGE, "%s is of another version; remove it", path);
     else if (!is_hex_id(key_id))
         r = kw_fail(err, KW_USAGE, "%s holds no key's id; remove it", path);
+    else if (!needs_no_escape(token, strlen(token)))
+        r = kw_fail(err, KW_USAGE, "%s holds no session token; remove it", path);
     else {
         (void)snprintf(s->key_id, sizeof s->key_id, "%s", key_id);
         s->not_after = not_after;
@@ -167,13 +176,6 @@ int kw_state_make_dirs(const char *path, struct kw_err *err)
     return 0;
 }
 
-/* A JWT's characters. Others could end the JSON string that holds it. */
-static bool needs_no_escape(const struct kw_secret *token)
-{
-    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=";
-    return kw_secret_len(token) > 0 && strspn(kw_secret_bytes(token), ok) == kw_secret_len(token);
-}
-
 int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct kw_err *err)
 {
     char path[4096], config[65];
@@ -183,7 +185,8 @@ int kw_state_write(const struct kw_config *c, const struct kw_state *s, struct k
     if (r != 0)
         return r;
     r = fingerprint(c, config, err);
-    if (r == 0 && (!is_hex_id(s->key_id) || !needs_no_escape(s->token)))
+    if (r == 0 && (!is_hex_id(s->key_id) ||
+                   !needs_no_escape(kw_secret_bytes(s->token), kw_secret_len(s->token))))
         r = kw_fail(err, KW_FAILED, "the session can't be stored: no JWT or no key id");
     if (r != 0)
         return r;

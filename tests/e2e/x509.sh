@@ -24,11 +24,20 @@ p11 --keypairgen --key-type rsa:2048 --label rsa --id 4713
     printf 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n' >leaf.ext
     openssl req -new -newkey rsa:2048 -nodes -keyout dummy.key -subj /CN=workload-1 -out leaf.csr
 ) >"$work/openssl.log" 2>&1 || { cat "$work/openssl.log" && exit 1; }
+# OpenSSL 3.5 makes no certificate that has ended before it began, and takes dates instead.
+life() { # DAYS
+    if [ "$1" -lt 0 ] && openssl x509 -help 2>&1 | grep -q not_after; then
+        echo -not_before 20200101000000Z -not_after 20200102000000Z
+    else
+        echo -days "$1"
+    fi
+}
 leaf() { # ID FILE DAYS
     p11 --read-object --type pubkey --id "$1" --output-file "$work/pub.der"
+    # shellcheck disable=SC2046 # words
     openssl pkey -pubin -inform DER -in "$work/pub.der" -out "$work/pub.pem" &&
         openssl x509 -req -in "$work/leaf.csr" -force_pubkey "$work/pub.pem" -CA "$work/mid.pem" -CAkey "$work/mid.key" \
-            -CAcreateserial -days "$3" -extfile "$work/leaf.ext" -out "$work/$2" 2>"$work/openssl.log" || { cat "$work/openssl.log" && exit 1; }
+            -CAcreateserial $(life "$3") -extfile "$work/leaf.ext" -out "$work/$2" 2>"$work/openssl.log" || { cat "$work/openssl.log" && exit 1; }
 }
 leaf 4711 leaf.pem 2
 leaf 4712 other.pem 2
