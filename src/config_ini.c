@@ -196,8 +196,10 @@ static int take_entry(void *user, const char *section, const char *name, const c
     bool whole = e.name != NULL && e.value != NULL;
     (void)snprintf(e.section, sizeof e.section, "%s", section);
     ini->entries[ini->n++] = e;
-    if (!whole)
-        return bad(rd, "there is no memory left"), 0;
+    if (!whole) {
+        rd->r = kw_fail(rd->err, KW_FAILED, "%s: there is no memory left", ini->path);
+        return 0;
+    }
     for (size_t i = 0; i + 1 < ini->n; i++)
         if (strcmp(ini->entries[i].section, section) == 0 &&
             strcmp(ini->entries[i].name, name) == 0) {
