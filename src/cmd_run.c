@@ -11,8 +11,9 @@ static const struct kw_option options[] = {
     {"cloud", '\0', "NAME", "oci or google, where the profile has both"},
     {"isolation", '\0', "HOW",
      "required, auto or off: see [run] isolation in keyward.ini(5), which it goes before"},
-    {"egress", '\0', "HOST:PORT ...",
-     "what CMD may reach besides, passed on untouched; instead of [run] egress"},
+    {"egress", '\0', "LIST",
+     "host:port pairs, separated by spaces, that CMD may reach besides, passed on untouched; "
+     "instead of [run] egress"},
     {"keep-env", '\0', "NAME,...", "variables that CMD gets although they may carry credentials"},
     {"share-home", '\0', NULL, "CMD sees the user's home, and with it credentials in files there"},
     {"explain", '\0', NULL, "say for each request what was decided (nothing secret)"},

@@ -62,6 +62,7 @@ int kw_engine_listen(struct kw_engine *e, int proxy_fd, int metadata_fd, struct 
 int kw_engine_watch(struct kw_engine *e, int fd, void (*ready)(void *arg), void *arg,
                     struct kw_err *err);
 
+/* Waits for it no more; the descriptor stays whose it is. */
 void kw_engine_forget(struct kw_engine *e, int fd);
 
 /* Waits for and serves what there is. Returns when the watched descriptors' callbacks have been

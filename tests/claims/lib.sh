@@ -84,7 +84,7 @@ traced() { # TRACE ARGUMENT...
 # back when the request has been signed, hence login and exchange are over. `release` lets
 # it end.
 hold() { # ARGUMENT...
-    fault latency=240000,count=1,path=/n/ latency=240000,count=1,path=/compute/*
+    fault 'latency=240000,count=1,path=/n/*' 'latency=240000,count=1,path=/compute/*'
     export KEYWARD_DIAL_TIMEOUT=240 # looking at memory takes its time, on a busy machine
     export KEYWARD_AUDIT_FILE=$work/files/hold.jsonl
     rm -f "$KEYWARD_AUDIT_FILE"

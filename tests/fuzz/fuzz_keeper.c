@@ -243,6 +243,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     fault_no_waiting(peers_idle);
     signed_for_session = destroyed = made = 0;
     keeper = (struct kw_keeper){.audit.fd = -1, .wake = -1};
+    keeper.session = &keeper.sessions[0];
+    keeper.other = &keeper.sessions[1];
     peers_begin(&peers, KW_ROLE_KEEPER, chans, 2, data, size);
     int mem = memfd_create("audit", MFD_CLOEXEC);
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", mem);
