@@ -331,7 +331,7 @@ static int end_child(struct kw_child *ch, struct kw_err *err)
 int kw_crew_end(struct kw_crew *crew, struct kw_err *err)
 {
     struct kw_child *const children[] = {&crew->exchanger, &crew->proxy, &crew->keeper,
-                                          &crew->dialer};
+                                         &crew->dialer};
     struct kw_err ignored; /* the first one to break its fence is the one to tell of */
     int r = 0;
     /* All hear of it first, so that they end side by side. */

@@ -158,6 +158,9 @@ int kw_tls_prepare(SSL_CTX *ctx, struct kw_http *h)
 {
     SSL_CTX_set1_cert_store(ctx, h->roots);
     SSL_CTX_set_info_callback(ctx, on_info);
+    /* A kept connection keeps its record, too, and what it held. */
+    (void)SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     bool ok = SSL_CTX_set_ex_data(ctx, http_index, h) == 1 &&
               SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1;
     if (ok && h->leaf != NULL && strcmp(h->host, h->client_host) == 0)

@@ -85,7 +85,7 @@ static bool get_field(struct kw_buf *b, const struct kw_field *f, char *at)
         return true;
     case KW_F_VIEW:
         view = kw_get_blob(b, f->max);
-        *(struct kw_view *)(void *)at = view;
+        memcpy(at, &view, sizeof view);
         return true;
     case KW_F_SECRET:
         view = kw_get_blob(b, f->max);

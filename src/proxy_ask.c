@@ -158,6 +158,14 @@ static void answer(struct kw_proxy *p, struct kw_asked *a, struct kw_view signat
     kw_buf_free(&head);
 }
 
+/* Leave for the bearer, or a signature, as it was asked for. */
+static bool is_yes(const struct kw_asked *a, struct kw_in *in, struct kw_m_signed *s)
+{
+    if (a->route == KW_ROUTE_GOOGLE)
+        return in->type == KW_P_ALLOWED;
+    return in->type == KW_P_SIGNED && kw_msg_get(&in->body, in->type, s) && s->signature.len > 0;
+}
+
 void kw_proxy_from_keeper(void *arg)
 {
     struct kw_proxy *p = arg;
@@ -176,10 +184,7 @@ void kw_proxy_from_keeper(void *arg)
     else if (r == 0 && in.type == KW_MSG_ERROR && kw_msg_get(&in.body, in.type, &e)) {
         (void)kw_fail(&err, e.code <= KW_SANDBOX ? (enum kw_exit)e.code : KW_FAILED, "%s", e.text);
         end(p, a, NULL, &err);
-    } else if (r == 0 && in.type == KW_P_ALLOWED && a->route == KW_ROUTE_GOOGLE)
-        answer(p, a, s.signature);
-    else if (r == 0 && in.type == KW_P_SIGNED && a->route == KW_ROUTE_OCI &&
-             kw_msg_get(&in.body, in.type, &s) && s.signature.len > 0)
+    } else if (r == 0 && is_yes(a, &in, &s))
         answer(p, a, s.signature);
     else if (r == 0) {
         r = kw_fail(&err, KW_FAILED, "proxy-keeper: an answer that makes no sense");

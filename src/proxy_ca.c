@@ -74,7 +74,7 @@ static bool constraints(const char *patterns, char *out, size_t size)
 int kw_ca_make(struct kw_ca *ca, const char *patterns, struct kw_err *err)
 {
     char names[KW_LINES / 2] = "critical,", suffix[9], cn[64];
-    unsigned char random[4];
+    unsigned char random[4] = {0};
     ca->key = EVP_EC_gen("P-256");
     ca->leaf_key = EVP_EC_gen("P-256");
     ca->cert = X509_new();

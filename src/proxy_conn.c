@@ -437,11 +437,6 @@ void kw_conn_late(struct kw_conn *c)
            (int)c->stage, c->in.len, c->back.len);
     switch (c->stage) {
     case KW_ST_HEAD:
-        if (c->in.len > 0)
-            kw_conn_refuse(c, 408, "the request's head did not come in time");
-        else
-            kw_conn_end(c, false);
-        break;
     case KW_ST_REQUEST:
         if (c->in.len > 0)
             kw_conn_refuse(c, 408, "the request's head did not come in time");

@@ -45,7 +45,7 @@ int kw_decoy_jwt(const struct kw_session *s, int64_t now, struct kw_buf *out, st
                      json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "sub", "keyward-run", "iss",
                                "keyward", "tenant", tenant, "res_tenant", tenant, "res_compartment",
                                tenant, "ttype", "upst", "iat", (json_int_t)now, "exp",
-                               (json_int_t)(now + AHEAD_S)),
+                               (json_int_t)now + AHEAD_S),
                      err);
     if (r == 0)
         r = put_random(out, err);

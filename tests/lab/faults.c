@@ -226,8 +226,10 @@ void lab_faults_take(struct lab_fault_table *t, const char *method, const char *
         hit->value[f->kind] = f->value;
         if (f->kind == LAB_REDIRECT)
             memcpy(hit->url, f->url, sizeof hit->url);
-        if (f->count > 0 && --f->count == 0)
-            f->spent = true;
+        if (f->count > 0) {
+            f->count--;
+            f->spent = f->count == 0;
+        }
     }
     pthread_mutex_unlock(&t->lock);
 }
