@@ -22,10 +22,11 @@
 
 enum kw_cloud { KW_CLOUD_NONE, KW_CLOUD_OCI, KW_CLOUD_GOOGLE };
 
-enum kw_isolation {       /* of CMD, under `run` */
-    KW_ISOLATION_REQUIRED, /* namespaces, or nothing is run */
-    KW_ISOLATION_AUTO,     /* where they are forbidden: a warning, and loopback of the host */
-    KW_ISOLATION_OFF,      /* loopback of the host: the decoy is what authenticates */
+enum kw_isolation {                        /* of CMD, under `run` */
+                    KW_ISOLATION_REQUIRED, /* namespaces, or nothing is run */
+                    KW_ISOLATION_AUTO, /* where they are forbidden: a warning, and loopback of the
+                                          host */
+                    KW_ISOLATION_OFF,  /* loopback of the host: the decoy is what authenticates */
 };
 
 struct kw_claim_rule {

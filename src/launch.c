@@ -164,7 +164,7 @@ static int await(const struct kw_launch *l, int64_t deadline_ms, struct kw_err *
 
 static int take_hello(struct kw_launch *l, struct kw_err *err)
 {
-    struct kw_hello h;
+    struct kw_hello h = {.port = 0};
     struct iovec iov = {.iov_base = &h, .iov_len = sizeof h};
     char room[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8)));
     struct msghdr m = {

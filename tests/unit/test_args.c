@@ -26,10 +26,11 @@ static const struct kw_option options[] = {
     {"force", 'f', NULL, "a flag"}, {"output", 'o', "FILE", "where to"},
     {NULL, '\0', NULL, NULL},
 };
-static const struct kw_command call = {"call",  "METHOD URL", 2,       2,
-                                       "calls", "It calls.",  options, nothing, false};
+static const struct kw_command call = {"call",      "METHOD URL", 2,       2,    "calls",
+                                       "It calls.", options,      nothing, false};
 static const struct kw_command plain = {"plain", "", 0, 0, "plain", "Plain.", NULL, nothing, false};
-static const struct kw_command many = {"many", "WORD...", 0, 99, "many", "Many.", NULL, nothing, false};
+static const struct kw_command many = {"many",  "WORD...", 0,       99,   "many",
+                                       "Many.", NULL,      nothing, false};
 const struct kw_command *const kw_commands[] = {&call, &plain, &many, NULL};
 
 static struct kw_cli cli;

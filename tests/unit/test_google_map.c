@@ -441,7 +441,8 @@ static void test_members(void **state)
         {"principalSet://iam.googleapis.com/" POOL "/*", 1, ""},
         {"principalSet://iam.googleapis.com/" POOL "/what/x", 0, "kind 'what'"},
         {"principalSet://iam.googleapis.com/" POOL "x/*", 0, "another project or pool"},
-        {"principalSet://iam.googleapis.com/projects/9/locations/global/workloadIdentityPools/ci-pool/*",
+        {"principalSet://iam.googleapis.com/projects/9/locations/global/workloadIdentityPools/"
+         "ci-pool/*",
          0, "another project or pool"},
         {"deleted:principalSet://iam.googleapis.com/" POOL "/*?uid=1", 0, "deleted"},
         {"serviceAccount:a@b.iam.gserviceaccount.com", 0, "no principal of a workload"},

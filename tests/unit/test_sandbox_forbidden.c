@@ -250,9 +250,10 @@ static void every_way_out_is_tried(void **state)
 static void expected_is_what_the_table_says(void **state)
 {
     (void)state;
-    static const int variant_of[KW_ROLES] = {
-        [KW_ROLE_KEEPER] = DENY, [KW_ROLE_EXCHANGER] = RELEASE, [KW_ROLE_DIALER] = DIALER,
-        [KW_ROLE_PROXY] = PROXY};
+    static const int variant_of[KW_ROLES] = {[KW_ROLE_KEEPER] = DENY,
+                                             [KW_ROLE_EXCHANGER] = RELEASE,
+                                             [KW_ROLE_DIALER] = DIALER,
+                                             [KW_ROLE_PROXY] = PROXY};
     for (const struct kw_attempt *a = kw_attempts; a->name != NULL; a++)
         for (unsigned role = KW_ROLE_KEEPER; role < KW_ROLES && a->run == NULL; role++) {
             const struct kw_expected *e = kw_attempt_expected(a, (enum kw_role)role);
