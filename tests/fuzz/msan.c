@@ -129,6 +129,7 @@ UNSEEN(EVP_PKEY *, PEM_read_PUBKEY, (f, x, cb, u), FILE *f, EVP_PKEY **x, pem_pa
 UNSEEN(int, i2d_PUBKEY, (a, p), const EVP_PKEY *a, unsigned char **p)
 UNSEEN(int, EVP_PKEY_is_a, (k, name), const EVP_PKEY *k, const char *name)
 UNSEEN(int, EVP_PKEY_get_bn_param, (k, name, bn), const EVP_PKEY *k, const char *name, BIGNUM **bn)
+UNSEEN(int, EVP_DigestInit_ex, (c, t, e), EVP_MD_CTX *c, const EVP_MD *t, ENGINE *e)
 UNSEEN(int, EVP_DigestVerifyInit, (c, p, t, e, k), EVP_MD_CTX *c, EVP_PKEY_CTX **p, const EVP_MD *t,
        ENGINE *e, EVP_PKEY *k)
 UNSEEN(int, EVP_DigestVerify, (c, sig, ns, d, n), EVP_MD_CTX *c, const unsigned char *sig,
