@@ -133,8 +133,10 @@ static bool account(const struct kw_scope *s, const char *rest, const char *quer
             *p = (char)(*p == ' ' ? '\n' : *p);
         answer_text(out, lines);
     } else if (strcmp(rest, "identity") == 0) {
-        if (!query_value(query, "audience", audience, size))
+        if (!query_value(query, "audience", audience, size)) {
+            audience[0] = '\0'; /* what was read before it went wrong is none */
             answer(out, 400, "text/plain", "non-empty audience parameter required\n");
+        }
     } else
         return false;
     return true;
