@@ -185,17 +185,12 @@ static const struct kw_field f_proxy_ready[] = {
     LINES(kw_m_proxy_ready, ca_pem),
 };
 static const struct kw_field f_serve[] = {
-    U32(kw_m_serve, cloud),
-    U32(kw_m_serve, explain),
-    STR(kw_m_serve, sign_host),
-    STR(kw_m_serve, egress),
-    VIEW(kw_m_serve, decoy_spki, KW_SPKI_MAX),
-    STR(kw_m_serve, decoy_token),
-    STR(kw_m_serve, email),
-    STR(kw_m_serve, project),
-    STR(kw_m_serve, project_number),
-    STR(kw_m_serve, universe),
-    STR(kw_m_serve, scope),
+    U32(kw_m_serve, cloud),       U32(kw_m_serve, metadata),
+    U32(kw_m_serve, explain),     STR(kw_m_serve, sign_host),
+    STR(kw_m_serve, egress),      VIEW(kw_m_serve, decoy_spki, KW_SPKI_MAX),
+    STR(kw_m_serve, decoy_token), STR(kw_m_serve, email),
+    STR(kw_m_serve, project),     STR(kw_m_serve, project_number),
+    STR(kw_m_serve, universe),    STR(kw_m_serve, scope),
 };
 static const struct kw_field f_proxy_session[] = {
     U32(kw_m_proxy_session, generation),

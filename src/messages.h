@@ -289,9 +289,10 @@ struct kw_m_proxy_ready { /* KW_PM_READY */
     char fences[256], missing[256], secrets[32];
     char ca_pem[4096]; /* lines */
 };
-struct kw_m_serve {   /* KW_PM_SERVE; descriptors: the proxy's listener, the metadata service's */
-    uint32_t cloud;   /* enum kw_cloud */
-    uint32_t explain; /* an event for each request that is let through, too */
+struct kw_m_serve {    /* KW_PM_SERVE; descriptors: the proxy's listener, the metadata service's */
+    uint32_t cloud;    /* enum kw_cloud */
+    uint32_t metadata; /* the second listener is one; else it is spare */
+    uint32_t explain;  /* an event for each request that is let through, too */
     char sign_host[KW_LINES / 4]; /* what is served with credentials */
     char egress[KW_LINES / 4];    /* host-pattern:port that is tunnelled */
     struct kw_view decoy_spki;    /* OCI: the stand-in key's public half */

@@ -99,6 +99,10 @@ static int serve(struct kw_proxy *p, struct kw_in *in, struct kw_err *err)
             return kw_fail(err, KW_FAILED, "main-proxy: the stand-in key can't be read");
     }
     p->scope.say.decoy_spki = (struct kw_view){NULL, 0}; /* goes with the message */
+    if (p->scope.say.metadata == 0) {
+        (void)close(in->fds[1]);
+        in->fds[1] = -1;
+    }
     int r = kw_engine_listen(p->engine, in->fds[0], in->fds[1], err);
     in->fds[0] = in->fds[1] = -1;
     p->serving = r == 0;

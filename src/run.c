@@ -88,7 +88,8 @@ static int serve(struct running *r, struct kw_err *err)
     const struct kw_config *c = r->run->config;
     static struct kw_m_serve m; /* large */
     struct kw_google_provider p;
-    m = (struct kw_m_serve){.cloud = c->cloud, .explain = r->run->explain};
+    m = (struct kw_m_serve){
+        .cloud = c->cloud, .metadata = r->launch.metadata, .explain = r->run->explain};
     (void)snprintf(m.sign_host, sizeof m.sign_host, "%s", c->sign_host);
     (void)snprintf(m.egress, sizeof m.egress, "%s", c->egress);
     (void)snprintf(m.decoy_token, sizeof m.decoy_token, "%s", kw_buf_str(&r->decoy));
