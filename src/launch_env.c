@@ -27,8 +27,8 @@ static const char *const removed[] = {
     "GOOGLE_*", "GCLOUD_*", "CLOUDSDK_*", "GCE_METADATA_*", "GOOGLE_EXTERNAL_ACCOUNT_*", "AWS_*",
     "AZURE_*", "ARM_*", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_*",
     /* whatever says of itself that it is a secret */
-    "*_TOKEN", "*_SECRET", "*_PASSWORD", "*_PASSWD", "*_APIKEY", "*_API_KEY", "*_CREDENTIALS",
-    "*_PRIVATE_KEY", "*TOKEN_FILE",
+    "*_TOKEN", "TOKEN", "*SECRET*", "*PASSWORD*", "*_PASSWD", "*JWT*", "*OIDC*", "*_PAT",
+    "*_APIKEY", "*_API_KEY", "*_CREDENTIALS", "*_PRIVATE_KEY", "*TOKEN_FILE",
     /* agents and services behind sockets */
     "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO", "DBUS_*", "DOCKER_HOST", "DOCKER_CONFIG",
     "CONTAINER_HOST", "XDG_RUNTIME_DIR", "KUBECONFIG", "PULSE_SERVER",
@@ -64,6 +64,10 @@ static bool stays(const struct kw_stage_set *s, const char *entry)
         return false;
     memcpy(name, entry, n);
     name[n] = '\0';
+    /* What the subject token is in goes to nobody, whatever its name, and whoever asks. */
+    const struct kw_config *c = s->want->config;
+    if (c != NULL && strcmp(c->source_name, name) == 0)
+        return false;
     if (named(s->want->keep_env, name, n))
         return true;
     for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++)

@@ -43,8 +43,7 @@ int kw_launch_fence(struct kw_err *err)
     r = landlock(err);
     if (r != 0)
         return r;
-    /* CMD's own core dumps and debuggers are CMD's affair. */
-    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
         return kw_fail_errno(err, KW_FAILED, "could not prepare CMD's process");
     for (int sig = 1; sig < NSIG; sig++)
         (void)signal(sig, SIG_DFL);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <openssl/pem.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -35,9 +38,14 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 /* A process that waits for main's end and cleans up; it holds nothing else. */
 static int leave_sweeper(const struct kw_stage_set *s)
 {
+    int status = 0;
     pid_t pid = fork();
     if (pid != 0)
-        return pid > 0 ? 0 : -1;
+        return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -1;
+    /* Twice, so that it is no child of CMD's, which may wait for all that it has. */
+    pid = fork();
+    if (pid != 0)
+        _exit(pid > 0 ? 0 : 1);
     char c;
     (void)prctl(PR_SET_PDEATHSIG, 0);
     for (int sig = 1; sig < NSIG; sig++)
@@ -94,13 +102,11 @@ static int put_roots(struct kw_buf *b, struct kw_err *err)
     static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt",
                                          "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
     const char *named = getenv("SSL_CERT_FILE");
-    struct kw_err ignored;
     if (named != NULL && named[0] == '/' && access(named, R_OK) == 0)
         return kw_read_file(named, b, KW_FAILED, err);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (access(places[i], R_OK) == 0)
             return kw_read_file(places[i], b, KW_FAILED, err);
-    (void)ignored;
     return 0; /* a machine without any: the run's own is enough for what is served */
 }
 
@@ -189,7 +195,8 @@ static int cover(const struct kw_stage_set *s, const char *path, struct kw_err *
     if (path[0] != '/' || stat(path, &st) != 0)
         return 0;
     (void)snprintf(empty, sizeof empty, "%s/%s", s->dir, S_ISDIR(st.st_mode) ? "none" : "nothing");
-    if (mount(empty, path, NULL, MS_BIND, NULL) == 0)
+    if (mount(empty, path, NULL, MS_BIND, NULL) == 0 &&
+        mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0)
         return 0;
     return kw_fail_errno(err, KW_SANDBOX, "%s could not be hidden from CMD", path);
 }
@@ -210,27 +217,55 @@ static int cover_source(const struct kw_stage_set *s, const char *source, struct
     return strncmp(source, "file:", 5) == 0 ? cover(s, source + 5, err) : 0;
 }
 
-/* Where SoftHSM keeps its tokens: any process of the user could open them with the PIN. */
-static int cover_softhsm(const struct kw_stage_set *s, struct kw_err *err)
+/* The value of a line "directories.tokendir = /path" that isn't a comment; "" if there is none. */
+static void token_folder(const char *text, char *out, size_t size)
 {
-    const char *conf = getenv("SOFTHSM2_CONF");
+    static const char key[] = "directories.tokendir";
+    out[0] = '\0';
+    for (const char *line = text; *line != '\0'; line += *line == '\n') {
+        const char *p = line + strspn(line, " \t");
+        if (strncmp(p, key, sizeof key - 1) == 0) {
+            p += sizeof key - 1;
+            p += strspn(p, " \t=");
+            (void)snprintf(out, size, "%.*s", (int)strcspn(p, " \t\r\n"), p);
+        }
+        line += strcspn(line, "\n");
+    }
+}
+
+/* One configuration of SoftHSM, and where it says that the tokens are: any process of the user
+ * could open them with the PIN. */
+static int cover_softhsm(const struct kw_stage_set *s, const char *conf, struct kw_err *err)
+{
+    char dir[PATH_MAX];
     struct kw_buf b;
     struct kw_err ignored;
     int r = 0;
     kw_buf_init(&b, 65536);
-    if (conf != NULL && kw_read_file(conf, &b, KW_FAILED, &ignored) == 0) {
-        char *at = strstr(kw_buf_str(&b), "directories.tokendir");
-        char *equal = at != NULL ? strchr(at, '=') : NULL;
-        if (equal != NULL) {
-            char *from = equal + 1 + strspn(equal + 1, " \t");
-            from[strcspn(from, "\r\n")] = '\0';
-            r = cover(s, from, err);
-        }
+    if (conf != NULL && conf[0] == '/' && access(conf, R_OK) == 0 &&
+        kw_read_file(conf, &b, KW_FAILED, &ignored) == 0) {
+        token_folder(kw_buf_str(&b), dir, sizeof dir);
+        r = cover(s, dir, err);
+        if (r == 0)
+            r = cover(s, conf, err);
     }
     kw_buf_free(&b);
+    return r;
+}
+
+static int cover_tokens(const struct kw_stage_set *s, struct kw_err *err)
+{
+    char own[PATH_MAX];
+    const char *home = getenv("HOME");
+    (void)snprintf(own, sizeof own, "%s/.config/softhsm2/softhsm2.conf", home != NULL ? home : "");
+    int r = cover_softhsm(s, getenv("SOFTHSM2_CONF"), err);
     if (r == 0)
-        r = cover(s, "/var/lib/softhsm", err);
-    return r == 0 && conf != NULL ? cover(s, conf, err) : r;
+        r = cover_softhsm(s, own, err);
+    if (r == 0)
+        r = cover_softhsm(s, "/etc/softhsm/softhsm2.conf", err);
+    if (r == 0)
+        r = cover_softhsm(s, "/etc/softhsm2.conf", err);
+    return r == 0 ? cover(s, "/var/lib/softhsm", err) : r;
 }
 
 static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
@@ -245,7 +280,32 @@ static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
         r = cover(s, paths[i], err);
     for (size_t i = 0; r == 0 && i < sizeof sources / sizeof sources[0]; i++)
         r = cover_source(s, sources[i], err);
-    return r == 0 ? cover_softhsm(s, err) : r;
+    if (r == 0)
+        r = cover_in(s, getenv("XDG_STATE_HOME"), "keyward", err);
+    if (r == 0)
+        r = cover_in(s, getenv("STATE_DIRECTORY"), "", err);
+    return r == 0 ? cover_tokens(s, err) : r;
+}
+
+/* Root's user id is enough to write the kernel's settings (core_pattern is a program that the
+ * kernel starts), whatever the capabilities: so there they can only be read. */
+static int freeze(const char *path, struct kw_err *err)
+{
+    static const struct {
+        unsigned long is, keep;
+    } flags[] = {{ST_NOSUID, MS_NOSUID}, {ST_NODEV, MS_NODEV}, {ST_NOEXEC, MS_NOEXEC}};
+    unsigned long keep = MS_BIND | MS_REMOUNT | MS_RDONLY;
+    struct statvfs st;
+    if (statvfs(path, &st) != 0)
+        return 0;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        keep |= (st.f_flag & flags[i].is) != 0 ? flags[i].keep : 0;
+    if ((st.f_flag & ST_RDONLY) != 0 ||
+        (mount(path, path, NULL, MS_BIND | MS_REC, NULL) == 0 &&
+         mount(NULL, path, NULL, keep, NULL) == 0) ||
+        geteuid() != 0)
+        return 0;
+    return kw_fail_errno(err, KW_SANDBOX, "%s could not be made read-only for CMD", path);
 }
 
 static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
@@ -277,8 +337,11 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
                                        ".vault-token",
                                        ".config/gh",
                                        ".config/hub"};
+    static const char *const kernel[] = {"/proc/sys", "/proc/sysrq-trigger", "/sys"};
     char runtime[64];
     int r = cover_keyward(s, err);
+    for (size_t i = 0; r == 0 && i < sizeof kernel / sizeof kernel[0]; i++)
+        r = freeze(kernel[i], err);
     for (size_t i = 0; r == 0 && i < sizeof machine / sizeof machine[0]; i++)
         r = cover(s, machine[i], err);
     (void)snprintf(runtime, sizeof runtime, "/run/user/%u", (unsigned)getuid());
@@ -286,8 +349,14 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
         r = cover(s, runtime, err);
     if (r == 0)
         r = cover_in(s, getenv("XDG_RUNTIME_DIR"), "", err);
-    for (size_t i = 0; r == 0 && !s->want->share_home && i < sizeof home / sizeof home[0]; i++)
+    /* The user's home by the system's word as well: under sudo and in containers HOME is another.
+     */
+    const struct passwd *user = getpwuid(getuid());
+    for (size_t i = 0; r == 0 && !s->want->share_home && i < sizeof home / sizeof home[0]; i++) {
         r = cover_in(s, getenv("HOME"), home[i], err);
+        if (r == 0 && user != NULL)
+            r = cover_in(s, user->pw_dir, home[i], err);
+    }
     if (r == 0 && !s->want->share_home)
         r = cover_in(s, getenv("CLOUDSDK_CONFIG"), "", err);
     return r;

@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -71,47 +72,6 @@ static int map_ids(uid_t uid, gid_t gid)
     return write_file("/proc/self/gid_map", line);
 }
 
-static int separate(void)
-{
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
-    int rest = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
-    if (unshare(CLONE_NEWUSER | rest) != 0)
-        return -1;
-    /* /proc/self is root's as long as we are closed to tracers. There is nothing secret in this
-     * process yet. */
-    int r = prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || map_ids(uid, gid) != 0 ? -1 : 0;
-    int saved = errno;
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    errno = saved;
-    return r != 0 ? -1 : mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-}
-
-int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err)
-{
-    if (want->isolation == KW_ISOLATION_OFF) {
-        (void)snprintf(h->missing, sizeof h->missing,
-                       "CMD is not isolated (isolation = off): other processes of this machine "
-                       "can reach its proxy");
-        return 0;
-    }
-    if (separate() == 0) {
-        h->isolated = true;
-        return 0;
-    }
-    const char *why = why_not(errno);
-    if (want->isolation == KW_ISOLATION_REQUIRED)
-        return kw_fail(err, KW_SANDBOX,
-                       "CMD can't be isolated: %s. Or accept less with --isolation=auto", why);
-    (void)snprintf(h->missing, sizeof h->missing,
-                   "CMD is not isolated (%.150s): other processes of this machine can reach its "
-                   "proxy",
-                   why);
-    return 0;
-}
-
-/* --- listeners -------------------------------------------------------------------------- */
-
 static bool set_interface(int fd, const char *name, const char *address)
 {
     struct ifreq r = {0};
@@ -125,6 +85,70 @@ static bool set_interface(int fd, const char *name, const char *address)
     r.ifr_flags = IFF_UP | IFF_RUNNING;
     return ioctl(fd, SIOCSIFFLAGS, &r) == 0;
 }
+
+static int separate(void)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    int rest = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
+    if (unshare(CLONE_NEWUSER | rest) != 0) {
+        /* Root can do without a user namespace: its capabilities go before CMD is executed. */
+        if (uid != 0 || unshare(rest) != 0)
+            return -1;
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    }
+    /* /proc/self is root's as long as we are closed to tracers. There is nothing secret in this
+     * process yet. */
+    int r = prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || map_ids(uid, gid) != 0 ? -1 : 0;
+    int saved = errno;
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    errno = saved;
+    return r != 0 ? -1 : mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+/* Whether it would work, down to the network's interface: some systems let one make the
+ * namespaces and then do nothing in them, and there is no way back out of them. errno says why
+ * not. */
+static bool separates(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = separate() == 0 ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+        bool ok = fd >= 0 && set_interface(fd, "lo", NULL) &&
+                  mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") == 0;
+        _exit(ok ? 0 : errno < 256 ? errno : EPERM);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return false;
+    errno = WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err)
+{
+    if (want->isolation == KW_ISOLATION_OFF) {
+        (void)snprintf(h->missing, sizeof h->missing,
+                       "CMD is not isolated (isolation = off): other processes of this machine "
+                       "can reach its proxy, and CMD the user's credential files");
+        return 0;
+    }
+    if ((want->isolation == KW_ISOLATION_REQUIRED || separates()) && separate() == 0) {
+        h->isolated = true;
+        return 0;
+    }
+    const char *why = why_not(errno);
+    if (want->isolation == KW_ISOLATION_REQUIRED)
+        return kw_fail(err, KW_SANDBOX,
+                       "CMD can't be isolated: %s. Or accept less with --isolation=auto", why);
+    (void)snprintf(h->missing, sizeof h->missing,
+                   "CMD is not isolated (%.110s): other processes of this machine can reach its "
+                   "proxy, and CMD the user's credential files",
+                   why);
+    return 0;
+}
+
+/* --- listeners -------------------------------------------------------------------------- */
 
 static int listen_on(const char *address, unsigned port, unsigned *ret_port)
 {

@@ -41,7 +41,13 @@ struct kw_proxy {
     struct kw_m_proxy_session next; /* a session to change to, when nothing is asked any more */
     bool changing;                  /* there is one */
     bool renewing;                  /* main was asked for one */
-    int64_t renewed_ms;             /* when; kw_now_ms() */
+    uint32_t sessions;              /* how many there were */
+    /* With which of them a request went, by its id: enough for all that can be under way. */
+    struct {
+        uint64_t id;
+        uint32_t session;
+    } went[4 * KW_CONNS_MAX];
+    int64_t renewed_ms; /* when; kw_now_ms() */
 
     unsigned dials;                             /* under way */
     struct kw_dialling *first_dial, *last_dial; /* waiting */

@@ -119,6 +119,7 @@ void kw_proxy_change(struct kw_proxy *p)
             kw_secret_free(&p->scope.token);
             p->scope.token = p->next.token;
             p->scope.generation = p->next.generation;
+            p->sessions++;
             p->scope.not_after = p->next.not_after;
         } else
             kw_secret_free(&p->next.token);
@@ -147,6 +148,9 @@ static void answer(struct kw_proxy *p, struct kw_asked *a, struct kw_view signat
     struct kw_buf head;
     struct kw_err err;
     kw_buf_init(&head, KW_HEAD_MAX + 2 * KW_TOKEN_MAX);
+    size_t slot = a->id % (sizeof p->went / sizeof p->went[0]);
+    p->went[slot].id = a->id;
+    p->went[slot].session = p->sessions;
     p->counts.requests++;
     kw_proxy_tell(p, KW_EVENT_ALLOWED, a->id, a->m.method, a->m.host,
                   (struct kw_span){a->m.target, strlen(a->m.target)}, 0,

@@ -178,6 +178,12 @@ static bool again(void *arg, uint64_t id, unsigned status)
     struct kw_proxy *p = arg;
     struct kw_err err;
     int64_t now = kw_now_ms();
+    size_t slot = id % (sizeof p->went / sizeof p->went[0]);
+    /* It went with a session that has been followed by another since. */
+    if (status == 401 && p->went[slot].id == id && p->went[slot].session != p->sessions) {
+        p->counts.replays++;
+        return true;
+    }
     if (status != 401 || (p->renewed_ms != 0 && now - p->renewed_ms < RENEW_MS && !p->renewing))
         return false;
     if (!p->renewing) {
@@ -186,7 +192,6 @@ static bool again(void *arg, uint64_t id, unsigned status)
         p->renewing = true;
         p->renewed_ms = now;
     }
-    (void)id;
     p->counts.replays++;
     return true;
 }

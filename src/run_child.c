@@ -25,9 +25,10 @@ static void look(int flags)
         return;
     if (WIFSTOPPED(status)) {
         /* A shell that controls jobs shall see us stopped, too; nobody else could wake us. */
-        if (isatty(STDIN_FILENO) == 1 && WSTOPSIG(status) != SIGSTOP)
+        if (isatty(STDIN_FILENO) == 1 && WSTOPSIG(status) != SIGSTOP) {
             (void)raise(SIGSTOP);
-        (void)kill(cmd, SIGCONT);
+            (void)kill(cmd, SIGCONT);
+        }
         return;
     }
     ended = true;

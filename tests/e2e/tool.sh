@@ -74,6 +74,35 @@ kw run -- sh -c 'cat /proc/self/status'
 ok 'no capabilities' grep -qE '^CapEff:\s*0+$' "$out"
 ok 'no new privileges' grep -qE '^NoNewPrivs:\s*1$' "$out"
 
+# The subject token's own variable goes to nobody, even if it is asked for.
+WEIRD=$(subject)
+export WEIRD KEYWARD_SOURCE_TYPE=env KEYWARD_SOURCE_NAME=WEIRD
+# shellcheck disable=SC2016 # CMD's shell
+kw run --keep-env=WEIRD -- sh -c 'echo "${WEIRD:-gone}"'
+ok 'source = env: not passed on' is "$(cat "$out")" gone
+unset WEIRD KEYWARD_SOURCE_TYPE KEYWARD_SOURCE_NAME
+echo marker-netrc-77 >"$HOME/.netrc"
+kw run -- cat "$HOME/.netrc"
+ok 'a credential file is covered' test ! -s "$out"
+kw run -- sh -c "echo x >$HOME/.netrc"
+ok 'and the cover is read-only' not is "$rc" 0
+kw run --share-home -- cat "$HOME/.netrc"
+ok '--share-home: it is there' has marker-netrc-77
+# Without isolation a sweeper waits for our end: it is no child of CMD's.
+kw run --isolation=off -- perl -e 'while (wait() != -1) {} print "alone\n"'
+ok 'isolation off: CMD has no child of ours' has alone
+
+# An attacker in CMD's place.
+echo marker-netrc-77 >>"$work/secrets"
+cp "$work/secrets" "$work/files/known"
+input=$work/files/known kw_start run -- bash -c 'sleep 1; exec "$@"' x "$(dirname "$client")/attacker" "$HOME" "$$" "$LAB_PORT"
+sleep 0.5
+rm "$work/files/known"
+kw_wait
+ok 'attacker: finds nothing' not has FOUND
+ok 'attacker: came to its end' test "$(tail -n 1 "$out")" = end
+ok 'attacker: tried' test "$(grep -c '^closed' "$out")" -ge 25
+
 # Ends.
 kw_start run -- sleep 60
 sleep 2

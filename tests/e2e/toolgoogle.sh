@@ -46,6 +46,22 @@ kw run -- curl -sS -H Metadata-Flavor:Google -H Host:evil.example "$md/instance/
 ok 'metadata: by another name' has 'metadata service only'
 kw run -- curl -sS -H Metadata-Flavor:Google "$md/instance/service-accounts/default/identity?audience=https%3A%2F%2Fapp.example"
 ok 'metadata: an ID token' grep -qE '^eyJ[A-Za-z0-9_.-]+$' "$out"
+# Renewed under load: four clients at once, and the cloud forgets the token in between.
+cat >"$work/files/load" <<LOAD
+for c in 1 2 3 4; do
+    (for i in \$(seq 15); do bash "$work/files/call" "$instances" | tail -n 1; done >"$work/files/load.\$c") &
+done
+wait
+cat "$work"/files/load.[1-4]
+LOAD
+kw_start run -- bash "$work/files/load"
+sleep 1
+fault 'status=401,count=1,host=compute.*'
+kw_wait
+fault
+expect_exit 'renewal under load' 0
+ok 'renewal under load: no request lost' is "$(grep -cx 200 "$out")" 60
+ok 'renewal under load: there was one' says '1 renewals'
 kw run --isolation=off -- sh -c 'echo "${GCE_METADATA_HOST:-none} $CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"; ls -l "$CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"'
 ok 'isolation off: no metadata service' grep -q '^none /dev/shm/keyward-run' "$out"
 ok 'isolation off: told' says 'not isolated'
