@@ -26,7 +26,7 @@ p11 --keypairgen --key-type rsa:2048 --label rsa --id 4713
 ) >"$work/openssl.log" 2>&1 || { cat "$work/openssl.log" && exit 1; }
 # OpenSSL 3.5 makes no certificate that has ended before it began, and takes dates instead.
 life() { # DAYS
-    if [ "$1" -lt 0 ] && openssl x509 -help 2>&1 | grep -q not_after; then
+    if [ "$1" -lt 0 ] && [[ $(openssl x509 -help 2>&1) == *not_after* ]]; then
         echo -not_before 20200101000000Z -not_after 20200102000000Z
     else
         echo -days "$1"
