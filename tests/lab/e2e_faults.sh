@@ -154,7 +154,8 @@ oauth 'no service user' 401 unauthorized_client
 ok 'no service user: words' has 'User requesting is not a service user.'
 "$lab" --dir "$work/fd" --ready-fd 9 9>"$work/out" &
 kid=$!
-for _ in $(seq 1000); do [ -s "$work/out" ] && break; sleep 0.05; done
+# (Until the word is there: `out` holds an older answer until the lab's descriptor is made.)
+for _ in $(seq 1000); do grep -q '^READY' "$work/out" && break; sleep 0.05; done
 . "$work/fd/lab.env"
 ok '--ready-fd' is "$(cat "$work/out")" "READY $LAB_PORT"
 kill $kid
