@@ -16,7 +16,7 @@
  *   key        what ("born", "found", "client key", "audit key"), id, rung, bits, stored,
  *              attributes (as read back), spki (base64)
  *   verdict    weaknesses, accepted (bit sets, enum kw_accept), text
- *   session    principal, claims, not_after
+ *   session    principal, claims, not_after, caller
  *   sign       key ("session" or "client"), method, host, path_sha256, caller, rule
  *   assert     audience, jti                                   client assertion
  *   refusal    what, reason; for requests method, host, path_sha256, caller

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "io.h"
 #include "relay.h"
 
@@ -17,6 +18,7 @@ enum { CHUNK = 65536 };
 struct pump {
     struct kw_crew *crew;
     struct kw_child *exchanger;
+    struct kw_client *agent; /* instead of a crew of our own */
     int body_fd;     /* source of the request body, -1: none or all given */
     int to, from;    /* our ends: written to, read from; -1: closed */
     uint64_t left;   /* of the request body */
@@ -86,15 +88,22 @@ static int take_message(struct pump *p, struct kw_err *err)
     struct kw_in in;
     struct kw_m_head head;
     struct kw_m_end end;
-    int r = kw_child_recv(p->exchanger, &in, p->deadline, err);
-    if (r == 0 && in.type == KW_XM_HEAD && kw_msg_get_shown(&in.body, in.type, &head)) {
+    bool agent = p->agent != NULL;
+    int r = agent ? kw_client_recv(p->agent, &in, kw_now_ms(), err)
+                  : kw_child_recv(p->exchanger, &in, p->deadline, err);
+    if (r == 0 && in.type == (agent ? KW_AM_HEAD : KW_XM_HEAD) &&
+        kw_msg_get_shown(&in.body, in.type, &head)) {
         p->head = true;
         r = p->sink->begin(p->sink->arg, &head, err);
-    } else if (r == 0 && in.type == KW_XM_END && kw_msg_get_shown(&in.body, in.type, &end)) {
+    } else if (r == 0 && in.type == (agent ? KW_AM_DONE : KW_XM_END) &&
+               kw_msg_get_shown(&in.body, in.type, &end)) {
         p->end = true;
         p->length = end.body_len;
     } else if (r == 0)
-        r = kw_fail(err, KW_FAILED, "the exchanger sent an unexpected message");
+        r = kw_fail(err, KW_FAILED, "the %s sent an unexpected message",
+                    agent ? "agent" : "exchanger");
+    else if (agent && r == KW_NET && in.type == KW_MSG_NONE && kw_left_ms(p->deadline) > 0)
+        r = 0; /* it asked for a subject token and got one; nothing else is there yet */
     kw_in_free(&in);
     return r;
 }
@@ -114,13 +123,17 @@ static int hear(struct kw_child *gone, int64_t deadline, struct kw_err *err)
 static int turn(struct pump *p, struct kw_err *err)
 {
     struct pollfd fds[7] = {
-        {.fd = p->end ? -1 : p->exchanger->ctl.fd, .events = POLLIN},
+        {.fd = p->end             ? -1
+               : p->agent != NULL ? p->agent->chan.fd
+                                  : p->exchanger->ctl.fd,
+         .events = POLLIN},
         {.fd = p->to, .events = POLLOUT},
         {.fd = p->head ? p->from : -1, .events = POLLIN},
         {.fd = kw_signal_fd(), .events = POLLIN},
         {.fd = kw_relay_fd(), .events = POLLIN},
-        {.fd = p->crew->keeper.ctl.fd}, /* an end is told without asking */
-        {.fd = p->crew->dialer.ctl.fd},
+        /* an end is told without asking */
+        {.fd = p->crew != NULL ? p->crew->keeper.ctl.fd : -1},
+        {.fd = p->crew != NULL ? p->crew->dialer.ctl.fd : -1},
     };
     int n = poll(fds, 7, kw_left_ms(p->deadline));
     if (n < 0)
@@ -159,22 +172,21 @@ static int run_pump(struct pump *p, struct kw_err *err)
     return r;
 }
 
-int kw_call(struct kw_session *s, const char *method, const char *url, const char *headers,
-            const struct kw_body *body, const struct kw_sink *sink, struct kw_err *err)
+static int hand_over(struct pump *p, const struct kw_m_call *m, const int give[2], struct kw_err *err)
 {
-    static struct pump p; /* large; one call at a time */
+    return p->agent != NULL ? kw_client_send(p->agent, KW_AM_CALL, m, give, 2, err)
+                            : kw_child_send(p->exchanger, KW_XM_CALL, m, give, 2, err);
+}
+
+static int call(struct pump *p, const char *method, const char *url, const char *headers,
+                const struct kw_body *body, struct kw_err *err)
+{
     struct kw_m_call m = {.has_body = body->fd >= 0, .body_len = body->len};
     if ((size_t)snprintf(m.method, sizeof m.method, "%s", method) >= sizeof m.method ||
         (size_t)snprintf(m.url, sizeof m.url, "%s", url) >= sizeof m.url ||
         (size_t)snprintf(m.headers, sizeof m.headers, "%s", headers) >= sizeof m.headers)
         return kw_fail(err, KW_USAGE, "method, URL or headers are too long");
     (void)snprintf(m.body_sha256, sizeof m.body_sha256, "%s", body->sha256);
-    p = (struct pump){.crew = &s->crew,
-                      .exchanger = &s->crew.exchanger,
-                      .body_fd = body->fd,
-                      .left = body->len,
-                      .sink = sink,
-                      .deadline = kw_deadline(s->config)};
     int up[2], down[2];
     if (pipe2(up, O_CLOEXEC) != 0)
         return kw_fail_errno(err, KW_FAILED, "could not make a pipe");
@@ -184,21 +196,46 @@ int kw_call(struct kw_session *s, const char *method, const char *url, const cha
         (void)close(up[1]);
         return r;
     }
-    p.to = up[1];
-    p.from = down[0];
-    (void)fcntl(p.to, F_SETFL, O_NONBLOCK);
-    (void)fcntl(p.from, F_SETFL, O_NONBLOCK);
+    p->body_fd = body->fd;
+    p->left = body->len;
+    p->to = up[1];
+    p->from = down[0];
+    (void)fcntl(p->to, F_SETFL, O_NONBLOCK);
+    (void)fcntl(p->from, F_SETFL, O_NONBLOCK);
     const int give[2] = {up[0], down[1]};
-    int r = kw_child_send(&s->crew.exchanger, KW_XM_CALL, &m, give, 2, err);
+    int r = hand_over(p, &m, give, err);
     (void)close(up[0]);
     (void)close(down[1]);
-    if (p.left == 0)
-        close_fd(&p.to);
+    if (p->left == 0)
+        close_fd(&p->to);
     if (r == 0)
-        r = run_pump(&p, err);
-    close_fd(&p.to);
-    close_fd(&p.from);
-    explicit_bzero(p.out, sizeof p.out);
-    explicit_bzero(p.in, sizeof p.in);
-    return r != 0 ? kw_crew_reason(&s->crew, p.deadline, r, err) : 0;
+        r = run_pump(p, err);
+    close_fd(&p->to);
+    close_fd(&p->from);
+    explicit_bzero(p->out, sizeof p->out);
+    explicit_bzero(p->in, sizeof p->in);
+    return r;
+}
+
+static struct pump pump; /* large; one call at a time */
+
+int kw_call(struct kw_session *s, const char *method, const char *url, const char *headers,
+            const struct kw_body *body, const struct kw_sink *sink, struct kw_err *err)
+{
+    pump = (struct pump){.crew = &s->crew,
+                         .exchanger = &s->crew.exchanger,
+                         .sink = sink,
+                         .deadline = kw_deadline(s->config)};
+    int r = call(&pump, method, url, headers, body, err);
+    return r != 0 && r != KW_USAGE ? kw_crew_reason(&s->crew, pump.deadline, r, err) : r;
+}
+
+int kw_call_by_agent(struct kw_client *k, const char *method, const char *url, const char *headers,
+                     const struct kw_body *body, const struct kw_sink *sink, struct kw_err *err)
+{
+    /* The session has to come about first, in the agent's time; then the call has its own. */
+    pump = (struct pump){.agent = k,
+                         .sink = sink,
+                         .deadline = kw_deadline(k->config) + (int64_t)k->config->timeout_s * 2000};
+    return call(&pump, method, url, headers, body, err);
 }

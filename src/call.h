@@ -29,6 +29,9 @@ int kw_method_check(const char *given, char *method, size_t size, struct kw_err 
  * Host, Authorization, Content-Length, Transfer-Encoding and Connection, which are ours. */
 int kw_header_options(const struct kw_args *args, char *lines, size_t size, struct kw_err *err);
 
+/* What the profile wants told to Google with each call, unless the caller says otherwise. */
+int kw_google_headers(const struct kw_config *c, char *lines, size_t size, struct kw_err *err);
+
 /* Makes the call. begin() gets the status and headers, then data() each piece of the
  * body. After an error what came may be incomplete. Statuses are the caller's to judge. */
 struct kw_sink {
@@ -38,5 +41,10 @@ struct kw_sink {
 };
 int kw_call(struct kw_session *s, const char *method, const char *url, const char *headers,
             const struct kw_body *body, const struct kw_sink *sink, struct kw_err *err);
+
+/* The same with the agent's session. */
+struct kw_client;
+int kw_call_by_agent(struct kw_client *k, const char *method, const char *url, const char *headers,
+                     const struct kw_body *body, const struct kw_sink *sink, struct kw_err *err);
 
 #endif

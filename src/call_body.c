@@ -194,3 +194,16 @@ int kw_header_options(const struct kw_args *args, char *lines, size_t size, stru
     }
     return 0;
 }
+
+int kw_google_headers(const struct kw_config *c, char *lines, size_t size, struct kw_err *err)
+{
+    const struct {
+        const char *name, *value;
+    } all[] = {{"x-goog-user-project", c->quota_project},
+               {"x-goog-request-reason", c->request_reason}};
+    for (size_t i = 0; i < 2; i++)
+        if (all[i].value[0] != '\0' && kw_hdr_count(lines, all[i].name) == 0 &&
+            !kw_hdr_add(lines, size, all[i].name, all[i].value))
+            return kw_fail(err, KW_USAGE, "the request's headers are too long");
+    return 0;
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "call.h"
 #include "hdr.h"
 #include "io.h"
@@ -182,32 +183,56 @@ static int finish(struct answer *a, struct kw_err *err)
     return r;
 }
 
-/* What the profile wants told to Google with each call, unless the caller says otherwise. */
-static int google_headers(const struct kw_config *c, char *headers, size_t size, struct kw_err *err)
+struct asked {
+    const char *method, *url, *headers;
+    const struct kw_body *body;
+};
+
+static int by_agent(struct kw_config *c, const struct asked *q, struct answer *a, const char *host,
+                    struct kw_err *err)
 {
-    const struct {
-        const char *name, *value;
-    } all[] = {{"x-goog-user-project", c->quota_project},
-               {"x-goog-request-reason", c->request_reason}};
-    for (size_t i = 0; i < 2; i++)
-        if (all[i].value[0] != '\0' && kw_hdr_count(headers, all[i].name) == 0 &&
-            !kw_hdr_add(headers, size, all[i].name, all[i].value))
-            return kw_fail(err, KW_USAGE, "the request's headers are too long");
-    return 0;
+    const struct kw_sink sink = {begin, data, a};
+    struct kw_client k;
+    int r = kw_client_open(&k, c, KW_WANT_CALL, host, err);
+    a->cloud = c->cloud;
+    if (r == 0)
+        r = kw_call_by_agent(&k, q->method, q->url, q->headers, q->body, &sink, err);
+    kw_client_close(&k);
+    return r == 0 ? finish(a, err) : r;
 }
 
-static int call(const struct kw_cli *cli, const struct kw_args *args, const struct kw_config *c,
-                struct kw_err *err)
+static int by_session(const struct kw_config *c, const struct asked *q, struct answer *a,
+                      struct kw_err *err)
+{
+    const struct kw_sink sink = {begin, data, a};
+    struct kw_session s;
+    struct kw_err at_end;
+    int r = kw_session_open(&s, c, "request", 0, err);
+    if (r != 0)
+        return r;
+    r = kw_call(&s, q->method, q->url, q->headers, q->body, &sink, err);
+    if (r == 0)
+        r = finish(a, err);
+    int ended = kw_session_close(&s, NULL, &at_end);
+    if (ended != 0 && (r == 0 || ended == KW_SANDBOX)) {
+        *err = at_end;
+        r = ended;
+    }
+    return r;
+}
+
+static int call(const struct kw_cli *cli, const struct kw_args *args, struct kw_config *c,
+                const char *host, struct kw_err *err)
 {
     char method[16], headers[KW_LINES];
     struct kw_body body = {.fd = -1};
-    struct kw_session s;
+    bool agent = c->agent_socket[0] != '\0';
     struct answer a = {.cli = cli,
                        .output = kw_arg(args, "output"),
                        .cloud = c->cloud,
                        .include = kw_arg(args, "include") != NULL,
                        .file = {.fd = -1}};
-    const struct kw_sink sink = {begin, data, &a};
+    const struct asked q = {method, args->operands[1], headers, &body};
     if (a.output != NULL && strcmp(a.output, "-") == 0)
         a.output = NULL;
     kw_buf_init(&a.body, 1);
@@ -215,7 +240,7 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
     if (r == 0)
         r = kw_header_options(args, headers, sizeof headers, err);
     if (r == 0 && c->cloud == KW_CLOUD_GOOGLE)
-        r = google_headers(c, headers, sizeof headers, err);
+        r = kw_google_headers(c, headers, sizeof headers, err);
     if (r == 0)
         r = kw_body_open(kw_arg(args, "data"), &body, err);
     if (r == 0 && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) && body.fd >= 0)
@@ -224,18 +249,7 @@ static int call(const struct kw_cli *cli, const struct kw_args *args, const stru
     if (r == 0 && a.output != NULL)
         r = kw_atomic_could(a.output, err);
     if (r == 0)
-        r = kw_session_open(&s, c, "request", 0, err);
-    if (r == 0) {
-        r = kw_call(&s, method, args->operands[1], headers, &body, &sink, err);
-        if (r == 0)
-            r = finish(&a, err);
-        struct kw_err at_end;
-        int ended = kw_session_close(&s, NULL, &at_end);
-        if (ended != 0 && (r == 0 || ended == KW_SANDBOX)) {
-            *err = at_end;
-            r = ended;
-        }
-    }
+        r = agent ? by_agent(c, &q, &a, host, err) : by_session(c, &q, &a, err);
     kw_atomic_abort(&a.file);
     kw_buf_free(&a.body);
     kw_body_close(&body);
@@ -250,10 +264,10 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     if (r != 0)
         return r;
     r = kw_cli_config(cli, &c, err);
-    if (r == 0)
+    if (r == 0 && c.agent_socket[0] == '\0') /* else it is the agent's profile */
         r = kw_config_cloud_of_host(&c, url.host, err);
     if (r == 0)
-        r = call(cli, args, &c, err);
+        r = call(cli, args, &c, url.host, err);
     kw_config_free(&c);
     return r;
 }

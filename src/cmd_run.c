@@ -39,8 +39,13 @@ static int configure(const struct kw_cli *cli, const struct kw_args *args, struc
 {
     int r = kw_cli_config(cli, c, err);
     const char *egress = kw_arg(args, "egress");
-    if (r == 0)
+    if (r == 0 && c->agent_socket[0] != '\0')
+        r = kw_config_cloud_named(c, kw_arg(args, "cloud"), err);
+    else if (r == 0)
         r = kw_config_choose_cloud(c, kw_arg(args, "cloud"), err);
+    if (r == 0 && egress != NULL && c->agent_socket[0] != '\0')
+        r = kw_fail(err, KW_USAGE,
+                    "what CMD may reach besides says the agent's [run] egress, not --egress");
     if (r == 0)
         r = isolation(kw_arg(args, "isolation"), c, err);
     if (r == 0 && egress != NULL &&
@@ -66,7 +71,8 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
                  .config = &c},
     };
     if (r == 0)
-        r = kw_run(&want, &code, err);
+        r = c.agent_socket[0] != '\0' ? kw_run_by_agent(&want, &code, err)
+                                      : kw_run(&want, &code, err);
     kw_config_free(&c);
     if (r == 0)
         err->text[0] = '\0'; /* CMD's code is no error of ours */

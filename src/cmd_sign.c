@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent.h"
 #include "call.h"
 #include "hdr.h"
 #include "oci_sign.h"
@@ -73,6 +74,15 @@ static int print_lines(const struct kw_cli *cli, const char *lines, const char *
     return 0;
 }
 
+static int print_signed(const struct kw_cli *cli, const struct signing *g, const char *authorization,
+                        struct kw_err *err)
+{
+    char lines[KW_LINES + KW_HOST] = "";
+    (void)kw_hdr_add(lines, sizeof lines, "host", g->url.authority);
+    (void)snprintf(lines + strlen(lines), sizeof lines - strlen(lines), "%s", g->send);
+    return print_lines(cli, lines, authorization, err);
+}
+
 static int sign(const struct kw_cli *cli, struct signing *g, struct kw_session *s,
                 struct kw_err *err)
 {
@@ -87,21 +97,63 @@ static int sign(const struct kw_cli *cli, struct signing *g, struct kw_session *
         kw_buf_init(&value, KW_TOKEN_MAX + KW_LINES);
         kw_oci_authorization("ST$", kw_secret_bytes(s->token), g->m.headers, answer.signature.p,
                              answer.signature.len, &value);
-        char lines[KW_LINES + KW_HOST] = "";
-        (void)kw_hdr_add(lines, sizeof lines, "host", g->url.authority);
-        (void)snprintf(lines + strlen(lines), sizeof lines - strlen(lines), "%s", g->send);
         r = value.bad ? kw_fail(err, KW_FAILED, "the Authorization header is too long")
-                      : print_lines(cli, lines, kw_buf_str(&value), err);
+                      : print_signed(cli, g, kw_buf_str(&value), err);
         kw_buf_free(&value);
     }
     kw_in_free(&in);
     return r;
 }
 
+static int by_session(const struct kw_cli *cli, struct signing *g, struct kw_config *c,
+                      struct kw_err *err)
+{
+    struct kw_session s;
+    struct kw_err at_end;
+    int r = kw_config_cloud_of_host(c, g->url.host, err);
+    if (r == 0 && c->cloud == KW_CLOUD_GOOGLE)
+        r = kw_fail(err, KW_USAGE,
+                    "Google's requests are not signed, they carry a bearer: use keyward request, "
+                    "or keyward exchange --format access-token for a client of your own");
+    if (r == 0)
+        r = kw_session_open(&s, c, "sign", 0, err);
+    if (r != 0)
+        return r;
+    r = sign(cli, g, &s, err);
+    int ended = kw_session_close(&s, NULL, &at_end);
+    if (ended != 0 && (r == 0 || ended == KW_SANDBOX)) {
+        *err = at_end;
+        r = ended;
+    }
+    return r;
+}
+
+static int by_agent(const struct kw_cli *cli, struct signing *g, struct kw_config *c,
+                    struct kw_err *err)
+{
+    struct kw_client k;
+    struct kw_in in;
+    struct kw_m_authorization m = {NULL};
+    int r = kw_client_open(&k, c, KW_WANT_SIGN, g->url.host, err);
+    if (r == 0)
+        r = kw_client_send(&k, KW_AM_SIGN, &g->m, NULL, 0, err);
+    if (r == 0) {
+        int64_t patience = kw_deadline(c) + (int64_t)c->timeout_s * 1000; /* session, signature */
+        r = kw_client_recv(&k, &in, patience, err);
+        if (r == 0 && (in.type != KW_AM_SIGNED || !kw_msg_get(&in.body, in.type, &m)))
+            r = kw_fail(err, KW_FAILED, "the agent sent something else than a signature");
+        kw_in_free(&in);
+    }
+    kw_client_close(&k);
+    if (r == 0)
+        r = print_signed(cli, g, kw_secret_bytes(m.value), err);
+    kw_secret_free(&m.value);
+    return r;
+}
+
 static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
 {
     struct kw_config c;
-    struct kw_session s;
     static struct signing g; /* large */
     g.body.fd = -1;
     int r = prepare(&g, args, err);
@@ -113,22 +165,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     }
     r = kw_cli_config(cli, &c, err);
     if (r == 0)
-        r = kw_config_cloud_of_host(&c, g.url.host, err);
-    if (r == 0 && c.cloud == KW_CLOUD_GOOGLE)
-        r = kw_fail(err, KW_USAGE,
-                    "Google's requests are not signed, they carry a bearer: use keyward request, "
-                    "or keyward exchange --format access-token for a client of your own");
-    if (r == 0)
-        r = kw_session_open(&s, &c, "sign", 0, err);
-    if (r == 0) {
-        r = sign(cli, &g, &s, err);
-        struct kw_err at_end;
-        int ended = kw_session_close(&s, NULL, &at_end);
-        if (ended != 0 && (r == 0 || ended == KW_SANDBOX)) {
-            *err = at_end;
-            r = ended;
-        }
-    }
+        r = c.agent_socket[0] != '\0' ? by_agent(cli, &g, &c, err) : by_session(cli, &g, &c, err);
     kw_body_close(&g.body);
     kw_config_free(&c);
     return r;

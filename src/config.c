@@ -353,6 +353,9 @@ int kw_config_load(struct kw_config *c, const char *path, const char *profile, s
     memset(c, 0, sizeof *c);
     if (profile == NULL)
         profile = getenv("KEYWARD_PROFILE");
+    char asked[sizeof c->agent_profile] = "";
+    if (profile != NULL)
+        (void)snprintf(asked, sizeof asked, "%s", profile);
     int r = find_file(path, found, sizeof found, &fd, err);
     if (r == 0 && fd < 0)
         r = kw_config_build(c, NULL, profile, environ, err);
@@ -360,6 +363,7 @@ int kw_config_load(struct kw_config *c, const char *path, const char *profile, s
         r = load_fd(c, fd, found, profile, err);
     if (fd >= 0)
         (void)close(fd);
+    memcpy(c->agent_profile, asked, sizeof asked);
     return r;
 }
 

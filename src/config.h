@@ -145,6 +145,12 @@ struct kw_config {
     uint32_t isolation;        /* enum kw_isolation */
     char egress[KW_LINES / 4]; /* host-pattern:port that CMD may reach besides; default none */
 
+    /* [agent] */
+    char agent_socket[108]; /* where it listens, and where its clients find it; "": no agent */
+    char agent_allow[1024]; /* users and @groups */
+    uint32_t agent_jobs, agent_spare, agent_grace;
+    char agent_profile[65]; /* --profile as given: of the agent's, where there is one */
+
     /* A client secret given inside a runtimeConfig.ini (--from), else NULL. */
     struct kw_secret *client_secret;
     /* The subject token given inside a runtimeConfig.ini (--from), else NULL. */
@@ -175,8 +181,14 @@ int kw_config_check_profile(const struct kw_config *c, struct kw_err *err);
  * with a bearer has no business at OCI's hosts, nor one with a session key at Google's. */
 int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err *err);
 
-/* The same by the host of a URL that is to be called: one of Google's, or OCI's. */
+/* Only what is named, for a profile that is the agent's: c->cloud stays NONE for NULL. */
+int kw_config_cloud_named(struct kw_config *c, const char *name, struct kw_err *err);
+
+/* The same as the first by the host of a URL that is to be called: one of Google's, or OCI's. */
 int kw_config_cloud_of_host(struct kw_config *c, const char *host, struct kw_err *err);
+
+/* Is the host (or the pattern "*.domain") one of Google's services? */
+bool kw_config_googles(const struct kw_config *c, const char *host);
 
 /* What an exchange with Google needs is there, and names are of the right shape? */
 int kw_config_check_google(const struct kw_config *c, struct kw_err *err);

@@ -31,6 +31,17 @@ int kw_config_choose_cloud(struct kw_config *c, const char *name, struct kw_err 
     return kw_config_narrow(c, environ, err);
 }
 
+int kw_config_cloud_named(struct kw_config *c, const char *name, struct kw_err *err)
+{
+    c->cloud = KW_CLOUD_NONE;
+    if (name == NULL)
+        return 0;
+    c->cloud = strcmp(name, "google") == 0 ? KW_CLOUD_GOOGLE : KW_CLOUD_OCI;
+    return c->cloud == KW_CLOUD_GOOGLE || strcmp(name, "oci") == 0
+               ? 0
+               : kw_fail(err, KW_USAGE, "--cloud must be oci or google");
+}
+
 bool kw_config_googles(const struct kw_config *c, const char *host)
 {
     char services[sizeof c->universe + 2];

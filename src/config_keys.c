@@ -206,6 +206,17 @@ const struct kw_key kw_keys[] = {
            "where the system forbids them, a warning; off: none"),
     TEXT("run", "egress", KW_K_DIAL, egress, NULL,
          "host:port pairs that CMD may reach besides, passed on untouched; without it none"),
+    TEXT("agent", "socket", KW_K_PATH, agent_socket, NULL,
+         "UNIX socket of the agent. run, request and sign take its sessions, and need no token, "
+         "PIN or client secret; the agent listens there unless systemd gives it a socket"),
+    TEXT("agent", "allow", KW_K_WORDS, agent_allow, NULL,
+         "agent: users and @groups that are served; without it all whom the socket's permissions "
+         "let connect"),
+    NUMBER("agent", "jobs", agent_jobs, 1, 200, "16", "agent: jobs that are served at once"),
+    NUMBER("agent", "spare", agent_spare, 0, 8, "1",
+           "agent: processes that are kept ready for the next job, logged in and with a key"),
+    NUMBER("agent", "grace", agent_grace, 0, 86400, "30",
+           "agent: seconds that jobs get to end in, when it is stopped"),
     CHOICE("sandbox", "require", KW_K_CHOICE, best_effort, requires, "all",
            "whether a fence that this kernel lacks is an error (all) or a warning (best-effort)"),
     {NULL, NULL, KW_K_WORD, 0, 0, 0, 0, NULL, NULL, false, NULL},

@@ -114,9 +114,6 @@ int kw_config_complete(struct kw_config *c, char *const *environ_list, struct kw
 int kw_config_missing(const struct kw_config *c, const char *section, const char *key,
                       const char *why, struct kw_err *err);
 
-/* Is the host (or the pattern "*.domain") one of Google's services? */
-bool kw_config_googles(const struct kw_config *c, const char *host);
-
 /* Once c->cloud is chosen, and once a run: what is the other cloud's goes. */
 int kw_config_narrow(struct kw_config *c, char *const *environ_list, struct kw_err *err);
 

@@ -47,6 +47,8 @@ static enum kw_role peer_of(const struct kw_chan *c)
         [KW_CHAN_PROXY] = {KW_ROLE_MAIN, KW_ROLE_PROXY},
         [KW_CHAN_PSIGN] = {KW_ROLE_PROXY, KW_ROLE_KEEPER},
         [KW_CHAN_PDIAL] = {KW_ROLE_PROXY, KW_ROLE_DIALER},
+        [KW_CHAN_AGENT] = {KW_ROLE_CLIENT, KW_ROLE_AGENT},
+        [KW_CHAN_JOB] = {KW_ROLE_AGENT, KW_ROLE_JOB},
     };
     return ends[c->name][ends[c->name][0] == c->self];
 }

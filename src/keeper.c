@@ -75,6 +75,10 @@ static int take_session(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
         kw_keeper_succeed(k);
     k->session_good = false; /* till this one is in the log */
     k->session_info = m;
+    if (m.direct != 0 && k->cfg.purpose == KW_FOR_RUN && k->generation == 0)
+        k->cfg.purpose = KW_FOR_SESSION;
+    if (m.caller[0] != '\0')
+        memcpy(k->cfg.caller, m.caller, sizeof m.caller);
     k->session_asked = true;
     return answer_session(k, err);
 }

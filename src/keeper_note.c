@@ -55,8 +55,9 @@ int kw_note_verdict(struct kw_keeper *k, const struct kw_m_verdict *v, struct kw
 int kw_note_session(struct kw_keeper *k, struct kw_err *err)
 {
     const struct kw_m_keeper_session *s = &k->session_info;
-    json_t *o = json_pack("{s:o,s:o,s:I}", "principal", kw_audit_text(s->principal), "claims",
-                          kw_audit_text(s->claims), "not_after", (json_int_t)s->not_after);
+    json_t *o = json_pack("{s:o,s:o,s:I,s:o}", "principal", kw_audit_text(s->principal), "claims",
+                          kw_audit_text(s->claims), "not_after", (json_int_t)s->not_after, "caller",
+                          kw_audit_text(k->cfg.caller));
     return kw_audit_write(&k->audit, "session", o, true, err);
 }
 

@@ -72,6 +72,8 @@ static const struct kw_field f_keeper_session[] = {
     U64(kw_m_keeper_session, not_after),
     STR(kw_m_keeper_session, principal),
     STR(kw_m_keeper_session, claims),
+    STR(kw_m_keeper_session, caller),
+    U32(kw_m_keeper_session, direct),
 };
 static const struct kw_field f_sign[] = {
     U32(kw_m_sign, key),    STR(kw_m_sign, method),    STR(kw_m_sign, host),
@@ -236,6 +238,49 @@ static const struct kw_field f_undialed[] = {
     STR(kw_m_undialed, text),
 };
 
+static const struct kw_field f_hello[] = {
+    U32(kw_m_hello, protocol), U32(kw_m_hello, want),    U32(kw_m_hello, cloud),
+    U32(kw_m_hello, json),     STR(kw_m_hello, profile), STR(kw_m_hello, host),
+};
+static const struct kw_field f_welcome[] = {
+    U32(kw_m_welcome, cloud),
+    STR(kw_m_welcome, profile),
+    STR(kw_m_welcome, audience),
+};
+static const struct kw_field f_subject[] = {SECRET(kw_m_subject, token, KW_TOKEN_MAX)};
+static const struct kw_field f_run[] = {
+    U32(kw_m_run, metadata),
+    U32(kw_m_run, explain),
+    U32(kw_m_run, isolated),
+    VIEW(kw_m_run, spki, KW_SPKI_MAX),
+};
+static const struct kw_field f_agent_go[] = {
+    U32(kw_m_agent_go, cloud),   LINES(kw_m_agent_go, ca_pem), STR(kw_m_agent_go, token),
+    STR(kw_m_agent_go, region),  STR(kw_m_agent_go, tenancy),  STR(kw_m_agent_go, project),
+    STR(kw_m_agent_go, email),   STR(kw_m_agent_go, profile),
+};
+static const struct kw_field f_authorization[] = {
+    SECRET(kw_m_authorization, value, KW_TOKEN_MAX + KW_LINES)};
+static const struct kw_field f_summary[] = {
+    U32(kw_m_summary, requests), U32(kw_m_summary, refusals), U32(kw_m_summary, tunnels),
+    U32(kw_m_summary, replays),  U32(kw_m_summary, renewals),
+};
+static const struct kw_field f_text[] = {LINES(kw_m_text, text), U32(kw_m_text, more)};
+static const struct kw_field f_job_start[] = {
+    STR(kw_m_job_start, profile),
+    U32(kw_m_job_start, cloud),
+};
+static const struct kw_field f_job[] = {
+    U32(kw_m_job, want),
+    U32(kw_m_job, uid),
+    U32(kw_m_job, pid),
+};
+static const struct kw_field f_count[] = {
+    U32(kw_m_count, requests), U32(kw_m_count, refusals),   U32(kw_m_count, tunnels),
+    U32(kw_m_count, renewals), U32(kw_m_count, signatures), U32(kw_m_count, session),
+    STR(kw_m_count, principal),
+};
+
 /* --- messages ----------------------------------------------------------------- */
 
 /* States of a channel. Each conversation starts in NEW; requests and answers then
@@ -274,6 +319,8 @@ static const struct {
     [KW_CHAN_PROXY] = {"main-proxy", KW_ROLE_PROXY, IDLE},
     [KW_CHAN_PSIGN] = {"proxy-keeper", KW_ROLE_KEEPER, NEW},
     [KW_CHAN_PDIAL] = {"proxy-dialer", KW_ROLE_DIALER, NEW},
+    [KW_CHAN_AGENT] = {"client-agent", KW_ROLE_AGENT, IDLE},
+    [KW_CHAN_JOB] = {"agent-job", KW_ROLE_JOB, IDLE},
 };
 
 #define M(type, chan, sender, states, next, nfds, str, f)                                          \
@@ -366,12 +413,43 @@ const struct kw_message kw_messages[KW_MSGS] = {
     M(P_DIAL, PDIAL, PROXY, ~0u, ASKED, 0, kw_m_pdial, f_pdial),
     M(P_DIALED, PDIAL, DIALER, ~0u, ANSWERED, 1, kw_m_pdialed, f_pdialed),
     M(P_UNDIALED, PDIAL, DIALER, ~0u, ANSWERED, 0, kw_m_undialed, f_undialed),
+
+    /* What the agent sends on its own (ASK, EVENT) may cross an END. */
+    M(AM_HELLO, AGENT, CLIENT, IN(NEW), STARTED, 0, kw_m_hello, f_hello),
+    M(AM_WELCOME, AGENT, AGENT, IN(STARTED), IDLE, 0, kw_m_welcome, f_welcome),
+    M(AM_TEXT, AGENT, AGENT, IN(STARTED), STARTED, 0, kw_m_text, f_text),
+    EMPTY(AM_ASK, AGENT, AGENT,
+          IN(IDLE) | IN(CALLING) | IN(FETCHING) | IN(SIGNING) | IN(ANSWERING) | IN(CLOSING), STAY),
+    M(AM_SUBJECT, AGENT, CLIENT,
+      IN(IDLE) | IN(CALLING) | IN(FETCHING) | IN(SIGNING) | IN(ANSWERING), STAY, 0, kw_m_subject,
+      f_subject),
+    M(AM_RUN, AGENT, CLIENT, IN(IDLE), CALLING, 2, kw_m_run, f_run),
+    M(AM_GO, AGENT, AGENT, IN(CALLING) | IN(CLOSING), ANSWERING, 0, kw_m_agent_go, f_agent_go),
+    M(AM_EVENT, AGENT, AGENT, IN(CALLING) | IN(ANSWERING) | IN(CLOSING), STAY, 0, kw_m_event,
+      f_event),
+    M(AM_CALL, AGENT, CLIENT, IN(IDLE), FETCHING, 2, kw_m_call, f_call),
+    M(AM_HEAD, AGENT, AGENT, IN(FETCHING), GOING, 0, kw_m_head, f_head),
+    M(AM_DONE, AGENT, AGENT, IN(GOING), IDLE, 0, kw_m_end, f_end),
+    M(AM_SIGN, AGENT, CLIENT, IN(IDLE), SIGNING, 0, kw_m_sign, f_sign),
+    M(AM_SIGNED, AGENT, AGENT, IN(SIGNING), IDLE, 0, kw_m_authorization, f_authorization),
+    EMPTY(AM_END, AGENT, CLIENT, ~0u, CLOSING),
+    M(AM_SUMMARY, AGENT, AGENT, IN(CLOSING), CLOSING, 0, kw_m_summary, f_summary),
+
+    M(JM_START, JOB, AGENT, IN(NEW), STARTED, 0, kw_m_job_start, f_job_start),
+    EMPTY(JM_READY, JOB, JOB, IN(STARTED), IDLE),
+    M(JM_JOB, JOB, AGENT, IN(IDLE), CALLING, 2, kw_m_job, f_job),
+    M(JM_COUNT, JOB, JOB, IN(CALLING) | IN(CLOSING), STAY, 0, kw_m_count, f_count),
+    EMPTY(JM_CLOSE, JOB, AGENT, ~0u, CLOSING),
 };
 
 const char *kw_role_name(enum kw_role role)
 {
     static const char *const names[KW_ROLES] = {"main", "keeper", "exchanger", "dialer", "proxy"};
-    return (unsigned)role < KW_ROLES ? names[role] : "?";
+    return (unsigned)role < KW_ROLES ? names[role]
+           : role == KW_ROLE_CLIENT  ? "client"
+           : role == KW_ROLE_AGENT   ? "agent"
+           : role == KW_ROLE_JOB     ? "job"
+                                     : "?";
 }
 
 const char *kw_channel_name(enum kw_channel chan)

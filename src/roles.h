@@ -41,8 +41,17 @@ enum kw_channel {
     KW_CHAN_PROXY,     /* main <-> proxy: control */
     KW_CHAN_PSIGN,     /* proxy <-> keeper: signatures for CMD's requests */
     KW_CHAN_PDIAL,     /* proxy <-> dialer: connected descriptors, several under way */
+    KW_CHAN_AGENT,     /* a job's keyward <-> the agent's: what the job wants, over a named socket */
+    KW_CHAN_JOB,       /* agent <-> the process of its that serves one job: control */
     KW_CHANNELS
 };
+
+/* With an agent (agent.h) there are several mains, and those that speak with each other are
+ * told apart by these names, for channels only: the job's main, the agent, and the agent's
+ * main for that job, whose crew is a crew like any other. */
+#define KW_ROLE_CLIENT ((enum kw_role)(KW_ROLES + 1)) /* `run`, `request`, `sign` of a job */
+#define KW_ROLE_AGENT  ((enum kw_role)(KW_ROLES + 2)) /* both the agent and its process for a job */
+#define KW_ROLE_JOB    ((enum kw_role)(KW_ROLES + 3)) /* that process, towards the agent */
 
 /* The descriptors a role starts with; any other is closed before main() works. */
 enum kw_fd {
@@ -150,6 +159,30 @@ enum kw_msg {
     KW_P_DIAL, /* answered in any order, by .id */
     KW_P_DIALED,
     KW_P_UNDIALED, /* it could not be: why */
+
+    /* The agent. client -> agent */
+    KW_AM_HELLO,   /* what the client wants, of which profile */
+    KW_AM_SUBJECT, /* the subject token that was asked for */
+    KW_AM_RUN,     /* serve this run; carries CMD's listeners */
+    KW_AM_CALL,    /* as XM_CALL */
+    KW_AM_SIGN,    /* as KM_SIGN */
+    KW_AM_END,     /* CMD has ended */
+    /* agent -> client */
+    KW_AM_WELCOME, /* you are served; the subject token's audience */
+    KW_AM_ASK,     /* a subject token, please: a fresh one */
+    KW_AM_GO,      /* the session stands: the run's CA, the stand-in token */
+    KW_AM_EVENT,   /* as PM_EVENT */
+    KW_AM_HEAD,    /* as XM_HEAD */
+    KW_AM_DONE,    /* as XM_END */
+    KW_AM_SIGNED,  /* the Authorization header's value */
+    KW_AM_SUMMARY, /* counts */
+    KW_AM_TEXT,    /* a piece of status or metrics */
+    /* agent -> its process for a job, and back */
+    KW_JM_START, /* a profile: start its roles, log in, make a key, wait */
+    KW_JM_READY, /* done */
+    KW_JM_JOB,   /* this job is yours; carries its connection and a pidfd of who made it */
+    KW_JM_COUNT, /* how it goes */
+    KW_JM_CLOSE, /* end it */
 
     KW_MSGS
 };

@@ -4,10 +4,12 @@
  *
  *   main ----fork----> launcher: namespaces, listeners, stand-in key ...... becomes CMD
  *     |  session as for any command (session.h), with a proxy beside the exchanger
- *     |  PM_SERVE: listeners, stand-in key's public half  ----> proxy
+ *     |  PM_SERVE: listeners, stand-in key's public half  ----> proxy      (run_serve.h)
  *     |  PM_SESSION: the token                            ----> proxy
  *     |  go: the run's CA, the stand-in token             ----> launcher
  *     +- waits for CMD; renews the session before it ends
+ *
+ * With an agent the right-hand side is the agent's: see agent.h.
  */
 #ifndef KW_RUN_H
 #define KW_RUN_H
@@ -18,7 +20,7 @@
 #define KW_RUN_FAILED 125 /* exit code: keyward failed, as env(1) has it */
 
 struct kw_run {
-    const struct kw_config *config;
+    struct kw_config *config;
     struct kw_launch_want want;
     bool explain; /* each request on standard error */
     bool json;    /* the summary as an object */
@@ -28,15 +30,19 @@ struct kw_run {
  * failed; *ret_code is 125, 126 or 127, and CMD, if it ran, was ended. */
 int kw_run(const struct kw_run *run, int *ret_code, struct kw_err *err);
 
-/* A message that the proxy sends on its own: events are shown, a wish is noted. */
-int kw_run_told(struct kw_session *s, struct kw_in *in, struct kw_err *err);
+/* The same with the agent's session: run_agent.c. */
+int kw_run_by_agent(const struct kw_run *run, int *ret_code, struct kw_err *err);
 
-/* run_decoy.c. A stand-in session token for OCI: a JWT in form (exp far ahead, tenancy), whose
- * signature is random: it is good for nothing but to be recognised by this run's proxy. */
-int kw_decoy_jwt(const struct kw_session *s, int64_t now, struct kw_buf *out, struct kw_err *err);
-/* The same for Google: an access token in form. */
-int kw_decoy_bearer(struct kw_buf *out, struct kw_err *err);
-/* The project of a service account's e-mail; "" where it names none. */
-void kw_decoy_project(const char *email, char *out, size_t size);
+/* --- what both share -------------------------------------------------------------- */
+
+/* One request on standard error: refusals always, the rest with --explain. */
+void kw_run_show(bool explain, const struct kw_m_event *e);
+
+/* The last line, or object. */
+void kw_run_summary(const struct kw_run *run, enum kw_cloud cloud,
+                    const struct kw_m_proxy_closed *p, unsigned renewals, int64_t started_ms);
+
+/* CMD gets 5 s between SIGTERM and SIGKILL where keyward failed. */
+enum { KW_RUN_END_MS = 5000 };
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "b64.h"
-#include "run.h"
+#include "run_serve.h"
 
 enum { RANDOM = 32, AHEAD_S = 365 * 24 * 3600 };
 

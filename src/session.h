@@ -52,6 +52,12 @@ struct kw_session {
     char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
     int lock;        /* state_lock.c; 0 or less: none */
     bool person;     /* a person is asked for the PIN */
+    unsigned done; /* steps (bits) that kw_session_prepare() has run already */
+    /* Where the subject token comes from instead of [source]: the agent's jobs bring their
+     * own. NULL: from [source]. */
+    int (*ask)(void *arg, struct kw_secret **ret, struct kw_err *err);
+    void *ask_arg;
+    bool direct; /* with KW_USE_RUN: for calls of main's after all, not for the proxy's */
     /* `run` */
     bool run;
     struct kw_m_proxy_ready proxy;
@@ -69,6 +75,7 @@ struct kw_session_step {
     void (*tell)(const struct kw_session *s, char *text, size_t size);
     unsigned needs;
     bool probe; /* false: uses or keeps the session, which a probe doesn't */
+    bool early; /* needs no subject token: can be done before anybody asks for a session */
 };
 const struct kw_session_step *kw_session_steps(const struct kw_config *c, size_t *ret_n);
 
@@ -80,6 +87,13 @@ void kw_session_abandon(struct kw_session *s, struct kw_err *err);
  * ended, the key destroyed and nothing written; *s needs no close then. */
 int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
                     unsigned use, struct kw_err *err);
+
+/* The same in two parts, for whoever knows early that there will be a session, but not whose
+ * (the agent): prepare() starts the roles, logs in and makes the key; go_on() does the rest
+ * with s->ask and s->caller as they are then. Never a stored session. Errors as above. */
+int kw_session_prepare(struct kw_session *s, const struct kw_config *c, const char *caller,
+                       unsigned use, struct kw_err *err);
+int kw_session_go_on(struct kw_session *s, struct kw_err *err);
 
 /* session_renew.c. Makes a session that follows the one in use, which goes on serving until
  * the new one stands; on error it still does. Only for KW_USE_RUN. */
@@ -96,7 +110,7 @@ int kw_session_identity(struct kw_session *s, const char *audience, struct kw_se
 /* Takes the keeper's answer to a renewal that was given up. */
 int kw_session_settle(struct kw_session *s, struct kw_err *err);
 
-/* Waits for the proxy's PM_OK; what else it says meanwhile goes to kw_run_told(). */
+/* Waits for the proxy's PM_OK; what else it says meanwhile goes to kw_serving_told(). */
 int kw_session_proxy_ok(struct kw_session *s, struct kw_err *err);
 
 /* Ends it: with storage = token the key and the state file stay, else the key is

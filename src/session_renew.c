@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "log.h"
-#include "run.h"
+#include "run_serve.h"
 #include "session_int.h"
 #include "session_token.h"
 
@@ -20,7 +20,7 @@ int kw_session_proxy_ok(struct kw_session *s, struct kw_err *err)
         int r = kw_child_recv(&s->crew.proxy, &in, deadline, err);
         bool done = r == 0 && in.type == KW_PM_OK;
         if (r == 0 && !done)
-            r = kw_run_told(s, &in, err);
+            r = kw_serving_told(&in, err);
         kw_in_free(&in);
         if (r != 0 || done)
             return r;

@@ -72,7 +72,7 @@ int kw_signal_pass(void (*pass)(const struct signalfd_siginfo *si), struct kw_er
 
 /* Signals that ask us to stop are read from a descriptor, so that each wait sees them
  * and the crew is always ended in order (the keeper destroys the key). */
-static void watch_signals(void)
+void kw_signal_watch(void)
 {
     sigset_t set;
     /* Inherited as ignored, it would have the kernel throw away how a role ended. */
@@ -350,7 +350,7 @@ int kw_crew_start(struct kw_crew *crew, unsigned roles, int audit_fd, int pin_fd
     crew->proxy.role = KW_ROLE_PROXY;
     struct kw_child *const children[KW_ROLES] = {NULL, &crew->keeper, &crew->exchanger,
                                                  &crew->dialer, &crew->proxy};
-    watch_signals();
+    kw_signal_watch();
     int r = make_plan(&p, roles, err);
     for (unsigned role = KW_ROLE_KEEPER; r == 0 && role < KW_ROLES; role++)
         if ((roles & 1u << role) != 0)

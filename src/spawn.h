@@ -61,6 +61,10 @@ int kw_crew_reason(struct kw_crew *crew, int64_t deadline_ms, int r, struct kw_e
  * its sandbox on the way out (KW_SANDBOX); 0 otherwise. Idempotent. */
 int kw_crew_end(struct kw_crew *crew, struct kw_err *err);
 
+/* From now on SIGINT, SIGTERM and SIGHUP are read from kw_signal_fd(); starting a crew does
+ * this, too. */
+void kw_signal_watch(void);
+
 /* For the waits in child.c: the descriptor that tells of signals (-1: none yet), and
  * taking what it tells. */
 int kw_signal_fd(void);
