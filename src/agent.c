@@ -42,7 +42,6 @@ static void refuse(struct kw_agent *a, struct kw_waiting *w, const struct kw_err
 
 static void take_connection(struct kw_agent *a)
 {
-    struct kw_err err;
     int fd = accept4(a->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
         return;
@@ -57,14 +56,14 @@ static void take_connection(struct kw_agent *a)
     *w = (struct kw_waiting){
         .there = true, .id.pidfd = -1, .deadline_ms = kw_now_ms() + HELLO_MS};
     kw_chan_init(&w->chan, KW_CHAN_AGENT, KW_ROLE_AGENT, fd);
-    int r = kw_peer_identify(fd, kw_boot_ms(), &w->id, &err);
+    int r = kw_peer_identify(fd, kw_boot_ms(), &w->id, &w->why);
     if (r == 0 && !kw_allowed_is(&a->allowed, fd, &w->id))
-        r = kw_fail(&err, KW_POLICY, "user %u may not use this agent ([agent] allow)", w->id.uid);
-    if (r != 0) {
-        a->totals.refused_peer++;
-        kw_log(KW_WARN, "%s", err.text);
-        kw_waiting_refuse(w, &err);
-    }
+        r = kw_fail(&w->why, KW_POLICY, "user %u may not use this agent ([agent] allow)", w->id.uid);
+    w->denied = r != 0;
+    if (!w->denied)
+        return;
+    a->totals.refused_peer++;
+    kw_log(KW_WARN, "process %u: %s", w->id.pid, w->why.text);
 }
 
 /* Which of the profile's clouds: the one named, or the one whose host is to be called. That
@@ -104,12 +103,14 @@ static void take_hello(struct kw_agent *a, struct kw_waiting *w)
         r = kw_fail(&err, KW_USAGE, "the agent was greeted in a way it doesn't understand");
     bool gone = r != 0 && in.type == KW_MSG_NONE;
     kw_in_free(&in);
-    if (r == 0)
+    if (r == 0 && !w->denied)
         r = settle(a, &w->hello, &err);
-    if (r == 0 && w->hello.want >= KW_WANT_STATUS)
+    if (r == 0 && !w->denied && w->hello.want >= KW_WANT_STATUS)
         r = kw_agent_say(a, w);
     if (gone)
         kw_waiting_free(w);
+    else if (w->denied)
+        kw_waiting_refuse(w, &w->why);
     else if (r != 0)
         refuse(a, w, &err);
     else if (w->there)

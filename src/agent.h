@@ -87,6 +87,8 @@ struct kw_slot {
 /* A connection that waits: for its first word (no hello), or for a job process. */
 struct kw_waiting {
     bool there, hello_in;
+    bool denied; /* it is told why once it has said something: bytes unread would take the */
+    struct kw_err why; /* answer with them when the connection is closed */
     struct kw_chan chan;
     struct kw_peer_id id;
     struct kw_m_hello hello;
