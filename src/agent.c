@@ -53,12 +53,12 @@ static void take_connection(struct kw_agent *a)
         (void)close(fd);
         return;
     }
-    *w = (struct kw_waiting){
-        .there = true, .id.pidfd = -1, .deadline_ms = kw_now_ms() + HELLO_MS};
+    *w = (struct kw_waiting){.there = true, .id.pidfd = -1, .deadline_ms = kw_now_ms() + HELLO_MS};
     kw_chan_init(&w->chan, KW_CHAN_AGENT, KW_ROLE_AGENT, fd);
     int r = kw_peer_identify(fd, kw_boot_ms(), &w->id, &w->why);
     if (r == 0 && !kw_allowed_is(&a->allowed, fd, &w->id))
-        r = kw_fail(&w->why, KW_POLICY, "user %u may not use this agent ([agent] allow)", w->id.uid);
+        r = kw_fail(&w->why, KW_POLICY, "user %u may not use this agent ([agent] allow)",
+                    w->id.uid);
     w->denied = r != 0;
     if (!w->denied)
         return;
@@ -141,7 +141,8 @@ static void reload(struct kw_agent *a)
     kw_agent_notify("RELOADING=1", "reading the configuration");
     const char *path = a->config.path[0] != '\0' ? a->config.path : NULL;
     if (configure(a->cli, path, &c, &allowed, &err) != 0) {
-        kw_log(KW_WARN, "the configuration was not taken over, the one in use goes on: %s", err.text);
+        kw_log(KW_WARN, "the configuration was not taken over, the one in use goes on: %s",
+               err.text);
         kw_config_free(&c);
         kw_agent_notify("READY=1", "serving; the new configuration was refused");
         return;
@@ -221,11 +222,11 @@ static void turn(struct kw_agent *a)
             kw_slot_hear(a, &a->slots[i]);
     for (unsigned i = 0; i < KW_AGENT_PENDING; i++) {
         struct kw_waiting *w = &a->waiting[i];
-        if (p[waiting + i].revents != 0 && w->hello_in)
-            kw_waiting_free(w); /* it has nothing to say now: it has gone, or should */
-        else if (p[waiting + i].revents != 0)
+        bool speaks = p[waiting + i].revents != 0;
+        bool late = w->there && !w->hello_in && kw_now_ms() > w->deadline_ms;
+        if (speaks && !w->hello_in)
             take_hello(a, w);
-        else if (w->there && !w->hello_in && kw_now_ms() > w->deadline_ms)
+        else if (speaks || late) /* it has nothing to say now: it has gone, or should */
             kw_waiting_free(w);
     }
     if (p[0].revents != 0)

@@ -6,9 +6,9 @@
  *
  *   job: keyward run -- CMD                 agent                      job process (per job)
  *    | HELLO what, which profile  --------> | who is it (kernel's word)
- *    |                                      | JM_JOB, connection -----> | a crew of its own: keeper,
- *    | <----------------------------------------------- WELCOME, ASK    | exchanger, dialer, proxy
- *    | SUBJECT: the job's own JWT, RUN: CMD's listeners --------------> | claim policy, exchange
+ *    |                                      | JM_JOB, connection -----> | a crew of its own:
+ * keeper, | <----------------------------------------------- WELCOME, ASK    | exchanger, dialer,
+ * proxy | SUBJECT: the job's own JWT, RUN: CMD's listeners --------------> | claim policy, exchange
  *    | <------------------------------------- GO: run's CA, stand-ins   |
  *    | END, or its death -----------------------------------------------> all ends, key destroyed
  *
@@ -75,7 +75,7 @@ struct kw_slot {
     pid_t pid;
     struct kw_chan chan;
     char profile[65];
-    uint32_t cloud; /* enum kw_cloud, as asked for */
+    uint32_t cloud;      /* enum kw_cloud, as asked for */
     unsigned generation; /* of the configuration that it was started with */
     int64_t since_ms;
     uint32_t want, uid, job_pid; /* BUSY */
@@ -87,7 +87,7 @@ struct kw_slot {
 /* A connection that waits: for its first word (no hello), or for a job process. */
 struct kw_waiting {
     bool there, hello_in;
-    bool denied; /* it is told why once it has said something: bytes unread would take the */
+    bool denied;       /* it is told why once it has said something: bytes unread would take the */
     struct kw_err why; /* answer with them when the connection is closed */
     struct kw_chan chan;
     struct kw_peer_id id;
@@ -137,7 +137,7 @@ void kw_waiting_free(struct kw_waiting *w);
 int kw_agent_say(struct kw_agent *a, struct kw_waiting *to);
 
 /* agent_serve.c: `keyward agent --job`: serves one job, over descriptor 3. */
-int kw_agent_serve(const struct kw_cli *cli, struct kw_err *err);
+int kw_agent_serve(const struct kw_cli *given, struct kw_err *err);
 /* What a profile needs for it; KW_USAGE says what is missing. */
 int kw_agent_fits(const struct kw_config *c, struct kw_err *err);
 

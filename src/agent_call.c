@@ -125,8 +125,7 @@ int kw_agent_job_sign(struct kw_agent_job *j, struct kw_in *in, struct kw_err *e
         kw_oci_authorization("ST$", kw_secret_bytes(s->token), m.headers, answer.signature.p,
                              answer.signature.len, &value);
         a.value = value.bad ? NULL : kw_secret_from(value.p, value.len);
-        r = a.value != NULL ? 0
-                            : kw_fail(err, KW_FAILED, "the Authorization header is too long");
+        r = a.value != NULL ? 0 : kw_fail(err, KW_FAILED, "the Authorization header is too long");
     }
     kw_in_free(&got);
     kw_buf_free(&value);

@@ -121,7 +121,8 @@ static int greet(struct kw_client *k, enum kw_agent_want want, const char *host,
                  struct kw_err *err)
 {
     const struct kw_config *c = k->config;
-    struct kw_m_hello m = {.protocol = KW_AGENT_PROTOCOL, .want = want, .cloud = c->cloud, .json = json};
+    struct kw_m_hello m = {
+        .protocol = KW_AGENT_PROTOCOL, .want = want, .cloud = c->cloud, .json = json};
     (void)snprintf(m.profile, sizeof m.profile, "%s", c->agent_profile);
     (void)snprintf(m.host, sizeof m.host, "%s", host);
     int fd = -1;

@@ -241,7 +241,8 @@ static void serve_waiting(struct kw_agent *a, struct kw_waiting *w)
         refuse_for(w, KW_NET, "the agent is being stopped; try again when it is back");
     } else if (kw_slots_in(a, KW_SLOT_BUSY) >= a->config.agent_jobs) {
         a->totals.refused_full++;
-        refuse_for(w, KW_NET, "the agent serves as many jobs as it may ([agent] jobs); try again later");
+        refuse_for(w, KW_NET,
+                   "the agent serves as many jobs as it may ([agent] jobs); try again later");
     } else if (s != NULL) {
         hand_over(a, s, w);
     } else if (kw_slots_in(a, KW_SLOT_STARTING) == 0 &&
@@ -272,7 +273,8 @@ static void keep_spares(struct kw_agent *a)
     unsigned have = 0;
     for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)
         have += a->slots[i].state == KW_SLOT_READY && a->slots[i].generation == a->generation &&
-                strcmp(a->slots[i].profile, c->profile) == 0 && a->slots[i].cloud == (uint32_t)c->cloud;
+                strcmp(a->slots[i].profile, c->profile) == 0 &&
+                a->slots[i].cloud == (uint32_t)c->cloud;
     if (have < c->agent_spare && kw_slot_start(a, c->profile, c->cloud, &err) != 0) {
         kw_log(KW_WARN, "%s", err.text);
         a->next_spare_ms = kw_now_ms() + FIRST_WAIT_MS;

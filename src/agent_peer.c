@@ -72,8 +72,7 @@ int kw_peer_identify(int fd, int64_t accepted_ms, struct kw_peer_id *id, struct 
     *id = (struct kw_peer_id){.pidfd = -1};
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) != 0 || n != sizeof c || c.pid <= 0)
         return kw_fail(err, KW_POLICY, "the kernel doesn't say who connected");
-    *id = (struct kw_peer_id){
-        .uid = c.uid, .gid = c.gid, .pid = (uint32_t)c.pid, .pidfd = -1};
+    *id = (struct kw_peer_id){.uid = c.uid, .gid = c.gid, .pid = (uint32_t)c.pid, .pidfd = -1};
     n = sizeof pidfd;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &n) == 0 && n == sizeof pidfd)
         (void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);

@@ -36,7 +36,8 @@ static int go(struct kw_agent_job *j, struct kw_err *err)
     (void)snprintf(m.ca_pem, sizeof m.ca_pem, "%s", s->proxy.ca_pem);
     (void)snprintf(m.token, sizeof m.token, "%s", kw_buf_str(&j->serving.decoy));
     (void)snprintf(m.region, sizeof m.region, "%s", c->region);
-    (void)snprintf(m.tenancy, sizeof m.tenancy, "%s", s->tenant[0] != '\0' ? s->tenant : c->tenancy);
+    (void)snprintf(m.tenancy, sizeof m.tenancy, "%s",
+                   s->tenant[0] != '\0' ? s->tenant : c->tenancy);
     kw_decoy_project(c->service_account, m.project, sizeof m.project);
     (void)snprintf(m.email, sizeof m.email, "%s", c->service_account);
     (void)snprintf(m.profile, sizeof m.profile, "%s", c->profile);

@@ -66,15 +66,17 @@ static void put_metrics(const struct kw_agent *a, struct kw_buf *b)
          t.failed},
         {"keyward_agent_refused_full_total", "counter", "Connections refused for want of room.",
          t.refused_full},
-        {"keyward_agent_refused_user_total", "counter", "Connections of users that are not allowed.",
-         t.refused_peer},
+        {"keyward_agent_refused_user_total", "counter",
+         "Connections of users that are not allowed.", t.refused_peer},
         {"keyward_agent_refused_hello_total", "counter", "Connections that asked for nonsense.",
          t.refused_hello},
-        {"keyward_requests_total", "counter", "Requests of CMDs that were let through.", t.requests},
+        {"keyward_requests_total", "counter", "Requests of CMDs that were let through.",
+         t.requests},
         {"keyward_refusals_total", "counter", "Requests of CMDs that were refused.", t.refusals},
         {"keyward_tunnels_total", "counter", "Connections passed on untouched.", t.tunnels},
         {"keyward_renewals_total", "counter", "Sessions that followed another.", t.renewals},
-        {"keyward_calls_total", "counter", "Calls and signatures of request and sign.", t.signatures},
+        {"keyward_calls_total", "counter", "Calls and signatures of request and sign.",
+         t.signatures},
         {"keyward_agent_pin_refused", "gauge", "1 once a PIN was refused: nothing is started then.",
          a->exit_code == KW_PIN},
     };
@@ -103,8 +105,8 @@ static void put_json(const struct kw_agent *a, const struct kw_waiting *to, stru
             (void)json_array_append_new(jobs, job_object(&a->slots[i]));
     json_t *o = json_pack(
         "{s:s,s:s,s:I,s:b,s:i,s:i,s:i,s:o,s:I,s:I,s:I,s:I,s:I}", "version", KW_VERSION, "profile",
-        a->config.profile, "seconds", (json_int_t)((kw_now_ms() - a->started_ms) / 1000), "stopping",
-        a->stop_ms != 0, "jobs_now", (int)kw_slots_in(a, KW_SLOT_BUSY), "jobs_most",
+        a->config.profile, "seconds", (json_int_t)((kw_now_ms() - a->started_ms) / 1000),
+        "stopping", a->stop_ms != 0, "jobs_now", (int)kw_slots_in(a, KW_SLOT_BUSY), "jobs_most",
         (int)a->config.agent_jobs, "spares", (int)kw_slots_in(a, KW_SLOT_READY), "jobs", jobs,
         "jobs_total", (json_int_t)t.jobs, "failed_total", (json_int_t)t.failed, "requests_total",
         (json_int_t)t.requests, "refused_total", (json_int_t)t.refusals, "renewals_total",
@@ -125,8 +127,7 @@ static void put_text(const struct kw_agent *a, const struct kw_waiting *to, stru
                    "jobs        %u of %u now, %llu since the start, %llu failed\n"
                    "ready       %u\n"
                    "requests    %llu let through, %llu refused, %llu renewals\n",
-                   KW_VERSION, a->config.profile,
-                   (long long)((kw_now_ms() - a->started_ms) / 1000),
+                   KW_VERSION, a->config.profile, (long long)((kw_now_ms() - a->started_ms) / 1000),
                    a->stop_ms != 0 ? ", stopping" : "", kw_slots_in(a, KW_SLOT_BUSY),
                    a->config.agent_jobs, (unsigned long long)t.jobs, (unsigned long long)t.failed,
                    kw_slots_in(a, KW_SLOT_READY), (unsigned long long)t.requests,
@@ -136,13 +137,13 @@ static void put_text(const struct kw_agent *a, const struct kw_waiting *to, stru
         const struct kw_slot *s = &a->slots[i];
         if (!may_see(s, to))
             continue;
-        (void)snprintf(line, sizeof line,
-                       "job         %s of process %u (user %u), profile %s, %lld s, %u requests, %u "
-                       "refused; %s\n",
-                       s->want < sizeof wants / sizeof wants[0] ? wants[s->want] : "?", s->job_pid,
-                       s->uid, s->profile, (long long)((kw_now_ms() - s->since_ms) / 1000),
-                       s->count.requests, s->count.refusals,
-                       s->count.session != 0 ? s->count.principal : "no session yet");
+        (void)snprintf(
+            line, sizeof line,
+            "job         %s of process %u (user %u), profile %s, %lld s, %u requests, %u "
+            "refused; %s\n",
+            s->want < sizeof wants / sizeof wants[0] ? wants[s->want] : "?", s->job_pid, s->uid,
+            s->profile, (long long)((kw_now_ms() - s->since_ms) / 1000), s->count.requests,
+            s->count.refusals, s->count.session != 0 ? s->count.principal : "no session yet");
         kw_put_str(b, line);
     }
 }

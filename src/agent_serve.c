@@ -95,8 +95,9 @@ static int idle_turn(struct kw_agent_job *j, struct kw_err *err)
             continue;
         int r = kw_child_recv(roles[i], &in, kw_now_ms() + SEND_MS, err);
         kw_in_free(&in);
-        return r != 0 ? r : kw_fail(err, KW_FAILED, "the %s spoke unasked",
-                                    kw_role_name(roles[i]->role));
+        return r != 0
+                   ? r
+                   : kw_fail(err, KW_FAILED, "the %s spoke unasked", kw_role_name(roles[i]->role));
     }
     j->spoken = p[0].revents != 0;
     return 0;
@@ -242,7 +243,8 @@ int kw_agent_serve(const struct kw_cli *given, struct kw_err *err)
     kw_chan_init(&j.up, KW_CHAN_JOB, KW_ROLE_JOB, UP_FD);
     int r = take_start(&j, &cli, err);
     if (r == 0)
-        r = kw_session_prepare(&j.serving.session, &j.config, "agent", KW_USE_FRESH | KW_USE_RUN, err);
+        r = kw_session_prepare(&j.serving.session, &j.config, "agent", KW_USE_FRESH | KW_USE_RUN,
+                               err);
     j.open = r == 0;
     if (r == 0)
         r = kw_msg_send(&j.up, KW_JM_READY, NULL, NULL, 0, SEND_MS, err);

@@ -90,9 +90,10 @@ int kw_agent_listen(const char *path, int *ret_fd, bool *ret_made, struct kw_err
     if (*ret_fd >= 0)
         return 0;
     if (path[0] == '\0')
-        return kw_fail(err, KW_USAGE,
-                       "an agent needs a socket: start it by systemd (keyward-agent.socket), or set "
-                       "[agent] socket");
+        return kw_fail(
+            err, KW_USAGE,
+            "an agent needs a socket: start it by systemd (keyward-agent.socket), or set "
+            "[agent] socket");
     *ret_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*ret_fd < 0)
         return kw_fail_errno(err, KW_FAILED, "could not make a socket");

@@ -19,10 +19,10 @@ struct pump {
     struct kw_crew *crew;
     struct kw_child *exchanger;
     struct kw_client *agent; /* instead of a crew of our own */
-    int body_fd;     /* source of the request body, -1: none or all given */
-    int to, from;    /* our ends: written to, read from; -1: closed */
-    uint64_t left;   /* of the request body */
-    char out[CHUNK]; /* request bytes read but not yet taken by the pipe */
+    int body_fd;             /* source of the request body, -1: none or all given */
+    int to, from;            /* our ends: written to, read from; -1: closed */
+    uint64_t left;           /* of the request body */
+    char out[CHUNK];         /* request bytes read but not yet taken by the pipe */
     size_t out_len, out_off;
     char in[CHUNK];
     bool head, end;
@@ -172,7 +172,8 @@ static int run_pump(struct pump *p, struct kw_err *err)
     return r;
 }
 
-static int hand_over(struct pump *p, const struct kw_m_call *m, const int give[2], struct kw_err *err)
+static int hand_over(struct pump *p, const struct kw_m_call *m, const int give[2],
+                     struct kw_err *err)
 {
     return p->agent != NULL ? kw_client_send(p->agent, KW_AM_CALL, m, give, 2, err)
                             : kw_child_send(p->exchanger, KW_XM_CALL, m, give, 2, err);

@@ -16,7 +16,8 @@ static int print(const struct kw_cli *cli, enum kw_agent_want want, struct kw_er
     static struct kw_config c; /* large */
     int r = kw_cli_config(cli, &c, err);
     if (r == 0 && c.agent_socket[0] == '\0')
-        r = kw_fail(err, KW_USAGE, "where is the agent? Set [agent] socket, or KEYWARD_AGENT_SOCKET");
+        r = kw_fail(err, KW_USAGE,
+                    "where is the agent? Set [agent] socket, or KEYWARD_AGENT_SOCKET");
     if (r == 0)
         r = kw_client_print(&c, want, cli->json, err);
     kw_config_free(&c);

@@ -74,8 +74,8 @@ static int print_lines(const struct kw_cli *cli, const char *lines, const char *
     return 0;
 }
 
-static int print_signed(const struct kw_cli *cli, const struct signing *g, const char *authorization,
-                        struct kw_err *err)
+static int print_signed(const struct kw_cli *cli, const struct signing *g,
+                        const char *authorization, struct kw_err *err)
 {
     char lines[KW_LINES + KW_HOST] = "";
     (void)kw_hdr_add(lines, sizeof lines, "host", g->url.authority);

@@ -69,10 +69,8 @@ static const struct kw_field f_key[] = {
 };
 static const struct kw_field f_verdict[] = {U32(kw_m_verdict, weaknesses), STR(kw_m_verdict, text)};
 static const struct kw_field f_keeper_session[] = {
-    U64(kw_m_keeper_session, not_after),
-    STR(kw_m_keeper_session, principal),
-    STR(kw_m_keeper_session, claims),
-    STR(kw_m_keeper_session, caller),
+    U64(kw_m_keeper_session, not_after), STR(kw_m_keeper_session, principal),
+    STR(kw_m_keeper_session, claims),    STR(kw_m_keeper_session, caller),
     U32(kw_m_keeper_session, direct),
 };
 static const struct kw_field f_sign[] = {
@@ -255,9 +253,9 @@ static const struct kw_field f_run[] = {
     VIEW(kw_m_run, spki, KW_SPKI_MAX),
 };
 static const struct kw_field f_agent_go[] = {
-    U32(kw_m_agent_go, cloud),   LINES(kw_m_agent_go, ca_pem), STR(kw_m_agent_go, token),
-    STR(kw_m_agent_go, region),  STR(kw_m_agent_go, tenancy),  STR(kw_m_agent_go, project),
-    STR(kw_m_agent_go, email),   STR(kw_m_agent_go, profile),
+    U32(kw_m_agent_go, cloud),  LINES(kw_m_agent_go, ca_pem), STR(kw_m_agent_go, token),
+    STR(kw_m_agent_go, region), STR(kw_m_agent_go, tenancy),  STR(kw_m_agent_go, project),
+    STR(kw_m_agent_go, email),  STR(kw_m_agent_go, profile),
 };
 static const struct kw_field f_authorization[] = {
     SECRET(kw_m_authorization, value, KW_TOKEN_MAX + KW_LINES)};
@@ -276,52 +274,12 @@ static const struct kw_field f_job[] = {
     U32(kw_m_job, pid),
 };
 static const struct kw_field f_count[] = {
-    U32(kw_m_count, requests), U32(kw_m_count, refusals),   U32(kw_m_count, tunnels),
-    U32(kw_m_count, renewals), U32(kw_m_count, signatures), U32(kw_m_count, session),
+    U32(kw_m_count, requests),  U32(kw_m_count, refusals),   U32(kw_m_count, tunnels),
+    U32(kw_m_count, renewals),  U32(kw_m_count, signatures), U32(kw_m_count, session),
     STR(kw_m_count, principal),
 };
 
 /* --- messages ----------------------------------------------------------------- */
-
-/* States of a channel. Each conversation starts in NEW; requests and answers then
- * alternate between a resting state (IDLE, or NEW where nothing has to be set up) and
- * one that waits for the answer. An error comes from the side that serves, in any
- * state, and ends what was waited for. */
-enum state {
-    NEW,
-    STARTED,
-    IDLE,
-    SIGNING,
-    FETCHING,
-    EXCHANGING,
-    GOING,
-    GRANTING,
-    CALLING,
-    ANSWERING,
-    CLOSING
-};
-
-#define IN(s) (1u << (s))
-/* Where a message leads to besides a state: nowhere; or, on CHAN_SIGN, CHAN_PSIGN and
- * CHAN_PDIAL, whose state is the number of requests under way, one up or down. */
-enum { STAY = -1, ASKED = -2, ANSWERED = -3 };
-
-static const struct {
-    const char *name;
-    enum kw_role serves; /* who may send ERROR */
-    unsigned rest;       /* the state after it */
-} channels[KW_CHANNELS] = {
-    [KW_CHAN_KEEPER] = {"main-keeper", KW_ROLE_KEEPER, IDLE},
-    [KW_CHAN_EXCHANGER] = {"main-exchanger", KW_ROLE_EXCHANGER, IDLE},
-    [KW_CHAN_DIALER] = {"main-dialer", KW_ROLE_DIALER, IDLE},
-    [KW_CHAN_SIGN] = {"exchanger-keeper", KW_ROLE_KEEPER, NEW},
-    [KW_CHAN_DIAL] = {"exchanger-dialer", KW_ROLE_DIALER, NEW},
-    [KW_CHAN_PROXY] = {"main-proxy", KW_ROLE_PROXY, IDLE},
-    [KW_CHAN_PSIGN] = {"proxy-keeper", KW_ROLE_KEEPER, NEW},
-    [KW_CHAN_PDIAL] = {"proxy-dialer", KW_ROLE_DIALER, NEW},
-    [KW_CHAN_AGENT] = {"client-agent", KW_ROLE_AGENT, IDLE},
-    [KW_CHAN_JOB] = {"agent-job", KW_ROLE_JOB, IDLE},
-};
 
 #define M(type, chan, sender, states, next, nfds, str, f)                                          \
     [KW_##type] = {#type, KW_CHAN_##chan, KW_ROLE_##sender,   states,                              \
@@ -441,83 +399,3 @@ const struct kw_message kw_messages[KW_MSGS] = {
     M(JM_COUNT, JOB, JOB, IN(CALLING) | IN(CLOSING), STAY, 0, kw_m_count, f_count),
     EMPTY(JM_CLOSE, JOB, AGENT, ~0u, CLOSING),
 };
-
-const char *kw_role_name(enum kw_role role)
-{
-    static const char *const names[KW_ROLES] = {"main", "keeper", "exchanger", "dialer", "proxy"};
-    return (unsigned)role < KW_ROLES ? names[role]
-           : role == KW_ROLE_CLIENT  ? "client"
-           : role == KW_ROLE_AGENT   ? "agent"
-           : role == KW_ROLE_JOB     ? "job"
-                                     : "?";
-}
-
-const char *kw_channel_name(enum kw_channel chan)
-{
-    return (unsigned)chan < KW_CHANNELS ? channels[chan].name : "?";
-}
-
-const char *kw_msg_name(enum kw_msg msg)
-{
-    return (unsigned)msg < KW_MSGS && kw_messages[msg].name != NULL ? kw_messages[msg].name : "?";
-}
-
-size_t kw_msg_size(enum kw_msg type)
-{
-    return (unsigned)type < KW_MSGS ? kw_messages[type].size : 0;
-}
-
-/* Most bytes that a body with these fields can have. */
-static size_t most(const struct kw_message *m)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < m->n_fields; i++) {
-        const struct kw_field *f = &m->fields[i];
-        n += f->kind == KW_F_U32 ? 4 : f->kind == KW_F_U64 ? 8 : 4 + f->max;
-    }
-    return n;
-}
-
-/* The state after an error, which ends what was waited for. */
-static unsigned after_error(enum kw_channel chan, unsigned state)
-{
-    if (chan == KW_CHAN_SIGN || chan == KW_CHAN_PSIGN || chan == KW_CHAN_PDIAL)
-        return state > 0 ? state - 1 : 0;
-    bool waiting = state != NEW && state != STARTED && state != CLOSING;
-    return waiting ? channels[chan].rest : state;
-}
-
-static bool legal_in(const struct kw_message *m, unsigned state)
-{
-    if (m->next == ASKED)
-        return state < KW_SIGNS_MAX;
-    if (m->next == ANSWERED)
-        return state > 0;
-    if (m->next == STAY && m->states == ~0u)
-        return true;
-    return state < 32 && (m->states & IN(state)) != 0;
-}
-
-bool kw_msg_legal(enum kw_msg type, enum kw_channel chan, enum kw_role sender, unsigned state,
-                  unsigned *ret_next, size_t *ret_max, unsigned *ret_nfds)
-{
-    if ((unsigned)type >= KW_MSGS || (unsigned)chan >= KW_CHANNELS ||
-        kw_messages[type].name == NULL)
-        return false;
-    const struct kw_message *m = &kw_messages[type];
-    *ret_max = most(m);
-    *ret_nfds = m->nfds;
-    if (type == KW_MSG_ERROR) {
-        *ret_next = after_error(chan, state);
-        return sender == channels[chan].serves;
-    }
-    if (m->chan != chan || m->sender != sender || !legal_in(m, state))
-        return false;
-    *ret_next = m->next == STAY       ? state
-                : m->next == ASKED    ? state + 1
-                : m->next == ANSWERED ? state - 1
-                                      : (unsigned)m->next;
-    if (type == KW_XM_GO && state == IDLE)
-        *ret_next = IDLE;
-    return true;
-}

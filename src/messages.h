@@ -364,12 +364,12 @@ struct kw_m_undialed { /* KW_P_UNDIALED */
 enum kw_agent_want { KW_WANT_RUN, KW_WANT_CALL, KW_WANT_SIGN, KW_WANT_STATUS, KW_WANT_METRICS };
 #define KW_AGENT_PROTOCOL 1u
 
-struct kw_m_hello {    /* KW_AM_HELLO */
-    uint32_t protocol; /* KW_AGENT_PROTOCOL */
-    uint32_t want;     /* enum kw_agent_want */
-    uint32_t cloud;    /* enum kw_cloud; NONE: the profile's only one, or by .host */
-    uint32_t json;     /* STATUS */
-    char profile[65];  /* "": the agent's own */
+struct kw_m_hello {     /* KW_AM_HELLO */
+    uint32_t protocol;  /* KW_AGENT_PROTOCOL */
+    uint32_t want;      /* enum kw_agent_want */
+    uint32_t cloud;     /* enum kw_cloud; NONE: the profile's only one, or by .host */
+    uint32_t json;      /* STATUS */
+    char profile[65];   /* "": the agent's own */
     char host[KW_HOST]; /* CALL: of the URL */
 };
 struct kw_m_welcome { /* KW_AM_WELCOME */
@@ -380,11 +380,11 @@ struct kw_m_welcome { /* KW_AM_WELCOME */
 struct kw_m_subject { /* KW_AM_SUBJECT */
     struct kw_secret *token;
 };
-struct kw_m_run {         /* KW_AM_RUN; descriptors as PM_SERVE */
-    uint32_t metadata;    /* the second listener is the metadata service's; else it is spare */
-    uint32_t explain;     /* an event for each request */
-    uint32_t isolated;    /* CMD has a network namespace of its own, says the client */
-    struct kw_view spki;  /* stand-in key's public half */
+struct kw_m_run {        /* KW_AM_RUN; descriptors as PM_SERVE */
+    uint32_t metadata;   /* the second listener is the metadata service's; else it is spare */
+    uint32_t explain;    /* an event for each request */
+    uint32_t isolated;   /* CMD has a network namespace of its own, says the client */
+    struct kw_view spki; /* stand-in key's public half */
 };
 struct kw_m_agent_go { /* KW_AM_GO: what CMD is to find, as struct kw_launch_decoys */
     uint32_t cloud;
@@ -398,21 +398,21 @@ struct kw_m_authorization { /* KW_AM_SIGNED */
 struct kw_m_summary { /* KW_AM_SUMMARY */
     uint32_t requests, refusals, tunnels, replays, renewals;
 };
-struct kw_m_text {        /* KW_AM_TEXT */
-    char text[KW_LINES];  /* lines */
-    uint32_t more;        /* another one follows */
+struct kw_m_text {       /* KW_AM_TEXT */
+    char text[KW_LINES]; /* lines */
+    uint32_t more;       /* another one follows */
 };
 struct kw_m_job_start { /* KW_JM_START */
     char profile[65];
     uint32_t cloud; /* enum kw_cloud; NONE: the profile's only one */
 };
-struct kw_m_job {        /* KW_JM_JOB; descriptors: the connection, a pidfd of its other end */
-    uint32_t want;       /* enum kw_agent_want */
-    uint32_t uid, pid;   /* of who connected, by the kernel's word */
+struct kw_m_job {      /* KW_JM_JOB; descriptors: the connection, a pidfd of its other end */
+    uint32_t want;     /* enum kw_agent_want */
+    uint32_t uid, pid; /* of who connected, by the kernel's word */
 };
 struct kw_m_count { /* KW_JM_COUNT: all since the job began */
     uint32_t requests, refusals, tunnels, renewals, signatures;
-    uint32_t session;    /* there is one */
+    uint32_t session; /* there is one */
     char principal[512];
 };
 struct kw_m_empty { /* all messages without a body */

@@ -26,6 +26,29 @@ struct kw_message {
     size_t n_fields;
 };
 
+/* States of a channel. Each conversation starts in NEW; requests and answers then
+ * alternate between a resting state (IDLE, or NEW where nothing has to be set up) and
+ * one that waits for the answer. An error comes from the side that serves, in any
+ * state, and ends what was waited for. */
+enum kw_chan_state {
+    NEW,
+    STARTED,
+    IDLE,
+    SIGNING,
+    FETCHING,
+    EXCHANGING,
+    GOING,
+    GRANTING,
+    CALLING,
+    ANSWERING,
+    CLOSING
+};
+
+#define IN(s) (1u << (s))
+/* Where a message leads to besides a state: nowhere; or, on CHAN_SIGN, CHAN_PSIGN and
+ * CHAN_PDIAL, whose state is the number of requests under way, one up or down. */
+enum { STAY = -1, ASKED = -2, ANSWERED = -3 };
+
 extern const struct kw_message kw_messages[KW_MSGS];
 
 #endif

@@ -39,8 +39,7 @@ void kw_run_summary(const struct kw_run *run, enum kw_cloud cloud,
                     const struct kw_m_proxy_closed *p, unsigned renewals, int64_t started_ms)
 {
     double seconds = (double)(kw_now_ms() - started_ms) / 1000;
-    const char *what =
-        cloud == KW_CLOUD_GOOGLE ? "given the access token" : "signed in the token";
+    const char *what = cloud == KW_CLOUD_GOOGLE ? "given the access token" : "signed in the token";
     if (run->json)
         (void)fprintf(stderr,
                       "{\"requests\": %u, \"refused\": %u, \"tunnels\": %u, \"repeated\": %u, "
@@ -121,7 +120,8 @@ int kw_run(const struct kw_run *run, int *ret_code, struct kw_err *err)
     int result = kw_launch_start(&run->want, &r.launch, err);
     if (result != 0)
         return result;
-    result = kw_session_open(&r.serving.session, run->config, "run", KW_USE_FRESH | KW_USE_RUN, err);
+    result =
+        kw_session_open(&r.serving.session, run->config, "run", KW_USE_FRESH | KW_USE_RUN, err);
     if (result != 0) {
         kw_launch_abandon(&r.launch);
         return result;

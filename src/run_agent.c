@@ -63,8 +63,8 @@ static int go(struct running *r, int *ret_code, struct kw_err *err)
     static struct kw_m_agent_go m; /* large */
     struct kw_in in;
     /* The exchange has the time that it would have here, and what it waits for, too. */
-    int result = next(r, &in, kw_deadline(r->run->config) + (int64_t)r->run->config->timeout_s * 1000,
-                      err);
+    int result =
+        next(r, &in, kw_deadline(r->run->config) + (int64_t)r->run->config->timeout_s * 1000, err);
     if (result == 0 && (in.type != KW_AM_GO || !kw_msg_get_shown(&in.body, in.type, &m)))
         result = kw_fail(err, KW_FAILED, "the agent sent something else than leave to begin");
     kw_in_free(&in);

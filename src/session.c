@@ -345,10 +345,12 @@ static void tell_verdict(const struct kw_session *s, char *text, size_t size)
 static const struct kw_session_step oci_steps[] = {
     {"configuration", check_config, tell_config, 0, true, true},
     {"processes", start_fresh, NULL, 0, true, true},
-    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
-     true, true},
-    {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true, false},
-    {"client authentication", kw_session_open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true, false},
+    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1, true,
+     true},
+    {"subject token and claim policy", kw_session_subject, kw_session_tell_subject, 1u << 2, true,
+     false},
+    {"client authentication", kw_session_open_exchange, NULL, 1u << 0 | 1u << 2 | 1u << 3, true,
+     false},
     {"PKCS#11 token and session key", kw_session_await_key, tell_key, 1u << 1, true, true},
     {"exchange", kw_session_send_exchange, NULL, 1u << 4 | 1u << 5, true, false},
     {"session token", kw_session_judge, tell_token, 1u << 6, true, false},
@@ -374,21 +376,6 @@ int kw_session_fresh(struct kw_session *s, struct kw_err *err)
         if ((s->done & 1u << i) != 0)
             continue;
         r = steps[i].run(s, err);
-        kw_log(KW_DEBUG, "%s: %s", steps[i].name, r == 0 ? "done" : "failed");
-    }
-    return r;
-}
-
-static int early_steps(struct kw_session *s, struct kw_err *err)
-{
-    int r = 0;
-    size_t n;
-    const struct kw_session_step *steps = kw_session_steps(s->config, &n);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        if (!steps[i].early)
-            continue;
-        r = steps[i].run(s, err);
-        s->done |= 1u << i;
         kw_log(KW_DEBUG, "%s: %s", steps[i].name, r == 0 ? "done" : "failed");
     }
     return r;
@@ -437,70 +424,4 @@ int kw_session_heed_pin(struct kw_session *s, int r, struct kw_err *err)
     kw_log(KW_INFO, "%s", err->text);
     *err = why;
     return KW_PIN;
-}
-
-static void end_lock(struct kw_session *s)
-{
-    if (s->lock > 0)
-        (void)close(s->lock);
-    s->lock = -1;
-}
-
-static void begin(struct kw_session *s, const struct kw_config *c, const char *caller, unsigned use)
-{
-    *s = (struct kw_session){.config = c, .caller = caller, .lock = -1};
-    s->run = (use & KW_USE_RUN) != 0;
-    if (s->run)
-        s->purpose = KW_FOR_RUN;
-}
-
-/* What a session that did not come about leaves. */
-static int give_up(struct kw_session *s, int r, struct kw_err *err)
-{
-    (void)kw_session_heed_pin(s, r, err);
-    kw_session_abandon(s, err);
-    end_lock(s);
-    return kw_nonzero((int)err->code); /* both may have put a graver reason there */
-}
-
-int kw_session_prepare(struct kw_session *s, const struct kw_config *c, const char *caller,
-                       unsigned use, struct kw_err *err)
-{
-    begin(s, c, caller, use);
-    int r = early_steps(s, err);
-    return r == 0 ? 0 : give_up(s, r, err);
-}
-
-int kw_session_go_on(struct kw_session *s, struct kw_err *err)
-{
-    int r = kw_session_fresh(s, err);
-    return r == 0 ? 0 : give_up(s, r, err);
-}
-
-int kw_session_open(struct kw_session *s, const struct kw_config *c, const char *caller,
-                    unsigned use, struct kw_err *err)
-{
-    begin(s, c, caller, use);
-    int r = c->key_stored && !s->run && c->cloud != KW_CLOUD_GOOGLE
-                ? kw_session_open_kept(s, (use & KW_USE_FRESH) != 0, err)
-                : kw_session_fresh(s, err);
-    return r == 0 ? 0 : give_up(s, r, err);
-}
-
-int kw_session_close(struct kw_session *s, struct kw_m_closed *closed, struct kw_err *err)
-{
-    struct kw_m_closed none;
-    int r = kw_child_send(&s->crew.keeper, KW_KM_CLOSE, NULL, NULL, 0, err);
-    if (r == 0)
-        r = kw_session_expect(&s->crew.keeper, KW_KM_CLOSED, closed != NULL ? closed : &none,
-                              kw_deadline(s->config), err);
-    struct kw_err at_end;
-    int ended = kw_crew_end(&s->crew, &at_end);
-    if (ended != 0) {
-        *err = at_end;
-        r = ended;
-    }
-    kw_secret_free(&s->token);
-    end_lock(s);
-    return r;
 }

@@ -52,7 +52,7 @@ struct kw_session {
     char old_id[65]; /* key of an earlier stored session, destroyed once there is a new one */
     int lock;        /* state_lock.c; 0 or less: none */
     bool person;     /* a person is asked for the PIN */
-    unsigned done; /* steps (bits) that kw_session_prepare() has run already */
+    unsigned done;   /* steps (bits) that kw_session_prepare() has run already */
     /* Where the subject token comes from instead of [source]: the agent's jobs bring their
      * own. NULL: from [source]. */
     int (*ask)(void *arg, struct kw_secret **ret, struct kw_err *err);

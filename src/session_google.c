@@ -214,10 +214,11 @@ int kw_google_exchange(struct kw_session *s, struct kw_err *err)
 static const struct kw_session_step google_steps[] = {
     {"configuration", check_config, tell_config, 0, true, true},
     {"processes", start, NULL, 0, true, true},
-    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1,
-     true, true},
+    {"network processes and their fences", kw_session_await_net, kw_session_tell_net, 1u << 1, true,
+     true},
     {"keeper of policy and log", kw_session_await_keeper, tell_keeper, 1u << 1, true, true},
-    {"subject token and claim policy", kw_google_subject, kw_session_tell_subject, 1u << 2, true, false},
+    {"subject token and claim policy", kw_google_subject, kw_session_tell_subject, 1u << 2, true,
+     false},
     {"exchange", kw_google_exchange, tell_session, 1u << 0 | 1u << 4, true, false},
     {"leave to call", kw_session_open_signing, NULL, 1u << 3 | 1u << 5, false, false},
 };

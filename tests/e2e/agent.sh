@@ -35,8 +35,8 @@ job_start() {
     session=$!
 }
 agent_pid=''
-start_agent() { # ARGUMENT...: before `agent`
-    setsid "$KW_BIN/keyward" --config "$work/agent.ini" --profile lab "$@" agent --verbose >"$log" 2>&1 </dev/null &
+start_agent() {
+    setsid "$KW_BIN/keyward" --config "$work/agent.ini" --profile lab agent --verbose >"$log" 2>&1 </dev/null &
     agent_pid=$!
     pids=$agent_pid
     wait_for 200 test -S "$socket"
@@ -52,8 +52,9 @@ wait_for() { # TENTHS CONDITION...
 }
 ready() { "$KW_BIN/keyward" --config "$config" agent --metrics 2>/dev/null | grep -qx 'keyward_agent_spares 1'; }
 metric() { "$KW_BIN/keyward" --config "$config" agent --metrics 2>/dev/null | sed -n "s/^$1 //p"; }
+jobs_are() { [ "$(metric keyward_agent_jobs)" = "$1" ]; }
+limit_is() { [ "$(metric keyward_agent_jobs_limit)" = "$1" ]; }
 agent_log_has() { grep -qF -- "$1" "$log"; }
-agent_ended() { ! kill -0 "$agent_pid" 2>/dev/null; }
 session_empty() { [ -z "$(processes "$1")" ]; }
 audit_count() { grep -c -- "$1" "$audit"; }
 stop_agent() {
@@ -166,7 +167,7 @@ for i in 1 2 3 4; do
         >"$work/files/out.$i" 2>"$work/files/err.$i" </dev/null &
     many="${many:-} $!"
 done
-ok 'four jobs at once' wait_for 100 eval '[ "$(metric keyward_agent_jobs)" = 4 ]'
+ok 'four jobs at once' wait_for 100 jobs_are 4
 job agent --status
 ok 'four jobs: told one by one' is "$(grep -c '^job ' "$out")" 4
 # shellcheck disable=SC2086 # several
@@ -179,16 +180,17 @@ done
 # --- a job's end -------------------------------------------------------------------------------------
 destroyed=$(audit_count '"event":"destroyed"')
 job_start run -- sleep 60
-ok 'a job goes on' wait_for 100 eval '[ "$(metric keyward_agent_jobs)" = 1 ]'
+ok 'a job goes on' wait_for 100 jobs_are 1
 sleep 1
 pkill -KILL -s "$session" -x keyward
 ok 'killed: nothing left of it' no_strays
-ok 'killed: its access ends' wait_for 30 eval '[ "$(metric keyward_agent_jobs)" = 0 ]'
-ok 'killed: its key is gone' wait_for 30 eval '[ "$(audit_count "\"event\":\"destroyed\"")" -gt "$destroyed" ]'
+ok 'killed: its access ends' wait_for 30 jobs_are 0
+one_more_destroyed() { [ "$(audit_count '"event":"destroyed"')" -gt "$destroyed" ]; }
+ok 'killed: its key is gone' wait_for 30 one_more_destroyed
 kw_wait
 ok 'killed: a new one is ready' wait_for 100 ready
 job_start run -- sleep 60
-ok 'a job goes on, again' wait_for 100 eval '[ "$(metric keyward_agent_jobs)" = 1 ]'
+ok 'a job goes on, again' wait_for 100 jobs_are 1
 sleep 1
 pkill -KILL -s "$agent_pid" keyward-keeper # (the spare's, too)
 kw_wait
@@ -199,11 +201,11 @@ ok "its keeper killed: the agent lives on" wait_for 200 ready
 # --- reload ---------------------------------------------------------------------------------------------
 sed -i 's/^jobs = .*//; s#^\(socket = .*\)#\1\njobs = 1#' "$work/agent.ini"
 kill -HUP "$agent_pid"
-ok 'reload' wait_for 50 eval '[ "$(metric keyward_agent_jobs_limit)" = 1 ]'
+ok 'reload' wait_for 50 limit_is 1
 ok 'reload: a new spare' wait_for 200 ready
 job_start run -- sleep 30
 first=$session
-ok 'one job' wait_for 100 eval '[ "$(metric keyward_agent_jobs)" = 1 ]'
+ok 'one job' wait_for 100 jobs_are 1
 fails 'one more than it may' 8 'as many jobs as it may' request GET "$LAB_OBJECTS_URL/n/"
 echo nonsense >>"$work/agent.ini"
 kill -HUP "$agent_pid"
