@@ -179,7 +179,8 @@ static int begin_head(struct kw_keeper *k, struct kw_signer *signer, struct kw_e
         return kw_fail(err, KW_FAILED, "out of memory");
     k->head_mark = kw_audit_mark(&k->audit);
     memcpy(k->head_key, k->audit_key, sizeof k->head_key);
-    kw_put(&j->data, bytes, kw_audit_head_bytes(k->head_mark.of, k->head_mark.hash, bytes));
+    size_t n = kw_audit_head_bytes(k->head_mark.of, k->head_mark.hash, bytes);
+    kw_put(&j->data, bytes, n);
     j->signer = signer;
     j->check = true;
     j->sync_fd = k->audit.fd;

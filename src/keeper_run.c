@@ -29,29 +29,41 @@ static int choose(struct kw_keeper *k, uint32_t generation, struct kw_job *j, st
     return kw_fail(err, KW_POLICY, "the session is no longer the one in use");
 }
 
-int kw_keeper_psign(struct kw_keeper *k, struct kw_in *in, struct kw_err *err)
+/* The proxy's question as S_SIGN has it; NULL where it can't be read. */
+static struct kw_m_sign *take_psign(const struct kw_keeper *k, struct kw_in *in,
+                                    uint32_t *ret_generation, struct kw_err *err)
 {
     struct kw_m_psign *asked = malloc(sizeof *asked);
     struct kw_m_sign *m = calloc(1, sizeof *m);
-    struct kw_job *j = kw_job_new(KW_P_SIGNED);
-    int r = 0;
-    if (asked == NULL || m == NULL || j == NULL)
-        r = kw_fail(err, KW_FAILED, "out of memory");
-    else if (!kw_msg_get(&in->body, KW_P_SIGN, asked))
-        r = kw_fail(err, KW_FAILED, "%s: malformed P_SIGN", kw_channel_name(k->proxy.chan.name));
-    if (r != 0) {
-        free(asked);
+    if (asked != NULL && m != NULL && kw_msg_get(&in->body, KW_P_SIGN, asked)) {
+        m->key = KW_SIGN_SESSION;
+        memcpy(m->method, asked->method, sizeof m->method);
+        memcpy(m->host, asked->host, sizeof m->host);
+        memcpy(m->target, asked->target, sizeof m->target);
+        memcpy(m->headers, asked->headers, sizeof m->headers);
+        *ret_generation = asked->generation;
+    } else {
+        (void)kw_fail(err, KW_FAILED, "%s: malformed P_SIGN, or no memory for it",
+                      kw_channel_name(k->proxy.chan.name));
         free(m);
-        kw_job_free(j);
-        return r;
+        m = NULL;
     }
-    m->key = KW_SIGN_SESSION;
-    memcpy(m->method, asked->method, sizeof m->method);
-    memcpy(m->host, asked->host, sizeof m->host);
-    memcpy(m->target, asked->target, sizeof m->target);
-    memcpy(m->headers, asked->headers, sizeof m->headers);
-    j->result = choose(k, asked->generation, j, &j->err);
     free(asked);
+    return m;
+}
+
+int kw_keeper_psign(struct kw_keeper *k, struct kw_in *in, struct kw_err *err)
+{
+    uint32_t generation = 0;
+    struct kw_m_sign *m = take_psign(k, in, &generation, err);
+    if (m == NULL)
+        return (int)err->code;
+    struct kw_job *j = kw_job_new(KW_P_SIGNED);
+    if (j == NULL) {
+        free(m);
+        return kw_fail(err, KW_FAILED, "out of memory");
+    }
+    j->result = choose(k, generation, j, &j->err);
     if (j->result == 0)
         return kw_keeper_judged(k, &k->proxy, m, j, err);
     kw_note_refusal(k, "sign", m, &j->err);

@@ -110,7 +110,7 @@ static void test_limits(void **state)
     for (unsigned t = KW_MSG_ERROR; t < KW_MSGS; t++) {
         unsigned places = 0;
         for (unsigned c = 0; c < KW_CHANNELS; c++)
-            for (unsigned r = 0; r < KW_ROLES; r++)
+            for (unsigned r = 0; r <= KW_ROLE_JOB; r++)
                 for (unsigned s = 0; s < 11; s++) {
                     unsigned next = 99, nfds = 99;
                     size_t max = SIZE_MAX;

@@ -231,7 +231,8 @@ static void print_value(const struct kw_config *c, const struct kw_key *k, char 
         return;
     }
     memcpy(&number, field, k->size);
-    if (k->kind == KW_K_U32 && number > 0)
+    /* 0 is a value where the key may have it, else the lack of one. */
+    if (k->kind == KW_K_U32 && (number > 0 || (k->min == 0 && k->dflt != NULL)))
         (void)snprintf(out, size, "%u", number);
     for (const struct kw_choice *o = k->choices; o != NULL && o->word != NULL; o++)
         if (k->kind == KW_K_FLAGS ? (number & o->value) != 0 : number == o->value)
