@@ -218,8 +218,6 @@ int kw_p11_try_extract(struct kw_p11 *p, bool token_object, unsigned accept,
     int r = kw_token_session_open(p, true, &a.twin.home, err);
     if (r == 0)
         r = kw_ladder_climb(p, KW_LABEL_TWIN, twin_bits(p), token_object, &a.twin, err);
-    if (r == 0)
-        r = kw_key_public(p, a.twin.home, &a.twin, err);
     if (r == 0) {
         kw_wrap_prepare(p, a.twin.home, &a.twin, &a.wrap);
         try_read(&a, a.twin.priv, "the key");

@@ -86,8 +86,9 @@ int kw_pool_renew(struct kw_p11 *p, unsigned index, CK_SESSION_HANDLE *ret, stru
 void kw_pool_give(struct kw_p11 *p, unsigned index);
 void kw_pool_close(struct kw_p11 *p);
 
-/* One rung after the other in session k->home (ladder.c); fills handles, rung and id,
- * not the read-back parts. */
+/* One rung after the other in session k->home, which may be another afterwards (ladder.c);
+ * fills handles, rung, id and the public half, not the attributes. A key of a strict rung
+ * has signed once then, by a signature that is right. */
 int kw_ladder_climb(struct kw_p11 *p, const char *label, unsigned bits, bool token_object,
                     struct kw_p11_key *k, struct kw_err *err);
 
@@ -123,6 +124,10 @@ bool kw_session_died(CK_RV rv);
 CK_RV kw_sign_in(struct kw_p11 *p, CK_SESSION_HANDLE s, const struct kw_p11_key *key,
                  const void *data, size_t n, unsigned char sig[512], size_t *ret_n,
                  const char **ret_call);
+
+/* kw_p11_sign(); *ret_rv what the module answered, CKR_OK if it was not that which failed. */
+int kw_sign_pooled(struct kw_p11 *p, const struct kw_p11_key *key, const void *data, size_t n,
+                   unsigned char *sig, size_t *ret_n, CK_RV *ret_rv, struct kw_err *err);
 
 /* "CKM_AES_CBC_PAD" or "CKM 0x..." into out (ckr.c). */
 const char *kw_ckm_name(CK_MECHANISM_TYPE m, char out[32]);

@@ -2,13 +2,15 @@
  *
  * Key generation. Modules differ in which attributes they take in a template, so the
  * strictest one is tried first and then less strict ones; what a rung gives up is
- * only belt and braces (COPYABLE, ALLOWED_MECHANISMS). Rungs 3 and 4 write to the
- * token's store.
+ * only belt and braces (COPYABLE, ALLOWED_MECHANISMS). A module may also take such a
+ * template and make a key of it that can't sign, so a key of a strict rung signs once
+ * before it is taken. Rungs 3 and 4 write to the token's store.
  */
 #include <openssl/rand.h>
 #include <string.h>
 
 #include "internal.h"
+#include "src/log.h"
 
 #define ID_LEN 16
 
@@ -59,6 +61,11 @@ static void public_template(struct templ *t, const struct kw_p11_key *k, bool to
     add(t, CKA_ID, k->id, k->id_len);
 }
 
+static bool is_strict(unsigned rung)
+{
+    return rung == 1 || rung == 3;
+}
+
 /* Did the module dislike the template, so that another one may do? */
 static bool template_refused(CK_RV rv)
 {
@@ -84,7 +91,7 @@ static bool template_refused(CK_RV rv)
 static CK_RV try_rung(struct kw_p11 *p, unsigned rung, const char *label, CK_ULONG bits,
                       struct kw_p11_key *k)
 {
-    const bool token_object = rung >= 3, strict = rung == 1 || rung == 3;
+    const bool token_object = rung >= 3, strict = is_strict(rung);
     struct templ pub, priv;
     CK_MECHANISM m = {CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0};
     CK_RV rv = CKR_OK;
@@ -117,6 +124,50 @@ static const char *cure(CK_RV rv, bool token_object)
     return token_object ? "" : "if the token has no session objects, set [key] storage = token";
 }
 
+/* Is it this key that can't sign, so that one of another template may? Not a session that
+ * ended, not a device or a login that is gone: with those no key would sign. */
+static bool key_unfit(CK_RV rv)
+{
+    switch (rv) {
+    /* openCryptoki 3.23, whose CKM_SHA256_RSA_PKCS hashes and then wants CKM_RSA_PKCS of the
+     * key, which is not among those allowed: */
+    case CKR_MECHANISM_INVALID:
+    case CKR_MECHANISM_PARAM_INVALID:
+    case CKR_KEY_FUNCTION_NOT_PERMITTED:
+    case CKR_KEY_TYPE_INCONSISTENT:
+    case CKR_FUNCTION_NOT_SUPPORTED:
+    case CKR_FUNCTION_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* One signature by the new key, made as all later ones and checked with its public half;
+ * *ret_unfit: another rung is to be tried. Nothing takes what is signed for a request or a promise
+ * of anybody's: OCI's signing strings are lines of "name: value", JWTs have no blanks, certificates
+ * and what else is in DER start with a SEQUENCE (0x30), TLS handshakes with a message type. It
+ * never leaves this function, so it counts for no budget and stands in no log. */
+static int try_key(struct kw_p11 *p, struct kw_p11_key *k, bool *ret_unfit, struct kw_err *err)
+{
+    static const char text[] = "keyward tries whether a new key signs and asks nobody for anything";
+    unsigned char sig[512];
+    size_t n = 0;
+    CK_RV rv = CKR_OK;
+    int r = kw_sign_pooled(p, k, text, sizeof text - 1, sig, &n, &rv, err);
+    *ret_unfit = key_unfit(rv);
+    return r != 0 ? r : kw_p11_check(k, text, sizeof text - 1, sig, n, err);
+}
+
+/* Away with a key that doesn't sign; its session goes with it, the next rung has another. */
+static int start_over(struct kw_p11 *p, struct kw_p11_key *k, struct kw_err *err)
+{
+    int r = kw_p11_destroy(p, k, err);
+    if (r == 0)
+        r = kw_token_session_open(p, true, &k->home, err);
+    return r;
+}
+
 int kw_ladder_climb(struct kw_p11 *p, const char *label, unsigned bits, bool token_object,
                     struct kw_p11_key *k, struct kw_err *err)
 {
@@ -129,8 +180,18 @@ int kw_ladder_climb(struct kw_p11 *p, const char *label, unsigned bits, bool tok
     for (unsigned rung = token_object ? 3 : 1; rung <= last; rung++) {
         k->rung = rung; /* also where it fails: then it tells what may be left */
         rv = try_rung(p, rung, label, bits, k);
-        if (rv == CKR_OK)
-            return 0;
+        if (rv == CKR_OK) {
+            bool unfit = false;
+            int r = kw_key_public(p, k->home, k, err);
+            if (r == 0 && is_strict(rung))
+                r = try_key(p, k, &unfit, err);
+            if (r == 0 || !unfit)
+                return r;
+            kw_log(KW_INFO, "rung %u of the template ladder: %s", rung, err->text);
+            if ((r = start_over(p, k, err)) != 0)
+                return r;
+            continue; /* there is a rung that is not strict */
+        }
         k->priv = k->pub = 0;
         /* It may have made the key all the same: an answer that came too late, say. */
         if (!template_refused(rv) || (token_object && kw_key_sweep(p, k->home, k) != CKR_OK))
@@ -151,8 +212,6 @@ int kw_p11_generate(struct kw_p11 *p, unsigned bits, bool token_object, unsigned
         r = kw_ladder_climb(p, KW_LABEL_SESSION, bits, token_object, ret, err);
     if (r == 0)
         r = kw_key_verify(p, ret->home, true, accept, ret, err);
-    if (r == 0)
-        r = kw_key_public(p, ret->home, ret, err);
     if (r == 0 && ret->bits != bits)
         r = kw_fail(err, KW_TOKEN, "token %s made a key of %u bits when asked for %u", p->token,
                     ret->bits, bits);

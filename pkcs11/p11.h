@@ -61,7 +61,9 @@ struct kw_p11_key {
 /* Generates an RSA key pair on the strictest rung of the template ladder that the
  * token takes (facts: rungs 1, 2 session objects; 3, 4 token objects and only if
  * token_object), reads every attribute back one by one and checks it; a deviation
- * not in `accept` (enum kw_accept) destroys the key and fails. May run on a thread
+ * not in `accept` (enum kw_accept) destroys the key and fails. A key of rung 1 or 3 that
+ * can't sign is destroyed, too, and the next rung is taken: it is tried by one signature of
+ * fixed text that is no request, which is in no budget and no log. May run on a thread
  * of its own: takes its own session. CKA_ID is random; label "keyward session". */
 int kw_p11_generate(struct kw_p11 *p, unsigned bits, bool token_object, unsigned accept,
                     struct kw_p11_key *ret, struct kw_err *err);

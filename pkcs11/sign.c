@@ -75,13 +75,14 @@ static const char *sign_cure(CK_RV rv)
     }
 }
 
-int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data, size_t n,
-                unsigned char *sig, size_t *ret_n, struct kw_err *err)
+int kw_sign_pooled(struct kw_p11 *p, const struct kw_p11_key *key, const void *data, size_t n,
+                   unsigned char *sig, size_t *ret_n, CK_RV *ret_rv, struct kw_err *err)
 {
     const char *call = "";
     CK_SESSION_HANDLE s = 0;
     unsigned i = 0;
     *ret_n = 0;
+    *ret_rv = CKR_OK;
     int r = kw_pool_take(p, &i, &s, err);
     if (r != 0)
         return r;
@@ -94,6 +95,7 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data
     if (r == 0 && rv != CKR_OK) {
         /* An operation may be left active in the session: never use it again. */
         (void)kw_pool_renew(p, i, &s, NULL);
+        *ret_rv = rv;
         r = kw_ck_fail(p, err, KW_TOKEN, call, rv, sign_cure(rv));
     }
     kw_pool_give(p, i);
@@ -102,6 +104,13 @@ int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data
         r = kw_fail(err, KW_TOKEN, "token %s gave a signature of %zu bytes for a key of %u bits",
                     p->token, *ret_n, key->bits);
     return r;
+}
+
+int kw_p11_sign(struct kw_p11 *p, const struct kw_p11_key *key, const void *data, size_t n,
+                unsigned char *sig, size_t *ret_n, struct kw_err *err)
+{
+    CK_RV ignored; /* is in *err */
+    return kw_sign_pooled(p, key, data, n, sig, ret_n, &ignored, err);
 }
 
 int kw_p11_check(const struct kw_p11_key *key, const void *data, size_t n, const unsigned char *sig,

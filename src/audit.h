@@ -21,7 +21,7 @@
  *   assert     audience, jti                                   client assertion
  *   refusal    what, reason; for requests method, host, path_sha256, caller
  *   destroyed  id, why; or failed (the error)
- *   end        signatures, refusals
+ *   end        signatures (of requests: not those that try a new key), refusals
  *   audit-key  key (SHA-256 of spki, hex), spki (base64), is   who signs the head
  *   head       of (a seq), hash (of that line), key, sig (base64)
  *   torn       bytes, sha256, text (base64, the first 1024)    a line cut by a crash or

@@ -3,7 +3,7 @@
  * A key's birth: one thread makes (or finds) it, another tries to get a twin of it out
  * of the token, both at once, because each costs a key generation. KM_KEY goes out as
  * soon as there is a key, so that the exchange can start; nothing is signed with it
- * before the verdict. */
+ * before the verdict but the fixed text that tries it (pkcs11/ladder.c). */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -92,6 +92,7 @@ static const struct {
     {401, "Unauthorized", "NotAuthenticated", "UNAUTHENTICATED"},
     {403, "Forbidden", "NotAuthorizedOrNotFound", "PERMISSION_DENIED"},
     {404, "Not Found", "NotAuthorizedOrNotFound", "NOT_FOUND"},
+    {408, "Request Timeout", "InvalidParameter", "DEADLINE_EXCEEDED"},
     {414, "URI Too Long", "InvalidParameter", "INVALID_ARGUMENT"},
     {417, "Expectation Failed", "InvalidParameter", "INVALID_ARGUMENT"},
     {429, "Too Many Requests", "TooManyRequests", "RESOURCE_EXHAUSTED"},

@@ -31,7 +31,7 @@ reached() { # within ten seconds a condition holds
     return 1
 }
 generating() { [ "$(calls C_GenerateKeyPair)" -ge 1 ]; }
-signing() { [ "$(calls C_Sign)" -ge 1 ]; }
+signing() { [ "$(calls C_Sign)" -ge "$1" ]; }
 step() { grep -qF "keyward: $1: done" "$err"; }
 
 hold=9000
@@ -46,7 +46,8 @@ arrive() { # MOMENT
     exchange) fault "latency=$hold,path=/oauth2/v1/token" ;;
     call) fault "latency=$hold,path=/n/" ;;
     generation) spy C_GenerateKeyPair@1=sleep1500 ;;
-    signature) spy C_Sign@1=sleep1500 ;;
+    trial) spy C_Sign@1=sleep1500 ;;
+    signature) spy C_Sign@3=sleep1500 ;; # after the trials of key and twin
     esac
     kw_start -v -v request GET -o "$work/files/new" "$namespace"
     case $1 in
@@ -54,7 +55,8 @@ arrive() { # MOMENT
     exchange) reached step 'PKCS#11 token and session key' ;;
     call) reached step 'session kept for later commands' ;;
     generation) reached generating ;;
-    signature) reached signing ;;
+    trial) reached signing 1 ;;
+    signature) reached signing 3 ;;
     esac
 }
 over() { # NAME SECONDS: all of it has ended within that time
@@ -80,7 +82,7 @@ keys_gone() { # NAME: but for that of a session which was kept before the end ca
     fi
     ok "$1: no key in the token" is "$(objects)" 0
 }
-for moment in fetch exchange call generation signature; do
+for moment in fetch exchange call generation trial signature; do
     for signal in INT TERM HUP; do
         [ "$signal" = TERM ] || [ "$moment" = exchange ] || continue
         arrive $moment
@@ -126,6 +128,7 @@ role keeper call 1 keeper
 role dialer call 1 dialer
 hold=9000
 role keeper generation 3 'C_GenerateKeyPair'
+role keeper trial 3 'C_Sign'
 role keeper signature 3 'C_Sign'
 hold=1500
 role dialer fetch 1 'dialer'

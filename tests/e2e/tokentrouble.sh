@@ -61,6 +61,7 @@ ok 'one login' is "$(calls C_Login)" 1
 inits=$(calls C_SignInit) signs=$(calls C_Sign) # the key is tried before it is used
 spy
 succeeds 'a call' request GET "$namespace"
+pairs=$(calls C_GenerateKeyPair)
 ok 'two calls a signature' is "$(calls C_SignInit):$(calls C_Sign)" "$((inits + 1)):$((signs + 1))"
 no_spy
 
@@ -85,18 +86,28 @@ bad 'crashes in C_GetSlotList' 'crashed|the enumeration of slots' C_GetSlotList@
 for function in C_Initialize C_OpenSession C_Login C_GenerateKeyPair; do
     bad "crashes in $function" "crashed|$function" "$function@1=crash" exchange
 done
-bad 'crashes in C_Sign' 'crashed|C_Sign' C_Sign@1=crash request GET -o "$work/files/new" "$namespace"
+# The first three: key and twin are tried, and the twin once more after it was attacked.
+for n in 1 4; do
+    bad "crashes in the $n. C_Sign" 'crashed|C_Sign' C_Sign@$n=crash request GET -o "$work/files/new" "$namespace"
+done
 bad 'aborts' 'crashed|C_Login' C_Login@1=abort exchange
 bad 'ends the process' 'ended the process|C_Login' C_Login@1=exit exchange
 export KEYWARD_DIAL_TIMEOUT=3
 for function in C_GetFunctionList C_Initialize C_Login C_GenerateKeyPair; do
     bad "hangs in $function" "did not come back from|$function" "$function@1=hang" exchange
 done
-KEYWARD_DIAL_TIMEOUT=3 bad 'hangs in C_Sign' 'C_Sign' C_Sign@1=hang request GET -o "$work/files/new" "$namespace"
+for n in 1 4; do
+    KEYWARD_DIAL_TIMEOUT=3 bad "hangs in the $n. C_Sign" 'C_Sign' C_Sign@$n=hang request GET -o "$work/files/new" "$namespace"
+done
 unset KEYWARD_DIAL_TIMEOUT
 bad 'answers CKR_DEVICE_ERROR' 'CKR_DEVICE_ERROR|C_OpenSession' C_OpenSession@1=0x30 exchange
 bad 'generates nothing' 'CKR_DEVICE_ERROR|C_GenerateKeyPair' 'C_GenerateKeyPair@*=0x30' exchange
-bad 'signs wrongly' 'does not verify' 'badsig C_Sign@2=0x5' request GET -o "$work/files/new" "$namespace"
+bad 'signs wrongly' 'does not verify' badsig request GET -o "$work/files/new" "$namespace"
+bad 'signs requests wrongly' 'does not verify' 'C_Sign@4..=badsig' request GET -o "$work/files/new" "$namespace"
+spy C_Sign@1=0x70 # of the key or of its twin, whichever was there first
+succeeds 'makes a key that cannot sign: another rung is taken' request GET "$namespace"
+ok 'makes a key that cannot sign: one key more' is "$(calls C_GenerateKeyPair)" "$((pairs + 1))"
+no_spy
 bad 'makes extractable keys' 'accept' force:0x162=1 exchange
 bad 'shows keys as not sensitive' 'SENSITIVE' show:0x103=0 exchange
 bad 'wraps the key' 'accept' wrap exchange

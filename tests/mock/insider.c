@@ -10,7 +10,8 @@
  *     import   C_GenerateKeyPair hands out the RSA key in KW_SPY_KEY (DER), imported and
  *              disguised as generated: a session key whose every byte the test knows
  *     leak     with import: 24 bytes of it, in hex, go into the report
- *     attack   at the first C_SignInit of each key, attacks that very key in the user's
+ *     attack   at the first two C_SignInit of each key (a new one is tried before it is
+ *              used), attacks that very key in the user's
  *              session, and reports `refused` or `GAVE` for each way
  *     weak     every generated private key is extractable
  *     connect  C_Initialize connects to 127.0.0.1, port KW_SPY_PORT
@@ -302,14 +303,17 @@ static CK_RV in_C_GetAttributeValue(S h, O o, CK_ATTRIBUTE *t, CK_ULONG n)
 
 static CK_RV in_C_SignInit(S h, CK_MECHANISM *m, O key)
 {
-    static O seen[16];
-    static size_t n;
+    static struct {
+        O key;
+        unsigned times;
+    } seen[16];
     size_t i = 0;
     (void)pthread_mutex_lock(&lock);
-    while (i < n && seen[i] != key)
+    while (i < sizeof seen / sizeof seen[0] && seen[i].times > 0 && seen[i].key != key)
         i++;
-    if (told("attack") && i == n && n < sizeof seen / sizeof seen[0]) {
-        seen[n++] = target = key;
+    if (told("attack") && i < sizeof seen / sizeof seen[0] && seen[i].times < 2) {
+        seen[i].key = target = key;
+        seen[i].times++;
         at = h;
         attack();
     }

@@ -47,6 +47,8 @@
  *   leak=value leak=wrap leak=copy leak=change   gives the key out, whatever the attributes
  *                           say: to C_GetAttributeValue, C_WrapKey, C_CopyObject,
  *                           C_SetAttributeValue
+ *   strict-sign=0x70        C_Sign by a key with CKA_ALLOWED_MECHANISMS answers this CKR, and the
+ *                           operation stays active
  *   undead                  C_DestroyObject says OK and does nothing
  */
 #include "mock.h"

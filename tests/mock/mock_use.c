@@ -8,6 +8,7 @@
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- signing ------------------------------------------------------------------------------ */
@@ -93,6 +94,10 @@ static CK_RV take_operation(CK_SESSION_HANDLE h, bool ask, CK_ULONG *n, EVP_PKEY
         *n = need;
         return ask ? CKR_OK : CKR_BUFFER_TOO_SMALL;
     }
+    unsigned i = 0;
+    const char *refuses = o != NULL && o->allowed != ~0UL ? mk_next("strict-sign", &i) : NULL;
+    if (refuses != NULL)
+        return strtoul(refuses, NULL, 16);
     s->signing = false;
     *ret = o != NULL ? mk_key(o) : NULL;
     *ret_mech = s->mech;

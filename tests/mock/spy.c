@@ -25,9 +25,10 @@
  *     force:0x162=1        every generated private key gets this CK_BBOOL attribute,
  *                          whatever the template says
  *     show:0x162=0         reading this CK_BBOOL attribute answers this
- *     C_Sign@3=0x30        the third C_Sign answers CKR 0x30 (@* all)
+ *     C_Sign@3=0x30        the third C_Sign answers CKR 0x30 (@* all, @3.. the third and all after)
  *     C_Sign@1=hang        ... never returns; =crash segfaults, =abort aborts, =exit
- *                          calls exit(0), =sleep500 waits 500 ms and goes on
+ *                          calls exit(0), =sleep500 waits 500 ms and goes on; C_Sign@1=badsig
+ *                          turns one bit of the signature
  *
  * One line per function: everything keyward and libp11 call is forwarded through a
  * hook, the rest of the real list is handed out as it is.
@@ -57,6 +58,7 @@ static bool log_stderr;
 static struct rule {
     char name[48]; /* word or function */
     unsigned nth;  /* 0: all */
+    bool on;       /* and all after */
     unsigned seen;
     char what[32];          /* after '=' */
     CK_ATTRIBUTE_TYPE type; /* force, show */
@@ -90,9 +92,10 @@ static void add_rule(const char *word)
         r->value = eq[1] == '1' ? CK_TRUE : CK_FALSE;
     }
     char *cut = strpbrk(text, "@:");
-    if (cut != NULL && *cut == '@')
+    if (cut != NULL && *cut == '@') {
         r->nth = cut[1] == '*' ? 0 : (unsigned)strtoul(cut + 1, NULL, 10);
-    else if (cut != NULL)
+        r->on = strstr(cut, "..") != NULL;
+    } else if (cut != NULL)
         r->type = strtoul(cut + 1, NULL, 0);
     if (cut != NULL)
         *cut = '\0';
@@ -137,9 +140,10 @@ static void misbehave(const char *what)
 }
 
 /* Logs the call and finds what is to become of it: CKR_OK to make it. */
-static CK_RV hook(const char *function)
+static CK_RV hook_what(const char *function, char what[32])
 {
-    char line[64], what[32] = "";
+    char line[64];
+    what[0] = '\0';
     int n = snprintf(line, sizeof line, "%s%s\n", log_stderr ? "spy: " : "", function);
     (void)pthread_mutex_lock(&lock);
     if (log_fd >= 0 || log_stderr)
@@ -148,14 +152,21 @@ static CK_RV hook(const char *function)
     for (unsigned i = 0; i < n_rules; i++) {
         if (strcmp(rules[i].name, function) != 0)
             continue;
-        if (++rules[i].seen == rules[i].nth || rules[i].nth == 0)
-            memcpy(what, rules[i].what, sizeof what);
+        unsigned seen = ++rules[i].seen;
+        if (rules[i].nth == 0 || seen == rules[i].nth || (rules[i].on && seen > rules[i].nth))
+            memcpy(what, rules[i].what, 32);
     }
     (void)pthread_mutex_unlock(&lock);
     if (strncmp(what, "0x", 2) == 0)
         return strtoul(what, NULL, 16);
     misbehave(what);
     return CKR_OK;
+}
+
+static CK_RV hook(const char *function)
+{
+    char what[32];
+    return hook_what(function, what);
 }
 
 #define FORWARD(name, params, args)                                                                \
@@ -224,10 +235,11 @@ static CK_RV spy_C_GetTokenInfo(CK_SLOT_ID s, CK_TOKEN_INFO *i)
 
 static CK_RV spy_C_Sign(S h, B data, U n, B sig, U *sig_n)
 {
-    CK_RV rv = hook("C_Sign");
+    char what[32];
+    CK_RV rv = hook_what("C_Sign", what);
     if (rv == CKR_OK)
         rv = real->C_Sign(h, data, n, sig, sig_n);
-    if (rv == CKR_OK && sig != NULL && told("badsig"))
+    if (rv == CKR_OK && sig != NULL && (told("badsig") || strcmp(what, "badsig") == 0))
         sig[*sig_n / 2] ^= 1;
     return rv;
 }

@@ -51,7 +51,7 @@ static void slow_token_in_parallel(void **state)
 {
     enum { N = 4 };
     (void)state;
-    module("C_Sign@2..=meet4"); /* the first is the extraction test's */
+    module("C_Sign@4..=meet4"); /* before: the trials of key and twin, the extraction test's */
     rig.cfg.sessions = N;
     start(false);
     hear_key();
@@ -101,6 +101,21 @@ static void rungs(void **state)
     hear_key();
     assert_int_equal(key.rung, 2);
     close_rig(1);
+    module("strict-sign=0x70"); /* that key can't sign, as with openCryptoki 3.23 */
+    start(false);
+    hear_key();
+    assert_int_equal(key.rung, 2);
+    session(600);
+    assert_int_equal(ask_session(&rig.sign, "GET", API, "/", 0), 0);
+    close_rig(1);
+    module("strict-sign=0x30"); /* that is no key's fault */
+    struct kw_m_keeper_ready ready;
+    assert_true(rig_spawn(&rig, false));
+    tell(KW_KM_START, &rig.cfg);
+    hear(KW_KM_READY, &ready);
+    kw_in_free(&in);
+    hear_error(&rig.main, KW_TOKEN, "CKR_DEVICE_ERROR");
+    assert_int_equal(rig_end(&rig), KW_TOKEN);
     module("no-sha256");
     start(false);
     hear_key();

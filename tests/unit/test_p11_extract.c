@@ -95,8 +95,10 @@ static void a_vanished_token_proves_nothing(void **state)
         "C_WrapKey@1=0x2",
         "C_CopyObject@1=0x101",
         "C_SetAttributeValue@1=0xb0",
-        "C_SignInit@1=0x82",
+        "C_SignInit@1=0x82", /* the twin's trial */
+        "C_SignInit@2=0x82",
         "badsig",
+        "C_Sign@2=badsig",
         "C_GetMechanismList@1=0x5",
         "C_GetAttributeValue@5=0x190",
     };

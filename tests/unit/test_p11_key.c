@@ -74,6 +74,74 @@ static void goes_down_the_ladder(void **state)
     done();
 }
 
+static int one_more(const struct kw_p11_key *k, const char *label, void *arg)
+{
+    (void)k, (void)label;
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+/* Takes the strict template and makes a key that can't sign, as openCryptoki 3.23: away with
+ * it, and down one rung. */
+static void a_key_that_cannot_sign_costs_a_rung(void **state)
+{
+    static const char *const unfit[] = {
+        "C_Sign@1=0x70",     "C_Sign@1=0x71",     "C_Sign@1=0x68",
+        "C_Sign@1=0x63",     "C_Sign@1=0x54",     "C_Sign@1=0x6",
+        "C_SignInit@1=0x70", "C_SignInit@1=0x68", "C_SignInit@1=0x63"};
+    struct kw_p11_key k;
+    struct kw_err err;
+    unsigned char sig[512];
+    size_t n = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof unfit / sizeof unfit[0]; i++) {
+        const bool stored = i % 2 == 1;
+        unsigned there = 0;
+        struct kw_p11 *p = ready(unfit[i]);
+        made(p, 1024, stored, &k);
+        assert_int_equal(k.rung, stored ? 4 : 2);
+        assert_int_equal(count("C_GenerateKeyPair"), 2);
+        assert_true(count("C_DestroyObject") >= 2); /* both halves of the first */
+        assert_int_equal(kw_p11_sign(p, &k, "abc", 3, sig, &n, &err), 0);
+        assert_int_equal(kw_p11_check(&k, "abc", 3, sig, n, &err), 0);
+        assert_int_equal(kw_p11_each(p, one_more, &there, &err), 0);
+        assert_int_equal(there, stored ? 1 : 0);
+        assert_int_equal(kw_p11_destroy(p, &k, &err), 0);
+        done();
+    }
+}
+
+/* Where it is not the key's fault no other is made, and none is left; nor where one that does
+ * not sign can't be got rid of. */
+static void no_rung_is_given_up_for_less(void **state)
+{
+    static const char *const cases[] = {
+        "C_Sign@1=0x30",     "C_Sign@1=0x5",      "C_Sign@1=0x2",      "C_Sign@1=0xe0",
+        "C_Sign@*=0xb0",     "C_Sign@1=0x101",    "C_Sign@1=0x32",     "C_Sign@1=0xa0",
+        "C_SignInit@*=0xb3", "C_SignInit@1=0x82", "C_SignInit@1=0x60", "C_Sign@1=badsig"};
+    struct kw_p11_key k;
+    struct kw_err err;
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        unsigned there = 0;
+        struct kw_p11 *p = ready(cases[i / 2]);
+        if (kw_p11_generate(p, 1024, i % 2 == 1, 0, &k, &err) != KW_TOKEN)
+            fail_msg("%s was taken", cases[i / 2]);
+        if (strstr(err.text, "sign") == NULL && strstr(err.text, "C_Sign") == NULL)
+            fail_msg("%s: says %s", cases[i / 2], err.text);
+        assert_int_equal(count("C_GenerateKeyPair"), 1);
+        assert_true(count("C_DestroyObject") >= 2);
+        assert_int_equal(kw_p11_each(p, one_more, &there, &err), 0);
+        assert_int_equal(there, 0);
+        done();
+    }
+    struct kw_p11 *p = ready("C_Sign@1=0x70 C_DestroyObject@1=0x6 C_DestroyObject@2=0x6");
+    assert_int_equal(kw_p11_generate(p, 1024, true, 0, &k, &err), KW_TOKEN);
+    assert_non_null(strstr(err.text, "C_DestroyObject"));
+    assert_int_equal(count("C_GenerateKeyPair"), 1);
+    done();
+}
+
 static void believes_no_attribute_unread(void **state)
 {
     static const struct {
@@ -118,8 +186,8 @@ static void an_unreadable_attribute_is_a_deviation(void **state)
     struct kw_p11_key k;
     struct kw_err err = {0};
     (void)state;
-    /* CLASS and KEY_TYPE, TOKEN, PRIVATE, SENSITIVE: the fifth read */
-    struct kw_p11 *p = ready("C_GetAttributeValue@5=0x12");
+    /* both moduli and the exponent, CLASS and KEY_TYPE, TOKEN, PRIVATE, SENSITIVE: the eighth */
+    struct kw_p11 *p = ready("C_GetAttributeValue@8=0x12");
     assert_int_equal(kw_p11_generate(p, 1024, false, 0, &k, &err), KW_TOKEN);
     assert_non_null(strstr(err.text, "CKA_SENSITIVE can't be read"));
     done();
@@ -293,6 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(makes_a_strict_key, drop),
         cmocka_unit_test_teardown(goes_down_the_ladder, drop),
+        cmocka_unit_test_teardown(a_key_that_cannot_sign_costs_a_rung, drop),
+        cmocka_unit_test_teardown(no_rung_is_given_up_for_less, drop),
         cmocka_unit_test_teardown(believes_no_attribute_unread, drop),
         cmocka_unit_test_teardown(an_unreadable_attribute_is_a_deviation, drop),
         cmocka_unit_test_teardown(writes_nothing_to_the_token, drop),

@@ -104,7 +104,7 @@ ok 'without [token] network: says so' says '[token] network = local'
 echo 'network = local' >>"$config"
 configured='[token] network = local; the user in the group pkcs11'
 # Debian 12's knows neither CKA_COPYABLE nor the mechanism with the hash. 13's knows both, but
-# on rung 1 its keys can't sign: this test then fails, as docs/tokens.md says.
+# on rung 1 its keys can't sign, which is seen when they are tried: rung 2, too.
 offers=$(pkcs11-tool --module "$module" --token-label "$token" --list-mechanisms)
 by=CKM_RSA_PKCS copyable='?'
 [[ $offers != *SHA256-RSA-PKCS,* ]] || by=CKM_SHA256_RSA_PKCS copyable=1
