@@ -7,6 +7,7 @@
  *
  *   intruder PID
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,8 +79,16 @@ static void try_ptrace(pid_t pid)
         (void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
     r = ptrace(PTRACE_ATTACH, pid, NULL, NULL);
     tell("PTRACE_ATTACH", denied(r));
-    if (r == 0 && waitpid(pid, NULL, 0) == pid)
+    if (r == 0 && waitpid(pid, NULL, 0) == pid) {
+        /* What a debugger would go on with: or it is open by its word only. */
+        struct user_regs_struct registers;
+        struct iovec all = {&registers, sizeof registers};
+        if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &all) != 0) {
+            perror("intruder: attached, but no registers");
+            exit(2);
+        }
         (void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
+    }
 }
 
 static void try_vm(pid_t pid)
