@@ -128,7 +128,10 @@ static void set_network(struct list *l, const struct kw_stage_set *s)
         set(l, bundles[i], "%s", s->bundle);
     set(l, "NO_PROXY", "127.0.0.1,localhost,169.254.169.254,metadata.google.internal");
     set(l, "no_proxy", "127.0.0.1,localhost,169.254.169.254,metadata.google.internal");
-    set(l, "NODE_USE_ENV_PROXY", "1"); /* Node.js from 24 on: fetch() heeds the proxy */
+    set(l, "NODE_USE_ENV_PROXY", "1"); /* newer Node.js heeds the proxy by itself */
+    const char *options = getenv("NODE_OPTIONS");
+    set(l, "NODE_OPTIONS", "%s%s--require=%s", options != NULL ? options : "",
+        options != NULL ? " " : "", s->node);
 }
 
 static void set_oci(struct list *l, const struct kw_stage_set *s)

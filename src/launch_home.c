@@ -381,6 +381,9 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
     }
     if (r == 0)
         r = lay_bundle(s, err);
+    (void)snprintf(s->node, sizeof s->node, "%s/node.js", s->dir);
+    if (r == 0)
+        r = put_file(s->node, kw_launch_node, strlen(kw_launch_node), err);
     if (r == 0 && s->go.cloud == KW_CLOUD_OCI)
         r = lay_oci(s, err);
     else if (r == 0 && !s->isolated) { /* there is no metadata service then: see launch_env.c */

@@ -2,7 +2,7 @@
  *
  * Inside the launcher: launch.c is both sides of the pair, launch_ns.c the namespaces,
  * launch_home.c what CMD finds in files, launch_env.c what it finds in variables,
- * launch_fence.c what it may do.
+ * launch_node.c what Node.js needs besides, launch_fence.c what it may do.
  */
 #ifndef KW_LAUNCH_INT_H
 #define KW_LAUNCH_INT_H
@@ -37,7 +37,7 @@ struct kw_stage_set {
     int keeper_fd;  /* ends when main has: then the folder, if it is on a disk, has to go */
     char dir[256];  /* the private folder */
     char home[300]; /* CMD's HOME: in there, or the user's */
-    char bundle[300], key_file[300], token_file[300], oci_config[300];
+    char bundle[300], node[300], key_file[300], token_file[300], oci_config[300];
     char fingerprint[48];
 };
 
@@ -50,6 +50,9 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);
 
 /* launch_env.c. The environment for execve(), NULL where there is no memory. */
 char **kw_launch_env(const struct kw_stage_set *s);
+
+/* launch_node.c. A script that Node.js loads before CMD's. */
+extern const char kw_launch_node[];
 
 /* launch_fence.c. The last thing before CMD is executed. */
 int kw_launch_fence(struct kw_err *err);

@@ -133,16 +133,16 @@ static void get_state(struct lab *l, struct lab_request *r, struct lab_response 
 {
     (void)r;
     pthread_mutex_lock(&l->store.lock);
-    size_t objects = l->store.n, bytes = l->store.bytes;
+    size_t objects = l->store.n, bytes = l->store.bytes, uploads = l->store.uploads;
     pthread_mutex_unlock(&l->store.lock);
     pthread_mutex_lock(&l->journal.lock);
     uint64_t seen = l->journal.seen;
     pthread_mutex_unlock(&l->journal.lock);
     lab_reply_json(a, 200,
-                   json_pack("{s:I, s:i, s:I, s:I, s:I}", "time", (json_int_t)lab_now(l),
+                   json_pack("{s:I, s:i, s:I, s:I, s:I, s:I}", "time", (json_int_t)lab_now(l),
                              "sessions_issued", (int)atomic_load(&l->issued), "requests",
                              (json_int_t)seen, "objects", (json_int_t)objects, "object_bytes",
-                             (json_int_t)bytes));
+                             (json_int_t)bytes, "uploads", (json_int_t)uploads));
 }
 
 static void post_reset(struct lab *l, struct lab_request *r, struct lab_response *a)

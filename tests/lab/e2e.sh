@@ -142,6 +142,7 @@ oauth() { # NAME STATUS ERROR
 start
 . "$(dirname "$0")/e2e_exchange.sh"
 . "$(dirname "$0")/e2e_signatures.sh"
+. "$(dirname "$0")/e2e_uploads.sh"
 . "$(dirname "$0")/e2e_faults.sh"
 
 kill "$pid"

@@ -45,6 +45,26 @@ fresh HEAD "$objects" "$o/a2" && seal && send
 good HeadObject 200
 fresh GET "$objects" "$o?prefix=a2&fields=name,size" && seal && send
 ok ListObjects has '"objects":[{"name":"a2","size":4}]'
+head_has() { tr -d '\r' <"$work/head" | grep -qixF -- "$1"; }
+fresh GET "$objects" "$o/a2" && seal && extra='range: bytes=1-2' && send
+good 'a range' 206
+ok 'a range: its bytes' is "$(cat "$work/out")" or
+ok 'a range: which' head_has 'content-range: bytes 1-2/4'
+fresh GET "$objects" "$o/a2" && seal && extra='range: bytes=-3' && send
+ok 'the last bytes' is "$status $(cat "$work/out")" '206 ore'
+fresh GET "$objects" "$o/a2" && seal && extra='range: bytes=2-' && send
+ok 'an open range' is "$status $(cat "$work/out")" '206 re'
+fresh GET "$objects" "$o/a2" && seal && extra='range: bytes=2-99' && send
+ok 'a range beyond the end' is "$status $(cat "$work/out")" '206 re'
+fresh GET "$objects" "$o/a2" && seal && extra='range: bytes=4-' && send
+good 'a range outside' 416
+ok 'a range outside: the size' head_has 'content-range: bytes */4'
+for range in 2-1 - x 1-2,3-4 1-2x; do
+    fresh GET "$objects" "$o/a2" && seal && extra="range: bytes=$range" && send
+    good "range $range" 400
+done
+fresh HEAD "$objects" "${o%/o}" && seal && send
+good HeadBucket 200
 fresh DELETE "$objects" "$o/a2" && seal && send
 good DeleteObject 204
 fresh GET "$objects" "$o/a2" && seal && send

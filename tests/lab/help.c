@@ -54,7 +54,8 @@ static const struct line HOSTS[] = {
                "/token-request?...&audience=A with Authorization: bearer REQUEST-TOKEN"},
     {"DOMAIN", "POST /oauth2/v1/token"},
     {"objectstorage.REGION.oraclecloud.com",
-     "/n/, /n/NS/b/BUCKET/o, /n/NS/b/BUCKET/o/OBJECT, POST /n/NS/b/BUCKET/actions/renameObject"},
+     "/n/, /n/NS/b/BUCKET, /n/NS/b/BUCKET/o, /n/NS/b/BUCKET/o/OBJECT (also with a Range), "
+     "/n/NS/b/BUCKET/u, /n/NS/b/BUCKET/u/OBJECT, POST /n/NS/b/BUCKET/actions/renameObject"},
     {"identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com",
      "/20160918/compartments?compartmentId=OCID"},
     {"iaas.REGION.oraclecloud.com", "/20160918/vcns?compartmentId=OCID"},

@@ -10,7 +10,8 @@
  *   issuer.c   GitHub-like OIDC issuer         idcs.c     OCI identity domain: tokens
  *   trust.c    subject token, rules            client.c   client authentication
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
- *   objects.c  Object Storage                  cloud.c    compartments, VCNs
+ *   objects.c  Object Storage                  uploads.c  its multipart uploads
+ *   cloud.c    compartments, VCNs
  *   shapes.c   tokens as other CI systems issue them, metadata services
  *   google.c   bearers of Google               google_sts.c   its token service
  *   google_pool.c   its providers
@@ -96,19 +97,27 @@ struct lab_user {
     bool service_user;
 };
 
-/* objects.c */
+/* objects.c, uploads.c */
 struct lab_object {
     char *name, *type;
+    unsigned number; /* of a part of an upload */
     void *p;
     size_t n;
-    char etag[40], md5[32];
+    char etag[40], md5[32]; /* of several parts: "...-COUNT" */
     int64_t created;
     struct lab_object *next;
+};
+struct lab_upload {
+    char id[40], *name, *type;
+    int64_t created;
+    struct lab_object *part; /* sorted by number */
+    struct lab_upload *next;
 };
 struct lab_store {
     pthread_mutex_t lock;
     struct lab_object *first; /* sorted by name */
-    size_t n, bytes;
+    struct lab_upload *upload;
+    size_t n, bytes, uploads; /* objects and parts; both are bounded, and uploads */
 };
 
 /* journal.c */
@@ -277,7 +286,7 @@ void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 
 extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
 
-/* issuer.c, objects.c, journal.c: state. */
+/* issuer.c, uploads.c, journal.c: state. */
 void lab_issuer_claims(struct lab *l, const char *audience, json_t **claims);
 void lab_store_free(struct lab_store *s);
 void lab_journal_add(struct lab *l, const struct lab_request *r, const struct lab_response *a);

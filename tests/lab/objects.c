@@ -2,15 +2,14 @@
  *
  * Object Storage: the namespace, one bucket, objects in memory (bounded).
  */
+#include "objects.h"
+
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "lab.h"
 #include "src/b64.h"
-
-enum { OBJECTS_MAX = 10000, BYTES_MAX = 512 << 20, NAME_MAX_BYTES = 1025 };
 
 static void namespace(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
@@ -18,8 +17,7 @@ static void namespace(struct lab *l, struct lab_request *r, struct lab_response 
     lab_reply_json(a, 200, json_string(l->ns));
 }
 
-/* Namespace and bucket in the path are ours? Else the vendor's 404. */
-static bool bucket_good(struct lab *l, struct lab_request *r, struct lab_response *a)
+bool lab_bucket_good(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     char ns[128], bucket[300];
     if (!lab_unpct((const char *)r->param[0].p, r->param[0].len, false, ns, sizeof ns) ||
@@ -36,19 +34,19 @@ static bool bucket_good(struct lab *l, struct lab_request *r, struct lab_respons
     return false;
 }
 
-static bool object_name(struct lab *l, struct lab_request *r, struct lab_response *a, char *name)
+bool lab_object_name(struct lab *l, struct lab_request *r, struct lab_response *a,
+                     char name[OBJECT_NAME_MAX])
 {
-    if (!bucket_good(l, r, a))
+    if (!lab_bucket_good(l, r, a))
         return false;
     if (r->param[2].len > 0 &&
-        lab_unpct((const char *)r->param[2].p, r->param[2].len, false, name, NAME_MAX_BYTES))
+        lab_unpct((const char *)r->param[2].p, r->param[2].len, false, name, OBJECT_NAME_MAX))
         return true;
     lab_oci_error(a, 400, "InvalidObjectName", "The object name is not valid.");
     return false;
 }
 
-/* The slot where name is, or where it would be put. */
-static struct lab_object **find(struct lab_store *s, const char *name)
+struct lab_object **lab_object_find(struct lab_store *s, const char *name)
 {
     struct lab_object **at = &s->first;
     while (*at != NULL && strcmp((*at)->name, name) < 0)
@@ -56,12 +54,12 @@ static struct lab_object **find(struct lab_store *s, const char *name)
     return at;
 }
 
-static bool is(const struct lab_object *o, const char *name)
+bool lab_object_is(const struct lab_object *o, const char *name)
 {
     return o != NULL && strcmp(o->name, name) == 0;
 }
 
-static void free_object(struct lab_object *o)
+void lab_object_free(struct lab_object *o)
 {
     free(o->name);
     free(o->type);
@@ -69,46 +67,67 @@ static void free_object(struct lab_object *o)
     free(o);
 }
 
-static void unlink_object(struct lab_store *s, struct lab_object **at)
+void lab_object_unlink(struct lab_store *s, struct lab_object **at)
 {
     struct lab_object *o = *at;
     *at = o->next;
     s->n--;
     s->bytes -= o->n;
-    free_object(o);
+    lab_object_free(o);
 }
 
-static struct lab_object *new_object(struct lab *l, const struct lab_request *r, const char *name)
+bool lab_object_room(const struct lab_store *s, size_t n, const struct lab_object *old)
 {
-    const char *type = lab_header(r, "content-type");
+    return s->bytes - (old == NULL ? 0 : old->n) + n <= STORE_BYTES_MAX &&
+           (old != NULL || s->n < STORE_OBJECTS_MAX);
+}
+
+void lab_object_link(struct lab_store *s, struct lab_object **at, struct lab_object *o)
+{
+    o->next = *at;
+    *at = o;
+    s->n++;
+    s->bytes += o->n;
+}
+
+struct lab_object *lab_object_new(struct lab *l, const char *name, const char *type, void *steal,
+                                  size_t n)
+{
     unsigned char digest[16];
     struct kw_buf text;
     struct lab_object *o = calloc(1, sizeof *o);
-    if (o == NULL)
+    if (o == NULL) {
+        free(steal);
         return NULL;
+    }
     kw_buf_init(&text, sizeof o->md5);
     o->name = strdup(name);
     o->type = strdup(type == NULL ? "application/octet-stream" : type);
-    o->n = r->body.len;
-    o->p = malloc(o->n + 1);
+    o->p = steal;
+    o->n = n;
     o->created = lab_now(l);
     lab_random_hex(o->etag, 16);
-    const void *p = o->n > 0 ? (const void *)r->body.p : "";
-    if (o->name == NULL || o->type == NULL || o->p == NULL ||
-        EVP_Digest(p, o->n, digest, NULL, EVP_md5(), NULL) != 1) {
-        free_object(o);
+    if (o->name == NULL || o->type == NULL ||
+        EVP_Digest(n > 0 ? steal : "", n, digest, NULL, EVP_md5(), NULL) != 1) {
+        lab_object_free(o);
         return NULL;
     }
-    memcpy(o->p, p, o->n);
     kw_b64_put(&text, digest, sizeof digest);
     snprintf(o->md5, sizeof o->md5, "%s", kw_buf_str(&text));
     kw_buf_free(&text);
     return o;
 }
 
-/* if-match, if-none-match: * and content-md5. */
-static bool conditions(const struct lab_request *r, const struct lab_object *old,
-                       const struct lab_object *new, struct lab_response *a)
+struct lab_object *lab_object_received(struct lab *l, struct lab_request *r, const char *name)
+{
+    void *p = r->body.p; /* no copy: it may be large */
+    size_t n = r->body.len;
+    r->body = (struct kw_buf){.len = n}; /* the length is for the log */
+    return lab_object_new(l, name, lab_header(r, "content-type"), p, n);
+}
+
+bool lab_object_conditions(const struct lab_request *r, const struct lab_object *old,
+                           const struct lab_object *new, struct lab_response *a)
 {
     const char *match = lab_header(r, "if-match"), *none = lab_header(r, "if-none-match");
     const char *md5 = lab_header(r, "content-md5");
@@ -117,7 +136,7 @@ static bool conditions(const struct lab_request *r, const struct lab_object *old
         lab_oci_error(a, 412, "IfMatchFailed", "The If-Match condition failed.");
     else if (none != NULL && strcmp(none, "*") == 0 && old != NULL)
         lab_oci_error(a, 412, "IfNoneMatchFailed", "The If-None-Match condition failed.");
-    else if (md5 != NULL && strcmp(md5, new->md5) != 0)
+    else if (md5 != NULL && new != NULL && strcmp(md5, new->md5) != 0)
         lab_oci_error(a, 400, "UnmatchedContentMD5",
                       "The computed MD5 of the request body (%s) does not match the Content-MD5 "
                       "header.",
@@ -127,32 +146,40 @@ static bool conditions(const struct lab_request *r, const struct lab_object *old
     return false;
 }
 
+/* HEAD and GET of the bucket itself. */
+static void get_bucket(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    if (!lab_bucket_good(l, r, a))
+        return;
+    lab_reply_json(a, 200,
+                   json_pack("{s:s, s:s, s:s, s:s}", "namespace", l->ns, "name", l->bucket,
+                             "compartmentId", lab_compartment, "publicAccessType",
+                             "NoPublicAccess"));
+    lab_reply_header(a, "etag", "%s", l->bucket);
+}
+
 static void put_object(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    char name[NAME_MAX_BYTES], date[40];
-    if (!object_name(l, r, a, name))
+    char name[OBJECT_NAME_MAX], date[40];
+    if (!lab_object_name(l, r, a, name))
         return;
-    struct lab_object *o = new_object(l, r, name);
+    struct lab_object *o = lab_object_received(l, r, name);
     if (o == NULL) {
         lab_oci_status(l, a, 500);
         return;
     }
     pthread_mutex_lock(&l->store.lock);
-    struct lab_object **at = find(&l->store, name), *old = is(*at, name) ? *at : NULL;
-    size_t freed = old == NULL ? 0 : old->n;
-    bool room = l->store.bytes - freed + o->n <= BYTES_MAX && l->store.n < OBJECTS_MAX;
-    if (!room) {
+    struct lab_object **at = lab_object_find(&l->store, name),
+                      *old = lab_object_is(*at, name) ? *at : NULL;
+    if (!lab_object_room(&l->store, o->n, old)) {
         lab_oci_error(a, 400, "QuotaExceeded", "The lab holds no more objects.");
-        free_object(o);
-    } else if (!conditions(r, old, o, a)) {
-        free_object(o);
+        lab_object_free(o);
+    } else if (!lab_object_conditions(r, old, o, a)) {
+        lab_object_free(o);
     } else {
         if (old != NULL)
-            unlink_object(&l->store, at);
-        o->next = *at;
-        *at = o;
-        l->store.n++;
-        l->store.bytes += o->n;
+            lab_object_unlink(&l->store, at);
+        lab_object_link(&l->store, at, o);
         lab_http_date(o->created, date);
         a->status = 200;
         lab_reply_header(a, "etag", "%s", o->etag);
@@ -162,19 +189,74 @@ static void put_object(struct lab *l, struct lab_request *r, struct lab_response
     pthread_mutex_unlock(&l->store.lock);
 }
 
+/* One decimal number of a range into *at; *p moves behind it. */
+static bool range_number(const char **p, uint64_t *at)
+{
+    size_t n = strspn(*p, "0123456789");
+    if (n == 0 || n > 18)
+        return false;
+    *at = strtoull(*p, NULL, 10);
+    *p += n;
+    return true;
+}
+
+/* "bytes=A-B", "bytes=A-" or "bytes=-LAST" of an object of size bytes: 206 and what to
+ * answer, 416 where it lies outside, 400 where it is nothing of that. */
+static int range(const char *text, uint64_t size, size_t *from, size_t *n)
+{
+    uint64_t first = 0, last = UINT64_MAX;
+    if (strncmp(text, "bytes=", 6) != 0)
+        return 400;
+    const char *p = text + 6;
+    bool suffix = *p == '-';
+    if (suffix ? (p++, !range_number(&p, &last))
+               : (!range_number(&p, &first) || *p++ != '-' ||
+                  (*p != 0 && (!range_number(&p, &last) || last < first))))
+        return 400;
+    if (*p != 0)
+        return 400;
+    if (suffix ? last == 0 || size == 0 : first >= size)
+        return 416;
+    if (suffix) {
+        first = last < size ? size - last : 0;
+        last = size - 1;
+    }
+    *from = (size_t)first;
+    *n = (size_t)((last < size ? last + 1 : size) - first);
+    return 206;
+}
+
+static void send_object(struct lab_request *r, struct lab_response *a, const struct lab_object *o)
+{
+    const char *wanted = strcmp(r->method, "GET") == 0 ? lab_header(r, "range") : NULL;
+    size_t from = 0, n = o->n;
+    int status = wanted == NULL ? 200 : range(wanted, o->n, &from, &n);
+    if (status >= 400) {
+        lab_oci_error(a, status, "InvalidRange", "The range is not one of the object's bytes.");
+        if (status == 416)
+            lab_reply_header(a, "content-range", "bytes */%zu", o->n);
+        return;
+    }
+    lab_reply_bytes(a, status, o->type, n > 0 ? (const char *)o->p + from : "", n);
+    if (status == 206)
+        lab_reply_header(a, "content-range", "bytes %zu-%zu/%zu", from, from + n - 1, o->n);
+}
+
 /* GET and HEAD; the wire leaves the body of a HEAD away. */
 static void get_object(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    char name[NAME_MAX_BYTES], date[40];
-    if (!object_name(l, r, a, name))
+    char name[OBJECT_NAME_MAX], date[40];
+    if (!lab_object_name(l, r, a, name))
         return;
     pthread_mutex_lock(&l->store.lock);
-    const struct lab_object *o = *find(&l->store, name);
-    if (is(o, name)) {
-        lab_reply_bytes(a, 200, o->type, o->p, o->n);
+    const struct lab_object *o = *lab_object_find(&l->store, name);
+    if (lab_object_is(o, name)) {
+        send_object(r, a, o);
         lab_http_date(o->created, date);
+        lab_reply_header(a, "accept-ranges", "bytes");
         lab_reply_header(a, "etag", "%s", o->etag);
-        lab_reply_header(a, "content-md5", "%s", o->md5);
+        lab_reply_header(a, strchr(o->md5, '-') == NULL ? "content-md5" : "opc-multipart-md5", "%s",
+                         o->md5);
         lab_reply_header(a, "last-modified", "%s", date);
     } else {
         lab_oci_error(a, 404, "ObjectNotFound", "The object '%s' was not found in the bucket '%s'",
@@ -185,13 +267,13 @@ static void get_object(struct lab *l, struct lab_request *r, struct lab_response
 
 static void delete_object(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    char name[NAME_MAX_BYTES];
-    if (!object_name(l, r, a, name))
+    char name[OBJECT_NAME_MAX];
+    if (!lab_object_name(l, r, a, name))
         return;
     pthread_mutex_lock(&l->store.lock);
-    struct lab_object **at = find(&l->store, name);
-    if (is(*at, name)) {
-        unlink_object(&l->store, at);
+    struct lab_object **at = lab_object_find(&l->store, name);
+    if (lab_object_is(*at, name)) {
+        lab_object_unlink(&l->store, at);
         a->status = 204;
     } else {
         lab_oci_error(a, 404, "ObjectNotFound", "The object '%s' was not found in the bucket '%s'",
@@ -204,16 +286,16 @@ static void delete_object(struct lab *l, struct lab_request *r, struct lab_respo
  * after the other: taking an object out may move the next one's. */
 static bool rename_stored(struct lab_store *s, const char *from, const char *to)
 {
-    struct lab_object **at = find(s, from), *o = *at;
-    char *name = is(o, from) ? strdup(to) : NULL;
+    struct lab_object **at = lab_object_find(s, from), *o = *at;
+    char *name = lab_object_is(o, from) ? strdup(to) : NULL;
     if (name == NULL)
         return false;
     *at = o->next;
     free(o->name);
     o->name = name;
-    at = find(s, to);
-    if (is(*at, to))
-        unlink_object(s, at);
+    at = lab_object_find(s, to);
+    if (lab_object_is(*at, to))
+        lab_object_unlink(s, at);
     o->next = *at;
     *at = o;
     return true;
@@ -221,12 +303,12 @@ static bool rename_stored(struct lab_store *s, const char *from, const char *to)
 
 static void rename_object(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    if (!bucket_good(l, r, a))
+    if (!lab_bucket_good(l, r, a))
         return;
     json_t *j = json_loadb(kw_buf_str(&r->body), r->body.len, JSON_REJECT_DUPLICATES, NULL);
     const char *from = json_string_value(json_object_get(j, "sourceName"));
     const char *to = json_string_value(json_object_get(j, "newName"));
-    if (from == NULL || to == NULL || *to == 0 || strlen(to) >= NAME_MAX_BYTES) {
+    if (from == NULL || to == NULL || *to == 0 || strlen(to) >= OBJECT_NAME_MAX) {
         lab_oci_error(a, 400, "InvalidParameter", "sourceName and newName are required.");
     } else {
         pthread_mutex_lock(&l->store.lock);
@@ -261,9 +343,9 @@ static json_t *summary(const struct lab_object *o, const char *fields)
 
 static void list_objects(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
-    char prefix[NAME_MAX_BYTES] = "", start[NAME_MAX_BYTES] = "", limit[16] = "1000";
+    char prefix[OBJECT_NAME_MAX] = "", start[OBJECT_NAME_MAX] = "", limit[16] = "1000";
     char fields[128] = "";
-    if (!bucket_good(l, r, a))
+    if (!lab_bucket_good(l, r, a))
         return;
     bool good = lab_query(r, "prefix", prefix, sizeof prefix) >= 0 &&
                 lab_query(r, "start", start, sizeof start) >= 0 &&
@@ -277,7 +359,7 @@ static void list_objects(struct lab *l, struct lab_request *r, struct lab_respon
     }
     json_t *list = json_array(), *answer = json_pack("{s:o, s:[]}", "objects", list, "prefixes");
     pthread_mutex_lock(&l->store.lock);
-    for (const struct lab_object *o = *find(&l->store, start); o != NULL; o = o->next) {
+    for (const struct lab_object *o = *lab_object_find(&l->store, start); o != NULL; o = o->next) {
         if (strncmp(o->name, prefix, strlen(prefix)) != 0)
             continue;
         if (n++ == most) {
@@ -290,15 +372,11 @@ static void list_objects(struct lab *l, struct lab_request *r, struct lab_respon
     lab_reply_json(a, 200, answer);
 }
 
-void lab_store_free(struct lab_store *s)
-{
-    while (s->first != NULL)
-        unlink_object(s, &s->first);
-}
-
 static const struct lab_route ROUTES[] = {
     {"GET", "/n", namespace},
     {"GET", "/n/", namespace},
+    {"GET", "/n/{}/b/{}", get_bucket},
+    {"HEAD", "/n/{}/b/{}", get_bucket},
     {"GET", "/n/{}/b/{}/o", list_objects},
     {"GET", "/n/{}/b/{}/o/", list_objects},
     {"POST", "/n/{}/b/{}/actions/renameObject", rename_object},
@@ -306,6 +384,12 @@ static const struct lab_route ROUTES[] = {
     {"GET", "/n/{}/b/{}/o/{*}", get_object},
     {"HEAD", "/n/{}/b/{}/o/{*}", get_object},
     {"DELETE", "/n/{}/b/{}/o/{*}", delete_object},
+    {"GET", "/n/{}/b/{}/u", lab_uploads_list},
+    {"POST", "/n/{}/b/{}/u", lab_upload_create},
+    {"PUT", "/n/{}/b/{}/u/{*}", lab_upload_part},
+    {"GET", "/n/{}/b/{}/u/{*}", lab_upload_parts},
+    {"POST", "/n/{}/b/{}/u/{*}", lab_upload_commit},
+    {"DELETE", "/n/{}/b/{}/u/{*}", lab_upload_abort},
     {NULL, NULL, NULL},
 };
 const struct lab_service lab_objects = {"objectstorage", ROUTES, lab_oci_guard, lab_oci_status,

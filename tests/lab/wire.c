@@ -114,6 +114,7 @@ static int read_body(struct lab_conn *c, size_t max, struct lab_request *r, cons
     }
     if (r->chunked)
         return take_chunks(c, max, r, why);
+    (void)kw_buf_room(&r->body, (size_t)r->length); /* at once: growing copies what is there */
     if (take(c, &r->body, r->length))
         return 1;
     *why = "body shorter than announced";
@@ -181,6 +182,7 @@ static const char *phrase(int status)
     } table[] = {{200, "OK"},
                  {201, "Created"},
                  {204, "No Content"},
+                 {206, "Partial Content"},
                  {302, "Found"},
                  {400, "Bad Request"},
                  {401, "Unauthorized"},
@@ -191,6 +193,7 @@ static const char *phrase(int status)
                  {412, "Precondition Failed"},
                  {413, "Content Too Large"},
                  {415, "Unsupported Media Type"},
+                 {416, "Range Not Satisfiable"},
                  {421, "Misdirected Request"},
                  {429, "Too Many Requests"},
                  {500, "Internal Server Error"},
