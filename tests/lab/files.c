@@ -43,7 +43,7 @@ static void env_path(struct kw_buf *b, const struct lab *l, const char *name, co
 static void put_resolve(struct kw_buf *b, const struct lab *l)
 {
     for (size_t i = 0; i < l->n_site; i++)
-        if (l->site[i].service != &lab_control)
+        if (l->site[i].service != &lab_control && l->site[i].under == NULL)
             kw_put_fmt(
                 b, "%s%s:%u:127.0.0.1:%u", i > 0 ? " " : "", l->site[i].host,
                 l->site[i].service == &lab_metadata ? 80u : 443u,

@@ -9,6 +9,7 @@
  *   jose.c     RSA keys, JWK, JWS              journal.c  GET /lab/log
  *   issuer.c   GitHub-like OIDC issuer         idcs.c     OCI identity domain: tokens
  *   trust.c    subject token, rules            client.c   client authentication
+ *   scim*.c    the domain's administration     ocipolicy.c  IAM policies
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
  *   objects.c  Object Storage                  cloud.c    compartments, VCNs
  *   shapes.c   tokens as other CI systems issue them, metadata services
@@ -36,6 +37,7 @@
 #include "faults.h"
 #include "google.h"
 #include "http.h"
+#include "scim.h"
 #include "src/err.h"
 #include "src/jwt.h"
 
@@ -69,6 +71,7 @@ struct lab_options {
     unsigned subject_life, session_life, trust_skew, max_conns;
     uint64_t max_body;
     json_t *claims; /* owned: overrides of the issuer's claims */
+    bool bare;      /* nothing is set up */
     bool die_with_parent, verbose, help, man;
 };
 
@@ -95,6 +98,14 @@ struct lab_user {
     const char *name, *ocid;
     bool service_user;
 };
+struct lab_subject { /* who a subject token is at OCI */
+    char name[256], ocid[160], res_type[128];
+    bool service_user, active;
+};
+struct lab_client { /* who asks the token endpoint */
+    char id[256];   /* OAuth client, "" where a signature tells */
+    bool made;      /* in the domain, as an app */
+};
 
 /* objects.c */
 struct lab_object {
@@ -120,6 +131,8 @@ struct lab_journal {
 
 struct lab_site { /* one host name that the lab plays */
     char host[256];
+    const char
+        *under; /* and the beginning of the path, NULL for any: given before the host alone */
     const struct lab_service *service;
 };
 
@@ -156,6 +169,7 @@ struct lab {
     struct lab_journal journal;
     struct lab_store store;
     struct lab_google google;
+    struct lab_scim scim;
 
     SSL_CTX *ctx[LAB_DOORS];
     int listener[LAB_DOORS];
@@ -210,11 +224,21 @@ int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err);
 void lab_keys_free(struct lab_keys *k);
 
 /* trust.c: is the subject token to be believed, and who is it at OCI? NULL and the
- * user, or the error's description with *code its name and *status. */
+ * subject, or the error's description with *code its name and *status. client: the OAuth
+ * client's id, "" for none. read: a rule without user; false if it is none. */
+bool lab_rule_read(const char *text, size_t n, struct lab_rule *rule);
 int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err);
 bool lab_rule_match(const struct lab_rule *rule, const struct kw_jwt *j);
-const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
-                            const struct lab_user **user, int *status, const char **code);
+const char *lab_trust_times(struct lab *l, const struct kw_jwt *j, int64_t skew);
+const char *lab_trust_judge(struct lab *l, const char *client, const char *token, struct kw_jwt *j,
+                            struct lab_subject *s, int *status, const char **code);
+
+/* scim_trust.c: the same by a trust that was made in the domain (a copy, NULL for none). */
+json_t *lab_trust_made(struct lab *l, const char *issuer);
+const char *lab_trust_made_judge(struct lab *l, const json_t *t, const char *client,
+                                 const char *token, const struct kw_jwt *j);
+const char *lab_trust_made_user(struct lab *l, const json_t *t, const struct kw_jwt *j,
+                                struct lab_subject *s);
 
 /* shapes.c: subject tokens of other systems than GitHub. */
 struct lab_shape {
@@ -237,7 +261,7 @@ const char *lab_mtls_judge(struct lab *l, const struct lab_request *r, const cha
 
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
-                      struct lab_response *a);
+                      struct lab_response *a, struct lab_client *who);
 
 /* ocisig.c: verifies the request's signature from the bytes received. NULL if good,
  * else the reason (for the log; the client gets the vendor's one sentence). */
@@ -270,12 +294,18 @@ struct lab_service {
     void (*status)(struct lab *l, struct lab_response *a, int status); /* the vendor's error */
     lab_handler *finish;                                               /* or NULL */
 };
-extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
+extern const struct lab_service lab_issuer, lab_idcs, lab_scim, lab_objects, lab_identity, lab_core,
     lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 
 extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
+
+/* ocipolicy.c: may the request's principal, by policy? (Who was not made here may.) And
+ * the handlers of /20160918/policies. */
+bool lab_policies_allow(struct lab *l, const struct lab_request *r);
+lab_handler lab_policy_create, lab_policy_list, lab_policy_get, lab_policy_update,
+    lab_policy_delete;
 
 /* issuer.c, objects.c, journal.c: state. */
 void lab_issuer_claims(struct lab *l, const char *audience, json_t **claims);
