@@ -52,11 +52,16 @@ static const char HOSTS_ARE[] = "reach them by keyward's [dial] resolve, or curl
 static const struct line HOSTS[] = {
     {"ISSUER", "/.well-known/openid-configuration, /.well-known/jwks, and "
                "/token-request?...&audience=A with Authorization: bearer REQUEST-TOKEN"},
-    {"DOMAIN", "POST /oauth2/v1/token"},
+    {"DOMAIN", "POST /oauth2/v1/token (exchange, client_credentials); below /admin/v1 Apps, "
+               "AppRoles, AppStatusChanger, AppClientSecretRegenerator, Grants, Users, Groups, "
+               "IdentityPropagationTrusts, OAuthClientCertificates: by an --api-key's signature or "
+               "an access token of an app with the role; rights: Apps.create, .read, .update, "
+               ".delete and so on"},
     {"objectstorage.REGION.oraclecloud.com",
      "/n/, /n/NS/b/BUCKET/o, /n/NS/b/BUCKET/o/OBJECT, POST /n/NS/b/BUCKET/actions/renameObject"},
     {"identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com",
-     "/20160918/compartments?compartmentId=OCID"},
+     "/20160918/compartments?compartmentId=OCID, /20160918/policies, by which users that were "
+     "made in the domain may; rights: policies.create and so on"},
     {"iaas.REGION.oraclecloud.com", "/20160918/vcns?compartmentId=OCID"},
     {"sts.UNIVERSE, sts.mtls.UNIVERSE",
      "POST /v1/token, /v1/introspect; providers lab-ci (ISSUER), lab-hsm (the first --trust), "

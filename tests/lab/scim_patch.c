@@ -73,6 +73,7 @@ static bool take_away(const struct place *p, struct lab_scim_why *w)
         json_object_del(p->in, p->name);
         return true;
     }
+    (void)lab_scim_matches(p->pick, NULL, NULL, &bad); /* a bad one is, even if there are none */
     for (size_t i = json_array_size(array); i > 0 && !bad; i--)
         if (lab_scim_matches(p->pick, json_array_get(array, i - 1), NULL, &bad))
             json_array_remove(array, i - 1);

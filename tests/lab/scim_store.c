@@ -57,6 +57,12 @@ json_t *lab_scim_by(struct lab *l, enum lab_scim_kind k, const char *name, const
     return NULL;
 }
 
+/* Equal, or both absent. */
+static bool same(const json_t *a, const json_t *b)
+{
+    return a == b || json_equal(a, b);
+}
+
 static bool given(const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
@@ -87,8 +93,7 @@ static bool check(struct lab *l, enum lab_scim_kind kind, json_t *new, const jso
             return lab_scim_no(w, 400, "error.common.validation.missingReqAttributes",
                                "Missing required attribute(s): %s", k->required[i]);
     for (size_t i = 0; old != NULL && i < 5 && k->immutable[i] != NULL; i++)
-        if (!json_equal(json_object_get(old, k->immutable[i]),
-                        json_object_get(new, k->immutable[i])))
+        if (!same(json_object_get(old, k->immutable[i]), json_object_get(new, k->immutable[i])))
             return lab_scim_no(w, 400, "error.common.validation.immutableAttribute",
                                "Attribute %s is immutable.", k->immutable[i]);
     const json_t *twin = k->unique == NULL
@@ -139,7 +144,7 @@ bool lab_scim_change(struct lab *l, enum lab_scim_kind k, const json_t *old, jso
     static const char *const made[] = {"id", "ocid", "tenancyOcid"};
     size_t at;
     for (size_t i = 0; i < 3; i++)
-        if (!json_equal(json_object_get(old, made[i]), json_object_get(new, made[i])))
+        if (!same(json_object_get(old, made[i]), json_object_get(new, made[i])))
             return lab_scim_no(w, 400, "error.common.validation.readOnlyAttribute",
                                "Attribute %s is read-only.", made[i]);
     if (!check(l, k, new, old, w) || lab_scim_find(l, k, lab_text(old, "id"), &at) == NULL)
