@@ -154,6 +154,7 @@ static void post_reset(struct lab *l, struct lab_request *r, struct lab_response
     lab_store_free(&l->store);
     pthread_mutex_unlock(&l->store.lock);
     lab_scim_born(l);
+    lab_gadmin_born(l);
     atomic_store(&l->issued, 0);
 }
 

@@ -15,6 +15,7 @@
  *   shapes.c   tokens as other CI systems issue them, metadata services
  *   google.c   bearers of Google               google_sts.c   its token service
  *   google_pool.c   its providers
+ *   gadmin*.c  Google's administration
  *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
  *   state.c    keys, options loaded, clock
@@ -35,6 +36,7 @@
 #include <sys/types.h>
 
 #include "faults.h"
+#include "gadmin.h"
 #include "google.h"
 #include "http.h"
 #include "scim.h"
@@ -169,6 +171,7 @@ struct lab {
     struct lab_journal journal;
     struct lab_store store;
     struct lab_google google;
+    struct lab_gadmin gadmin;
     struct lab_scim scim;
 
     SSL_CTX *ctx[LAB_DOORS];
@@ -221,6 +224,7 @@ bool lab_jwt_good(const char *token, const struct kw_jwt *j, EVP_PKEY *key);
 EVP_PKEY *lab_key_find(const struct lab_keys *k, const char *id);
 int lab_key_load(struct lab_keys *k, const char *id, const char *pem_path, struct kw_err *err);
 int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err);
+int lab_jwks_take(struct lab_keys *k, const json_t *set, const char *what, struct kw_err *err);
 void lab_keys_free(struct lab_keys *k);
 
 /* trust.c: is the subject token to be believed, and who is it at OCI? NULL and the
@@ -253,11 +257,11 @@ char *lab_shape_mint(struct lab *l, const struct lab_shape *s, const char *audie
                      const struct lab_hit *hit);
 
 /* google_x509.c: mutual TLS. The first is a server name callback that asks for a client's
- * certificate where the host is the mtls one; the second judges it: NULL and its CN, or
- * the description of what is wrong. */
+ * certificate where the host is the mtls one; the second judges it: NULL and the claims
+ * (new) that mappings see, or the description of what is wrong. store: the provider's. */
 int lab_mtls_ask(SSL *ssl, int *alert, void *arg);
 const char *lab_mtls_judge(struct lab *l, const struct lab_request *r, const char *subject,
-                           char *cn, size_t size);
+                           const json_t *store, json_t **claims);
 
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
@@ -295,7 +299,8 @@ struct lab_service {
     lab_handler *finish;                                               /* or NULL */
 };
 extern const struct lab_service lab_issuer, lab_idcs, lab_scim, lab_objects, lab_identity, lab_core,
-    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata;
+    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata, lab_iam,
+    lab_serviceusage, lab_projects;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 
@@ -306,6 +311,9 @@ extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
 bool lab_policies_allow(struct lab *l, const struct lab_request *r);
 lab_handler lab_policy_create, lab_policy_list, lab_policy_get, lab_policy_update,
     lab_policy_delete;
+/* gadmin_accounts.c: the same of Google's service accounts. */
+lab_handler lab_gaccount_create, lab_gaccount_list, lab_gaccount_get, lab_gaccount_delete,
+    lab_gaccount_policy, lab_gaccount_set_policy, lab_gaccount_test;
 
 /* issuer.c, objects.c, journal.c: state. */
 void lab_issuer_claims(struct lab *l, const char *audience, json_t **claims);
