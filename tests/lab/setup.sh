@@ -16,4 +16,5 @@ start --bare
 . "$(dirname "$0")/setup_oci.sh"
 . "$(dirname "$0")/setup_policy.sh"
 . "$(dirname "$0")/setup_faults.sh"
+. "$(dirname "$0")/setup_google.sh"
 finish
