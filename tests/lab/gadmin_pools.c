@@ -181,7 +181,7 @@ static void get(struct lab *l, struct lab_request *r, struct lab_response *a, co
 
 static void list(struct lab *l, struct lab_request *r, struct lab_response *a, const struct kind *k)
 {
-    char show[8] = "", below[NAME];
+    char show[8] = "", below[NAME], pool[NAME];
     const char *name;
     json_t *o, *all = json_array();
     bool dead = lab_query(r, "showDeleted", show, sizeof show) == 1 && strcmp(show, "true") == 0;
@@ -191,8 +191,8 @@ static void list(struct lab *l, struct lab_request *r, struct lab_response *a, c
     }
     snprintf(below, sizeof below, LAB_G_PARENT "/");
     if (k->provider) {
-        path_name(r, &POOL, below, sizeof below - 16);
-        strcat(below, "/providers/");
+        path_name(r, &POOL, pool, sizeof pool);
+        snprintf(below, sizeof below, "%.300s/providers/", pool);
     }
     pthread_mutex_lock(&l->gadmin.lock);
     purge(l, k);
@@ -359,27 +359,27 @@ bool lab_gpool_alive(struct lab *l, const char *principal)
 #define HANDLERS(kind, name)                                                                       \
     static void name##_create(struct lab *l, struct lab_request *r, struct lab_response *a)        \
     {                                                                                              \
-        create(l, r, a, &kind);                                                                    \
+        create(l, r, a, &(kind));                                                                  \
     }                                                                                              \
     static void name##_get(struct lab *l, struct lab_request *r, struct lab_response *a)           \
     {                                                                                              \
-        get(l, r, a, &kind);                                                                       \
+        get(l, r, a, &(kind));                                                                     \
     }                                                                                              \
     static void name##_list(struct lab *l, struct lab_request *r, struct lab_response *a)          \
     {                                                                                              \
-        list(l, r, a, &kind);                                                                      \
+        list(l, r, a, &(kind));                                                                    \
     }                                                                                              \
     static void name##_patch(struct lab *l, struct lab_request *r, struct lab_response *a)         \
     {                                                                                              \
-        patch(l, r, a, &kind);                                                                     \
+        patch(l, r, a, &(kind));                                                                   \
     }                                                                                              \
     static void name##_delete(struct lab *l, struct lab_request *r, struct lab_response *a)        \
     {                                                                                              \
-        turn(l, r, a, &kind, false);                                                               \
+        turn(l, r, a, &(kind), false);                                                             \
     }                                                                                              \
     static void name##_undelete(struct lab *l, struct lab_request *r, struct lab_response *a)      \
     {                                                                                              \
-        turn(l, r, a, &kind, true);                                                                \
+        turn(l, r, a, &(kind), true);                                                              \
     }
 HANDLERS(POOL, pool)
 HANDLERS(PROVIDER, provider)

@@ -139,9 +139,13 @@ bool lab_policies_allow(struct lab *l, const struct lab_request *r)
     if (user == NULL || (objects && r->path_len <= 3)) /* the namespace is told to anybody */
         may = true;
     json_array_foreach(l->scim.policies, i, policy)
-        json_array_foreach(json_object_get(policy, "statements"), k, text) may =
-            may || (read_statement(json_string_value(text), &s) && s.verb >= need &&
-                    covers(&s, r->host) && is_member(l, &s, lab_text(user, "id")));
+    {
+        json_array_foreach(json_object_get(policy, "statements"), k, text)
+        {
+            may = may || (read_statement(json_string_value(text), &s) && s.verb >= need &&
+                          covers(&s, r->host) && is_member(l, &s, lab_text(user, "id")));
+        }
+    }
     pthread_mutex_unlock(&l->scim.lock);
     return may;
 }

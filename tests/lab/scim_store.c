@@ -158,8 +158,10 @@ bool lab_scim_change(struct lab *l, enum lab_scim_kind k, const json_t *old, jso
 
 bool lab_scim_remove(struct lab *l, enum lab_scim_kind k, const char *id, struct lab_scim_why *w)
 {
-    size_t at;
+    size_t at = 0;
     const json_t *old = lab_scim_find(l, k, id, &at);
+    if (old == NULL)
+        return lab_scim_no(w, 404, "error.common.common.resourceNotFound", "Not found: %s", id);
     if (lab_scim_rules[k].removable != NULL && !lab_scim_rules[k].removable(l, old, w))
         return false;
     json_array_remove(l->scim.all[k], at);
