@@ -308,6 +308,7 @@ extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
 
 /* ocipolicy.c: may the request's principal, by policy? (Who was not made here may.) And
  * the handlers of /20160918/policies. */
+bool lab_statement_good(const char *text);
 bool lab_policies_allow(struct lab *l, const struct lab_request *r);
 lab_handler lab_policy_create, lab_policy_list, lab_policy_get, lab_policy_update,
     lab_policy_delete;

@@ -96,6 +96,12 @@ static bool read_statement(const char *text, struct statement *s)
     return *text == 0 || strncasecmp(text, "where ", 6) == 0;
 }
 
+bool lab_statement_good(const char *text)
+{
+    struct statement s;
+    return read_statement(text, &s);
+}
+
 /* --- what they allow ------------------------------------------------------------------------- */
 
 static bool covers(const struct statement *s, const char *host)
