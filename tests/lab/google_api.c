@@ -129,6 +129,29 @@ static void accounts_only(struct lab *l, struct lab_request *r, struct lab_respo
         lab_reply_json(a, 200, json_pack("{s:s}", "caller", r->principal));
 }
 
+/* Storage's errors have a list of themselves, too. */
+static void finish_storage(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    (void)l, (void)r;
+    if (a->status < 400)
+        return;
+    json_t *o = json_loadb(kw_buf_str(&a->body), a->body.len, 0, NULL);
+    json_t *e = json_object_get(o, "error");
+    const char *reason = a->status == 412   ? "conditionNotMet"
+                         : a->status == 404 ? "notFound"
+                         : a->status == 401 ? "required"
+                         : a->status == 403 ? "forbidden"
+                                            : "invalid";
+    if (e != NULL) {
+        json_object_set_new(e, "errors",
+                            json_pack("[{s:s, s:s, s:s}]", "message", lab_text(e, "message"),
+                                      "domain", "global", "reason", reason));
+        kw_buf_reset(&a->headers);
+        lab_reply_json(a, a->status, json_incref(o));
+    }
+    json_decref(o);
+}
+
 static const struct lab_route COMPUTE[] = {
     {"GET", "/compute/v1/projects/{}/zones/{}/instances", instances},
     {"GET", "/v1/accounts-only", accounts_only},
@@ -141,4 +164,5 @@ static const struct lab_route STORAGE[] = {
     {NULL, NULL, NULL},
 };
 const struct lab_service lab_compute = {"google-compute", COMPUTE, guard, api_status, NULL};
-const struct lab_service lab_storage = {"google-storage", STORAGE, guard, api_status, NULL};
+const struct lab_service lab_storage = {"google-storage", STORAGE, guard, api_status,
+                                        finish_storage};

@@ -311,7 +311,7 @@ yes 'bucket policy' 200
 read_it
 ok 'bucket: read' has 'hello from'
 goog PUT "$BUCKET/iam" "$(bucket ACAB)"
-ok 'bucket: a stale etag' is "$status" 412
+ok 'bucket: a stale etag' is "$status $(field reason)" '412 conditionNotMet'
 goog GET "${BUCKET%lab-bucket}other/iam"
 g_no 'another bucket' 403 PERMISSION_DENIED storage.buckets.getIamPolicy
 goog POST "$CRM/$P:getIamPolicy" '{"options":{"requestedPolicyVersion":3}}'
