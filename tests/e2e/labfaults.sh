@@ -45,6 +45,12 @@ jwt-wrong-key - 20 7 - -
 jwt-expired - 20 6 - -
 jwt-garbage - 20 5 - -
 clock =7200 20 6 - -
+cut - 20 8 8 8
+late-status =503 20 8 8 8
+lro-fails - 20 - 0 -
+lro-polls =5 20 - 0 -
+spread =5 20 - 0 -
+denied =* 20 - 0 -
 TABLE
 }
 # The same where it meets Google: issuer, token service, IAM Credentials, API. What is temporary
@@ -78,6 +84,12 @@ jwt-wrong-key - 20 7 - - -
 jwt-expired - 20 6 - - -
 jwt-garbage - 20 5 - - -
 clock =7200 20 6 - - -
+cut - 4 8 8 8 8
+late-status =503 4 8 8 8 8
+lro-fails - 20 - 0 0 0
+lro-polls =5 20 - 0 0 0
+spread =5 20 - 0 0 0
+denied =nothing 20 - 0 0 0
 TABLE
 }
 path_of() { # PLACE

@@ -160,7 +160,7 @@ static void names(const struct lab *l, struct kw_buf *san)
     kw_put_str(san, "IP:127.0.0.1,DNS:localhost");
     for (size_t i = 0; i < l->n_site; i++)
         if (l->site[i].host[strspn(l->site[i].host, "0123456789.")] != 0 &&
-            strcmp(l->site[i].host, "localhost") != 0)
+            strcmp(l->site[i].host, "localhost") != 0 && l->site[i].under == NULL)
             kw_put_fmt(san, ",DNS:%s", l->site[i].host);
     kw_put_str(san, ",DNS:*.identity.oraclecloud.com");
 }

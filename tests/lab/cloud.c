@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Identity (compartments) and Core (VCNs), read-only, with a small fixed inventory.
+ * Identity (compartments; for policies see ocipolicy.c) and Core (VCNs), read-only, with a
+ * small fixed inventory.
  */
 #include <string.h>
 
@@ -81,6 +82,13 @@ static void vcns(struct lab *l, struct lab_request *r, struct lab_response *a)
 static const struct lab_route IDENTITY[] = {
     {"GET", "/20160918/compartments", compartments},
     {"GET", "/20160918/compartments/", compartments},
+    {"GET", "/20160918/policies", lab_policy_list},
+    {"GET", "/20160918/policies/", lab_policy_list},
+    {"POST", "/20160918/policies", lab_policy_create},
+    {"POST", "/20160918/policies/", lab_policy_create},
+    {"GET", "/20160918/policies/{}", lab_policy_get},
+    {"PUT", "/20160918/policies/{}", lab_policy_update},
+    {"DELETE", "/20160918/policies/{}", lab_policy_delete},
     {NULL, NULL, NULL},
 };
 static const struct lab_route CORE[] = {

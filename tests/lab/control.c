@@ -153,6 +153,8 @@ static void post_reset(struct lab *l, struct lab_request *r, struct lab_response
     pthread_mutex_lock(&l->store.lock);
     lab_store_free(&l->store);
     pthread_mutex_unlock(&l->store.lock);
+    lab_scim_born(l);
+    lab_gadmin_born(l);
     atomic_store(&l->issued, 0);
 }
 

@@ -63,7 +63,7 @@ for f in grant_type requested_token_type subject_token subject_token_type public
     exchange $f=
     oauth "without $f" 400 invalid_request
 done
-exchange grant_type=client_credentials
+exchange grant_type=password
 oauth 'other grant' 400 unsupported_grant_type
 exchange requested_token_type=urn:x
 oauth 'other token type' 400 invalid_request

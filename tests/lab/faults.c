@@ -13,15 +13,18 @@
 
 static const struct {
     const char *name, *help;
-    enum { NO_VALUE, NUMBER, OPTIONAL_NUMBER, URL } value;
+    enum { NO_VALUE, NUMBER, OPTIONAL_NUMBER, TEXT } value;
     int64_t usual, min, max;
 } KINDS[LAB_FAULTS] = {
     [LAB_LATENCY] = {"latency", "=MS: wait before answering", NUMBER, 0, 0, 600000},
     [LAB_STATUS] = {"status", "=CODE: the vendor's error of that status", NUMBER, 0, 400, 599},
-    [LAB_DROP] = {"drop", "close without a byte of answer", NO_VALUE, 0, 0, 0},
+    [LAB_DROP] = {"drop", "done as asked, then closed without a byte of answer", NO_VALUE, 0, 0, 0},
+    [LAB_CUT] = {"cut", "closed without a byte of answer, and nothing done", NO_VALUE, 0, 0, 0},
+    [LAB_LATE] = {"late-status", "=CODE: done as asked, but the vendor's error for an answer",
+                  NUMBER, 0, 400, 599},
     [LAB_NOT_JSON] = {"not-json", "200 and a body that is no JSON", NO_VALUE, 0, 0, 0},
     [LAB_HTML] = {"html", "200 and an HTML page", NO_VALUE, 0, 0, 0},
-    [LAB_REDIRECT] = {"redirect", "=URL: 302 to there", URL, 0, 0, 0},
+    [LAB_REDIRECT] = {"redirect", "=URL: 302 to there", TEXT, 0, 0, 0},
     [LAB_TRUNCATE] = {"truncate", "half of the body, then the connection ends", NO_VALUE, 0, 0, 0},
     [LAB_RESET] = {"reset", "half of the body, then a TCP reset", NO_VALUE, 0, 0, 0},
     [LAB_OVERLONG] = {"overlong", "[=BYTES]: body padded with spaces, announced so",
@@ -48,6 +51,14 @@ static const struct {
     [LAB_JWT_EXPIRED] = {"jwt-expired", "subject token that expired ten minutes ago", NO_VALUE, 0,
                          0, 0},
     [LAB_JWT_GARBAGE] = {"jwt-garbage", "\"value\" is no JWT", NO_VALUE, 0, 0, 0},
+    [LAB_LRO_FAILS] = {"lro-fails", "Google: the operation that begins ends in an error", NO_VALUE,
+                       0, 0, 0},
+    [LAB_DENIED] = {"denied", "=RIGHT: nobody has that right (a glob over the names in HOSTS)",
+                    TEXT, 0, 0, 0},
+    [LAB_LRO_POLLS] = {"lro-polls", "=N: Google: an operation is done when asked for N times (2)",
+                       NUMBER, 0, 0, 1000},
+    [LAB_SPREAD] = {"spread", "=SECONDS: Google: what is made or granted counts so much later",
+                    NUMBER, 0, 0, 86400},
     [LAB_CLOCK] = {"clock", "=SECONDS: the lab's clock is ahead (negative: behind)", NUMBER, 0,
                    -(10ll * 365 * 86400), 10ll * 365 * 86400},
 };
@@ -90,7 +101,7 @@ static int set_kind(struct lab_fault_rule *f, const char *name, const char *valu
     bool ok = true;
     if (KINDS[k].value == NO_VALUE)
         ok = value == NULL;
-    else if (KINDS[k].value == URL)
+    else if (KINDS[k].value == TEXT)
         ok = value != NULL && value[0] != 0 &&
              snprintf(f->url, sizeof f->url, "%s", value) < (int)sizeof f->url;
     else if (value != NULL)
@@ -197,7 +208,7 @@ static bool concerns(enum lab_fault kind, const char *path)
         return strcmp(path, "/oauth2/v1/token") == 0 || strcmp(path, "/v1/token") == 0;
     if (kind >= LAB_JWT_WRONG_KEY && kind <= LAB_JWT_GARBAGE)
         return strcmp(path, "/token-request") == 0;
-    return kind != LAB_CLOCK;
+    return kind < LAB_DENIED;
 }
 
 static bool meets(const struct lab_fault_rule *f, const char *method, const char *host,
@@ -208,6 +219,20 @@ static bool meets(const struct lab_fault_rule *f, const char *method, const char
            (!f->method[0] || strcmp(f->method, method) == 0);
 }
 
+/* Counts a rule that is met; false: it lets this one pass. */
+static bool counted(struct lab_fault_rule *f)
+{
+    if (f->skip > 0) {
+        f->skip--;
+        return false;
+    }
+    if (f->count > 0) {
+        f->count--;
+        f->spent = f->count == 0;
+    }
+    return true;
+}
+
 void lab_faults_take(struct lab_fault_table *t, const char *method, const char *host,
                      const char *path, struct lab_hit *hit)
 {
@@ -216,31 +241,40 @@ void lab_faults_take(struct lab_fault_table *t, const char *method, const char *
     for (size_t i = 0; i < t->n; i++) {
         struct lab_fault_rule *f = &t->rule[i];
         /* The first of a kind wins, so that "503 twice, then 429" can be queued. */
-        if (!meets(f, method, host, path) || hit->on[f->kind])
+        if (!meets(f, method, host, path) || hit->on[f->kind] || !counted(f))
             continue;
-        if (f->skip > 0) {
-            f->skip--;
-            continue;
-        }
         hit->on[f->kind] = true;
         hit->value[f->kind] = f->value;
         if (f->kind == LAB_REDIRECT)
             memcpy(hit->url, f->url, sizeof hit->url);
-        if (f->count > 0) {
-            f->count--;
-            f->spent = f->count == 0;
-        }
     }
     pthread_mutex_unlock(&t->lock);
 }
 
-int64_t lab_faults_clock(struct lab_fault_table *t)
+int64_t lab_faults_standing(struct lab_fault_table *t, enum lab_fault kind, int64_t usual)
 {
-    int64_t ahead = 0;
+    int64_t value = usual;
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < t->n; i++)
-        if (t->rule[i].kind == LAB_CLOCK)
-            ahead = t->rule[i].value;
+        if (t->rule[i].kind == kind)
+            value = t->rule[i].value;
     pthread_mutex_unlock(&t->lock);
-    return ahead;
+    return value;
+}
+
+int64_t lab_faults_clock(struct lab_fault_table *t)
+{
+    return lab_faults_standing(t, LAB_CLOCK, 0);
+}
+
+bool lab_faults_denied(struct lab_fault_table *t, const char *right)
+{
+    bool denied = false;
+    pthread_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->n && !denied; i++)
+        if (t->rule[i].kind == LAB_DENIED && !t->rule[i].spent &&
+            kw_glob(t->rule[i].url, right, false))
+            denied = counted(&t->rule[i]);
+    pthread_mutex_unlock(&t->lock);
+    return denied;
 }

@@ -17,7 +17,9 @@ enum lab_fault {
     /* before the answer */
     LAB_LATENCY, /* =MS: wait */
     LAB_STATUS,  /* =CODE: the vendor's error instead of the answer */
-    LAB_DROP,    /* close without a byte */
+    LAB_DROP,    /* done as asked, then closed without a byte */
+    LAB_CUT,     /* closed without a byte, and nothing done */
+    LAB_LATE,    /* =CODE: done as asked, but the vendor's error instead of the answer */
     /* instead of the answer */
     LAB_NOT_JSON, /* 200, application/json, but no JSON */
     LAB_HTML,     /* 200, an HTML page (a captive portal) */
@@ -41,8 +43,12 @@ enum lab_fault {
     LAB_JWT_WRONG_KEY, /* subject token signed by a key that is not in the JWKS */
     LAB_JWT_EXPIRED,   /* subject token that expired ten minutes ago */
     LAB_JWT_GARBAGE,   /* "value" is no JWT */
+    LAB_LRO_FAILS,     /* Google: the operation that starts will end in an error */
     /* the lab itself */
-    LAB_CLOCK, /* =SECONDS: the lab's clock is ahead by so much (or behind) */
+    LAB_DENIED,    /* =RIGHT: nobody has the right of that name, a glob */
+    LAB_LRO_POLLS, /* =N: Google: how often an operation is asked for before it is done */
+    LAB_SPREAD,    /* =SECONDS: Google: what is made or granted counts that much later */
+    LAB_CLOCK,     /* =SECONDS: the lab's clock is ahead by so much (or behind) */
     LAB_FAULTS
 };
 
@@ -56,7 +62,7 @@ struct lab_hit {
 struct lab_fault_rule {
     enum lab_fault kind;
     int64_t value;
-    char url[512];
+    char url[512];             /* or the right of LAB_DENIED */
     char path[256], host[256]; /* globs; "" = any */
     char method[16];
     uint64_t count; /* how often still; 0 = no end */
@@ -83,6 +89,10 @@ json_t *lab_faults_list(struct lab_fault_table *t);
 /* Which faults this request meets; counts them down. */
 void lab_faults_take(struct lab_fault_table *t, const char *method, const char *host,
                      const char *path, struct lab_hit *hit);
+/* Those that concern no request but the lab: the value now in force, or the usual one. */
+int64_t lab_faults_standing(struct lab_fault_table *t, enum lab_fault kind, int64_t usual);
+/* Is the right of that name taken away? Counts it down. */
+bool lab_faults_denied(struct lab_fault_table *t, const char *right);
 /* Seconds that the lab's clock is ahead. */
 int64_t lab_faults_clock(struct lab_fault_table *t);
 

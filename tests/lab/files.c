@@ -43,7 +43,7 @@ static void env_path(struct kw_buf *b, const struct lab *l, const char *name, co
 static void put_resolve(struct kw_buf *b, const struct lab *l)
 {
     for (size_t i = 0; i < l->n_site; i++)
-        if (l->site[i].service != &lab_control)
+        if (l->site[i].service != &lab_control && l->site[i].under == NULL)
             kw_put_fmt(
                 b, "%s%s:%u:127.0.0.1:%u", i > 0 ? " " : "", l->site[i].host,
                 l->site[i].service == &lab_metadata ? 80u : 443u,
@@ -80,6 +80,8 @@ static void put_env(struct kw_buf *b, const struct lab *l)
     env(b, "BUCKET", l->bucket);
     env(b, "GOOGLE_PROVIDER", LAB_G_PROVIDER);
     env(b, "GOOGLE_PROJECT", LAB_G_PROJECT);
+    env(b, "GOOGLE_NUMBER", LAB_G_NUMBER);
+    env_path(b, l, "GOOGLE_ADMIN_TOKEN_FILE", "google-admin-token");
     env(b, "GOOGLE_ACCOUNT", LAB_G_ACCOUNT("deployer"));
     kw_put_fmt(b, "LAB_COMPUTE_URL='https://compute.%s'\n", l->opt.universe);
     kw_put_fmt(b, "LAB_STORAGE_URL='https://storage.%s'\n", l->opt.universe);
@@ -123,6 +125,8 @@ int lab_files_write(const struct lab *l, struct kw_err *err)
         rc = write_file(l, "request-token", 0600, l->request_token, err);
     if (rc == 0)
         rc = write_file(l, "control-token", 0600, l->control_token, err);
+    if (rc == 0)
+        rc = write_file(l, "google-admin-token", 0600, l->gadmin.token, err);
     kw_buf_init(&b, 65536);
     kw_put_fmt(&b, "cacert = \"%s/ca.pem\"\nheader = \"Authorization: Bearer %s\"\n", l->opt.dir,
                l->control_token);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Fuzz target for the lab's parsers of foreign bytes. The first byte chooses one, the
- * rest is its input: h head, f form, a Authorization, s fault spec, r rule, d date.
+ * rest is its input: h head, f form, a Authorization, s fault spec, r rule, q SCIM filter,
+ * p PatchOp, o policy statement, d date.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,34 @@ static void try_authorization(const char *text)
     free(z.store);
 }
 
+/* A group, to be picked and changed. */
+static json_t *group(void)
+{
+    return json_pack("{s:s, s:b, s:[{s:s, s:s}], s:{s:b}}", "displayName", "Deployers", "active", 1,
+                     "members", "value", "0123", "type", "User", LAB_SCIM_USER, "serviceUser", 1);
+}
+
+static void try_filter(const char *text)
+{
+    json_t *o = group();
+    bool bad, again;
+    bool found = lab_scim_matches(text, o, "displayName", &bad);
+    (void)lab_scim_matches(text, NULL, NULL, &again);
+    if (bad != again || (bad && found)) /* whether it is one doesn't depend on what is there */
+        abort();
+    json_decref(o);
+}
+
+static void try_patch(const char *text, size_t n)
+{
+    json_t *o = group(), *patch = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+    struct lab_scim_why w;
+    if (!lab_scim_patch(o, patch, &w) && w.status != 400)
+        abort();
+    json_decref(patch);
+    json_decref(o);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct lab_fault_rule fault;
@@ -66,6 +95,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'r':
         lab_rule_parse(text, &rule, NULL);
+        break;
+    case 'q':
+        try_filter(text);
+        break;
+    case 'p':
+        try_patch(text, n);
+        break;
+    case 'o':
+        (void)lab_statement_good(text);
         break;
     default:
         lab_http_date_parse(text);

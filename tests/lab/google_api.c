@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Two of Google's APIs, read-only, with a fixed inventory: Compute Engine's instances and
- * Cloud Storage's objects. Compute takes federated tokens, Storage too; what knows service
+ * Cloud Storage's objects, by the bucket's IAM policy, which can be set. Compute takes
+ * federated tokens, Storage too; what knows service
  * accounts only is /v1/accounts-only, for the answer that such services give.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lab.h"
@@ -50,10 +52,60 @@ static void instances(struct lab *l, struct lab_request *r, struct lab_response 
                              "build-1", "status", "RUNNING"));
 }
 
+/* Readers of the bucket, by its IAM policy. */
+static bool may_read(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    static const char *const roles[] = {"roles/storage.objectViewer", "roles/storage.objectUser",
+                                        "roles/storage.objectAdmin", "roles/storage.admin", NULL};
+    struct lab_grant g;
+    char who[600], bucket[128], resource[160];
+    if (!lab_google_bearer(l, r, a, &g))
+        return false;
+    snprintf(who, sizeof who, "%s%s", g.kind == LAB_OF_ACCOUNT ? "serviceAccount:" : "", g.who);
+    lab_gadmin_param(r, 0, bucket, sizeof bucket);
+    snprintf(resource, sizeof resource, "buckets/%s", bucket);
+    if (lab_granted(l, resource, who, g.sets, roles))
+        return true;
+    lab_google_error(r, a, 403, "PERMISSION_DENIED", NULL,
+                     "%.200s does not have storage.objects.get access to the Google Cloud Storage "
+                     "object. Permission 'storage.objects.get' denied on resource (or it may not "
+                     "exist).",
+                     g.who);
+    return false;
+}
+
+/* The one bucket there is. */
+static bool bucket_known(const struct lab_request *r)
+{
+    char bucket[128];
+    lab_gadmin_param(r, 0, bucket, sizeof bucket);
+    return strcmp(bucket, "lab-bucket") == 0;
+}
+
+static void get_policy(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    char version[8] = "0";
+    if (!lab_gadmin_has(l, r, a, "storage.buckets.getIamPolicy", bucket_known(r)))
+        return;
+    (void)lab_query(r, "optionsRequestedPolicyVersion", version, sizeof version);
+    lab_gpolicy_get(l, r, a, LAB_G_BUCKET, strtol(version, NULL, 10));
+}
+
+/* A stale etag is 412 here, where it is 409 elsewhere. */
+static void put_policy(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    if (!lab_gadmin_has(l, r, a, "storage.buckets.setIamPolicy", bucket_known(r)))
+        return;
+    json_t *body = lab_gadmin_body(r, a);
+    if (body != NULL)
+        lab_gpolicy_set(l, r, a, LAB_G_BUCKET, body, 412);
+}
+
 static void object(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     char media[16] = "", name[256];
-    (void)l;
+    if (!may_read(l, r, a))
+        return;
     if (!lab_unpct((const char *)r->param[1].p, r->param[1].len, false, name, sizeof name) ||
         strcmp(name, "hello.txt") != 0) {
         lab_google_error(r, a, 404, "NOT_FOUND", NULL, "No such object.");
@@ -77,6 +129,29 @@ static void accounts_only(struct lab *l, struct lab_request *r, struct lab_respo
         lab_reply_json(a, 200, json_pack("{s:s}", "caller", r->principal));
 }
 
+/* Storage's errors have a list of themselves, too. */
+static void finish_storage(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    (void)l, (void)r;
+    if (a->status < 400)
+        return;
+    json_t *o = json_loadb(kw_buf_str(&a->body), a->body.len, 0, NULL);
+    json_t *e = json_object_get(o, "error");
+    const char *reason = a->status == 412   ? "conditionNotMet"
+                         : a->status == 404 ? "notFound"
+                         : a->status == 401 ? "required"
+                         : a->status == 403 ? "forbidden"
+                                            : "invalid";
+    if (e != NULL) {
+        json_object_set_new(e, "errors",
+                            json_pack("[{s:s, s:s, s:s}]", "message", lab_text(e, "message"),
+                                      "domain", "global", "reason", reason));
+        kw_buf_reset(&a->headers);
+        lab_reply_json(a, a->status, json_incref(o));
+    }
+    json_decref(o);
+}
+
 static const struct lab_route COMPUTE[] = {
     {"GET", "/compute/v1/projects/{}/zones/{}/instances", instances},
     {"GET", "/v1/accounts-only", accounts_only},
@@ -84,7 +159,10 @@ static const struct lab_route COMPUTE[] = {
 };
 static const struct lab_route STORAGE[] = {
     {"GET", "/storage/v1/b/{}/o/{}", object},
+    {"GET", "/storage/v1/b/{}/iam", get_policy},
+    {"PUT", "/storage/v1/b/{}/iam", put_policy},
     {NULL, NULL, NULL},
 };
 const struct lab_service lab_compute = {"google-compute", COMPUTE, guard, api_status, NULL};
-const struct lab_service lab_storage = {"google-storage", STORAGE, guard, api_status, NULL};
+const struct lab_service lab_storage = {"google-storage", STORAGE, guard, api_status,
+                                        finish_storage};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * IAM Credentials: generateAccessToken and generateIdToken, with the bindings of three
+ * IAM Credentials: generateAccessToken and generateIdToken, by the IAM policies of the
  * service accounts.
  */
 #include <stdlib.h>
@@ -10,23 +10,9 @@
 
 static const char PREFIX[] = "projects/-/serviceAccounts/";
 
-/* deployer may be impersonated by the pool's principals; deep by deployer (as a delegate);
- * reader is there, but nobody was granted anything on it. */
-static const struct {
-    const char *email, *id, *by;
-} ACCOUNTS[] = {
-    {LAB_G_ACCOUNT("deployer"), "100000000000000000001", "pool"},
-    {LAB_G_ACCOUNT("deep"), "100000000000000000002", LAB_G_ACCOUNT("deployer")},
-    {LAB_G_ACCOUNT("reader"), "100000000000000000003", ""},
+struct account {
+    char email[256], id[256];
 };
-
-static int find_account(const char *name)
-{
-    for (int i = 0; i < (int)(sizeof ACCOUNTS / sizeof ACCOUNTS[0]); i++)
-        if (strcmp(ACCOUNTS[i].email, name) == 0 || strcmp(ACCOUNTS[i].id, name) == 0)
-            return i;
-    return -1;
-}
 
 static void iam_status(struct lab *l, struct lab_response *a, int status)
 {
@@ -45,29 +31,28 @@ static void denied(struct lab_request *r, struct lab_response *a, const char *pe
                      "Permission '%s' denied on resource (or it may not exist).", permission);
 }
 
-/* Is `who` (the pool, or an account) granted on account i? */
-static bool granted(const char *who, int i)
-{
-    return i >= 0 && strcmp(ACCOUNTS[i].by, who) == 0;
-}
-
 /* From the caller through each delegate to the account. */
-static bool chain_good(const struct lab_grant *g, const json_t *delegates, int account)
+static bool chain_good(struct lab *l, const struct lab_grant *g, const json_t *delegates,
+                       const struct account *account)
 {
-    const char *who = g->kind == LAB_FEDERATED ? (g->granted ? "pool" : "") : g->who;
+    static const char member[] = "serviceAccount:";
+    struct account via;
+    char who[600];
+    const char *sets = g->sets;
     size_t i;
     json_t *one;
+    snprintf(who, sizeof who, "%s%s", g->kind == LAB_OF_ACCOUNT ? member : "", g->who);
     json_array_foreach(delegates, i, one)
     {
         const char *name = json_string_value(one);
-        if (name == NULL || strncmp(name, PREFIX, sizeof PREFIX - 1) != 0)
+        if (name == NULL || strncmp(name, PREFIX, sizeof PREFIX - 1) != 0 ||
+            !lab_gaccount_find(l, name + sizeof PREFIX - 1, via.email, via.id, sizeof via.id) ||
+            !lab_gaccount_granted(l, via.email, who, sets))
             return false;
-        int k = find_account(name + sizeof PREFIX - 1);
-        if (!granted(who, k))
-            return false;
-        who = ACCOUNTS[k].email;
+        snprintf(who, sizeof who, "%s%s", member, via.email);
+        sets = "";
     }
-    return granted(who, account);
+    return account->email[0] != 0 && lab_gaccount_granted(l, account->email, who, sets);
 }
 
 static bool has_scope(const struct lab_grant *g)
@@ -77,12 +62,12 @@ static bool has_scope(const struct lab_grant *g)
 
 /* Caller, account and body of both calls; false: the answer is made. */
 static bool begin(struct lab *l, struct lab_request *r, struct lab_response *a,
-                  const char *permission, int *account, json_t **body)
+                  const char *permission, struct account *account, json_t **body)
 {
     struct lab_grant g;
     char name[256];
     *body = NULL;
-    if (!lab_google_bearer(l, r, a, &g))
+    if (!lab_google_bearer(l, r, a, &g) || !lab_api_guard(l, r, a, "iamcredentials.googleapis.com"))
         return false;
     if (!has_scope(&g)) {
         lab_google_error(r, a, 403, "PERMISSION_DENIED", "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
@@ -96,8 +81,9 @@ static bool begin(struct lab *l, struct lab_request *r, struct lab_response *a,
     }
     if (!lab_unpct((const char *)r->param[0].p, r->param[0].len, false, name, sizeof name))
         name[0] = 0;
-    *account = find_account(name);
-    if (chain_good(&g, json_object_get(*body, "delegates"), *account))
+    (void)lab_gaccount_find(l, name, account->email, account->id, sizeof account->id);
+    if (!lab_faults_denied(&l->faults, permission) &&
+        chain_good(l, &g, json_object_get(*body, "delegates"), account))
         return true;
     denied(r, a, permission);
     return false;
@@ -116,7 +102,7 @@ static long lifetime(const json_t *body)
 static void access_token(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     json_t *body;
-    int account;
+    struct account account;
     if (!begin(l, r, a, "iam.serviceAccounts.getAccessToken", &account, &body)) {
         json_decref(body);
         return;
@@ -135,7 +121,7 @@ static void access_token(struct lab *l, struct lab_request *r, struct lab_respon
         char until[40];
         time_t t = (time_t)g.until;
         struct tm tm;
-        snprintf(g.who, sizeof g.who, "%s", ACCOUNTS[account].email);
+        snprintf(g.who, sizeof g.who, "%s", account.email);
         snprintf(g.scope, sizeof g.scope, "%s", json_string_value(json_array_get(scope, 0)));
         lab_grant_add(l, &g);
         strftime(until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
@@ -149,7 +135,7 @@ static void access_token(struct lab *l, struct lab_request *r, struct lab_respon
 static void id_token(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     json_t *body;
-    int account;
+    struct account account;
     if (!begin(l, r, a, "iam.serviceAccounts.getOpenIdToken", &account, &body)) {
         json_decref(body);
         return;
@@ -161,14 +147,14 @@ static void id_token(struct lab *l, struct lab_request *r, struct lab_response *
     else {
         json_t *claims =
             json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", "https://accounts.google.com", "aud",
-                      audience, "azp", ACCOUNTS[account].id, "sub", ACCOUNTS[account].id, "iat",
-                      (json_int_t)now, "exp", (json_int_t)now + 3600);
+                      audience, "azp", account.id, "sub", account.id, "iat", (json_int_t)now, "exp",
+                      (json_int_t)now + 3600);
         if (json_is_true(json_object_get(body, "includeEmail"))) {
-            json_object_set_new(claims, "email", json_string(ACCOUNTS[account].email));
+            json_object_set_new(claims, "email", json_string(account.email));
             json_object_set_new(claims, "email_verified", json_true());
         }
         char *jwt = lab_jwt_sign(l->session_key, l->session_kid, claims);
-        lab_verdict(r, "issued: ID token of %s for %s", ACCOUNTS[account].email, audience);
+        lab_verdict(r, "issued: ID token of %s for %s", account.email, audience);
         lab_reply_json(a, 200, json_pack("{s:s}", "token", jwt != NULL ? jwt : ""));
         free(jwt);
         json_decref(claims);

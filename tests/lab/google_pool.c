@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The providers of the lab's pool: issuer, attribute mapping, condition and audiences, as
- * Google has them. lab-ci's can be any that `gcloud iam workload-identity-pools providers
- * describe --format=json` prints (--google-provider FILE, read anew for each exchange);
+ * Providers that were made, and those of the lab's pool: issuer, attribute mapping, condition and
+ * audiences, as Google has them. lab-ci's can be any that `gcloud iam workload-identity-pools
+ * providers describe --format=json` prints (--google-provider FILE, read anew for each exchange);
  * the others map `sub` and demand one claim.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lab.h"
@@ -54,17 +55,59 @@ static int fill(struct lab *l, const char *id, struct lab_provider *p, struct kw
                : demand(&p->map, s->claim, s->value, err);
 }
 
-bool lab_provider_find(struct lab *l, const char *name, struct lab_provider *p)
+static bool find_built_in(struct lab *l, const char *name, struct lab_provider *p,
+                          struct kw_err *err)
 {
     static const char before[] = LAB_G_POOL "/providers/lab-";
-    struct kw_err err;
-    if (strncmp(name, before, sizeof before - 1) != 0 || kw_google_map_init(&p->map, &err) != 0)
+    if (l->opt.bare || strncmp(name, before, sizeof before - 1) != 0)
         return false;
-    if (fill(l, name + sizeof before - 1, p, &err) == 0 &&
-        kw_google_map_name(&p->map, name, &err) == 0)
+    p->x509 = strcmp(name + sizeof before - 1, "x509") == 0;
+    int rc = p->x509 ? kw_google_map_add(&p->map, "google.subject=assertion.subject.dn.cn", err)
+                     : fill(l, name + sizeof before - 1, p, err);
+    return rc == 0 && kw_google_map_name(&p->map, name, err) == 0;
+}
+
+/* One that was made by IAM requests. */
+static bool take_made(const json_t *made, struct lab_provider *p, struct kw_err *err)
+{
+    const json_t *oidc = json_object_get(made, "oidc");
+    const char *uploaded = lab_text(oidc, "jwksJson");
+    if (lab_gprovider_map(made, &p->map, err) != 0)
+        return false;
+    snprintf(p->issuer, sizeof p->issuer, "%s", lab_text(oidc, "issuerUri"));
+    p->x509 = oidc == NULL;
+    p->store = json_incref(json_object_get(json_object_get(made, "x509"), "trustStore"));
+    if (uploaded[0] == 0)
         return true;
+    json_t *set = json_loads(uploaded, JSON_REJECT_DUPLICATES, NULL);
+    p->jwks = calloc(1, sizeof *p->jwks);
+    bool good = p->jwks != NULL && lab_jwks_take(p->jwks, set, "jwks", err) == 0;
+    json_decref(set);
+    return good;
+}
+
+bool lab_provider_find(struct lab *l, const char *name, struct lab_provider *p)
+{
+    struct kw_err err;
+    *p = (struct lab_provider){.x509 = false};
+    if (kw_google_map_init(&p->map, &err) != 0)
+        return false;
+    json_t *made = lab_gprovider_made(l, name);
+    bool found = made != NULL ? take_made(made, p, &err) : find_built_in(l, name, p, &err);
+    json_decref(made);
+    if (!found)
+        lab_provider_free(p);
+    return found;
+}
+
+void lab_provider_free(struct lab_provider *p)
+{
+    if (p->jwks != NULL)
+        lab_keys_free(p->jwks);
+    free(p->jwks);
+    json_decref(p->store);
     kw_google_map_free(&p->map);
-    return false;
+    *p = (struct lab_provider){.x509 = false};
 }
 
 static bool refused(const json_t *verdict)
@@ -82,15 +125,29 @@ static const json_t *row(const json_t *rows, const char *name, const char *value
     return NULL;
 }
 
-const char *lab_provider_judge(const struct lab_provider *p, const struct kw_jwt *j, int64_t now,
-                               const char **error, char *subject, size_t size)
+/* The names that policies know it by. */
+static bool put_names(const json_t *o, struct lab_mapped *m)
 {
-    json_t *o = kw_google_map_explain(&p->map, j->header, j->claims, now);
+    const json_t *one, *sets = json_object_get(o, "principal_sets");
+    const char *who = lab_text(o, "principal");
+    size_t i, n = 0;
+    m->sets[0] = 0;
+    json_array_foreach(sets, i, one) if (n < sizeof m->sets) n +=
+        (size_t)snprintf(m->sets + n, sizeof m->sets - n, "%s\n", json_string_value(one));
+    return who[0] != 0 && n < sizeof m->sets &&
+           (size_t)snprintf(m->who, sizeof m->who, "%s", who) < sizeof m->who;
+}
+
+const char *lab_provider_judge(const struct lab_provider *p, const json_t *header,
+                               const json_t *claims, int64_t now, const char **error,
+                               struct lab_mapped *m)
+{
+    json_t *o = kw_google_map_explain(&p->map, header, claims, now);
     const json_t *mapping = json_object_get(o, "mapping"), *one;
     const json_t *mapped = row(mapping, "key", "google.subject");
     const char *value = json_string_value(json_object_get(mapped, "value")), *why = NULL;
     size_t i;
-    if (refused(row(json_object_get(o, "checks"), "name", "audience"))) {
+    if (!p->x509 && refused(row(json_object_get(o, "checks"), "name", "audience"))) {
         *error = "invalid_grant";
         why = "The audience in ID Token does not match the expected audience.";
     } else if (value != NULL && strlen(value) > KW_GOOGLE_SUBJECT) {
@@ -108,7 +165,7 @@ const char *lab_provider_judge(const struct lab_provider *p, const struct kw_jwt
         *error = "unauthorized_client";
         why = "The given credential is rejected by the attribute condition.";
     }
-    if (why == NULL && (value == NULL || (size_t)snprintf(subject, size, "%s", value) >= size)) {
+    if (why == NULL && (value == NULL || !put_names(o, m))) {
         *error = "invalid_request";
         why = "google.subject is not mapped.";
     }

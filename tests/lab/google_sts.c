@@ -8,10 +8,13 @@
 
 #include "lab.h"
 
-enum { LIFE_MAX = 48 * 3600, ROOM = 33000, WHO = 256 };
+enum { LIFE_MAX = 48 * 3600, ROOM = 33000 };
 
 static const char GRANT[] = "urn:ietf:params:oauth:grant-type:token-exchange";
 static const char ACCESS[] = "urn:ietf:params:oauth:token-type:access_token";
+static const char MTLS[] = "urn:ietf:params:oauth:token-type:mtls";
+static const char JWT[] = "urn:ietf:params:oauth:token-type:jwt";
+static const char ID_TOKEN[] = "urn:ietf:params:oauth:token-type:id_token";
 
 static void refuse(struct lab_request *r, struct lab_response *a, const char *error,
                    const char *description)
@@ -82,44 +85,74 @@ static const char *judge_times(struct lab *l, const struct kw_jwt *j, bool stale
     return text;
 }
 
+/* The key that the provider has, or that its issuer (one that the lab has keys of)
+ * publishes; NULL and *why. */
+static EVP_PKEY *find_key(struct lab *l, const struct lab_provider *p, const char *kid,
+                          const char **why)
+{
+    EVP_PKEY *key = NULL;
+    *why = "The signature of the ID Token can't be verified.";
+    if (p->jwks != NULL)
+        return lab_key_find(p->jwks, kid);
+    const struct lab_trust *trust = NULL;
+    for (size_t i = 0; i < l->n_trust; i++)
+        if (strcmp(l->trust[i].issuer, p->issuer) == 0)
+            trust = &l->trust[i];
+    if (trust == NULL)
+        *why = "Error connecting to the given credential's issuer.";
+    else
+        key = lab_key_find(&trust->jwks, kid);
+    return key;
+}
+
 /* NULL if it is to be believed; else the description, with *error its name. */
 static const char *judge(struct lab *l, const struct lab_provider *p, bool stale, const char *token,
-                         struct kw_jwt *j, const char **error, char *subject, char *text,
+                         struct kw_jwt *j, const char **error, struct lab_mapped *m, char *text,
                          size_t size)
 {
+    const char *why;
     *error = "invalid_grant";
     if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
         return "Unable to parse the ID Token.";
     const char *iss = kw_jwt_str(j, "iss");
-    const struct lab_trust *trust = NULL;
-    for (size_t i = 0; iss != NULL && i < l->n_trust; i++)
-        if (strcmp(l->trust[i].issuer, iss) == 0 && strcmp(p->issuer, iss) == 0)
-            trust = &l->trust[i];
-    if (trust == NULL) {
+    if (iss == NULL || strcmp(p->issuer, iss) != 0) {
         snprintf(text, size, "The issuer in ID Token %s does not match the expected ones: %s",
                  iss != NULL ? iss : "(none)", p->issuer);
         return text;
     }
     const char *kid = json_string_value(json_object_get(j->header, "kid"));
-    if (!lab_jwt_good(token, j, lab_key_find(&trust->jwks, kid)))
-        return "The signature of the ID Token can't be verified.";
-    const char *why = judge_times(l, j, stale, text, size);
-    if (why != NULL)
+    if (!lab_jwt_good(token, j, find_key(l, p, kid, &why)))
         return why;
-    return lab_provider_judge(p, j, lab_now(l), error, subject, WHO);
+    why = judge_times(l, j, stale, text, size);
+    return why != NULL ? why : lab_provider_judge(p, j->header, j->claims, lab_now(l), error, m);
+}
+
+static const char *judge_certificate(struct lab *l, const struct lab_provider *p,
+                                     const struct lab_request *r, const char *subject,
+                                     const char **error, struct lab_mapped *m)
+{
+    json_t *claims = NULL, *header = json_object();
+    const char *why = lab_mtls_judge(l, r, subject, p->store, &claims);
+    *error = "invalid_grant";
+    if (why == NULL)
+        why = lab_provider_judge(p, header, claims, lab_now(l), error, m);
+    json_decref(header);
+    json_decref(claims);
+    return why;
 }
 
 /* --- the answer ------------------------------------------------------------------------------ */
 
-static void issue(struct lab *l, struct lab_request *r, const char *sub, int64_t exp,
+static void issue(struct lab *l, struct lab_request *r, const struct lab_mapped *m, int64_t exp,
                   const char *scope, struct lab_response *a)
 {
-    struct lab_grant g = {.kind = LAB_FEDERATED, .granted = true};
+    struct lab_grant g = {.kind = LAB_FEDERATED};
     int64_t now = lab_now(l);
     g.until = exp < now + 3600 ? exp : now + 3600; /* it ends no later than the subject token */
     if (r->hit.on[LAB_TOKEN_LIFE])
         g.until = now + r->hit.value[LAB_TOKEN_LIFE];
-    snprintf(g.who, sizeof g.who, "principal://iam.googleapis.com/" LAB_G_POOL "/subject/%s", sub);
+    snprintf(g.who, sizeof g.who, "%s", m->who);
+    snprintf(g.sets, sizeof g.sets, "%s", m->sets);
     snprintf(g.scope, sizeof g.scope, "%s", scope);
     lab_grant_add(l, &g);
     lab_verdict(r, "issued: federated token for %s", g.who);
@@ -142,29 +175,19 @@ static const char *check_fields(struct lab *l, const struct wish *w, bool mtls,
     const char *want = get(w, "requested_token_type", "requestedTokenType");
     const char *type = get(w, "subject_token_type", "subjectTokenType");
     const char *audience = get(w, "audience", "audience");
-    static const char pool[] = "//iam.googleapis.com/" LAB_G_POOL;
     *error = "invalid_request";
     if (grant == NULL || strcmp(grant, GRANT) != 0)
         return "Invalid value for \"grant_type\".";
     if (want == NULL || strcmp(want, ACCESS) != 0)
         return "Invalid value for \"requested_token_type\".";
-    if (mtls) {
-        if (type == NULL || strcmp(type, "urn:ietf:params:oauth:token-type:mtls") != 0)
-            return "Invalid value for \"subject_token_type\".";
-        *error = "invalid_target";
-        return audience != NULL && strcmp(audience, "//iam.googleapis.com/" LAB_G_POOL
-                                                    "/providers/lab-x509") == 0
-                   ? NULL
-                   : "The target service indicated by the \"audience\" parameters is invalid.";
-    }
-    if (type == NULL || (strcmp(type, "urn:ietf:params:oauth:token-type:jwt") != 0 &&
-                         strcmp(type, "urn:ietf:params:oauth:token-type:id_token") != 0))
+    if (type == NULL ||
+        (mtls ? strcmp(type, MTLS) != 0 : strcmp(type, JWT) != 0 && strcmp(type, ID_TOKEN) != 0))
         return "Invalid value for \"subject_token_type\".";
-    if (audience == NULL || strcmp(audience, pool) == 0)
+    if (audience == NULL || strstr(audience, "/providers/") == NULL)
         return "Invalid value for \"audience\". This value should be the full resource name of "
                "the Identity Provider.";
     if (strncmp(audience, "//iam.googleapis.com/", 21) == 0 &&
-        lab_provider_find(l, audience + 21, p))
+        lab_provider_find(l, audience + 21, p) && p->x509 == mtls)
         return NULL;
     *error = "invalid_target";
     return "The target service indicated by the \"audience\" parameters is invalid. This might "
@@ -175,10 +198,11 @@ static const char *check_fields(struct lab *l, const struct wish *w, bool mtls,
 static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     struct wish w = {.json = NULL};
-    struct lab_provider p = {.issuer = ""};
+    struct lab_provider p = {.x509 = false};
     struct kw_jwt j = {NULL, NULL};
     const char *error = "invalid_request", *why = read_wish(r, &w);
-    char text[640], who[WHO];
+    struct lab_mapped m;
+    char text[640];
     bool mtls = strncmp(r->host, "sts.mtls.", 9) == 0;
     int64_t exp = lab_now(l) + 3600;
     if (why == NULL && lab_header(r, "authorization") != NULL)
@@ -192,16 +216,16 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     if (why == NULL && (scope == NULL || scope[0] == 0))
         why = "Invalid value for \"scope\".";
     if (why == NULL && mtls)
-        why = lab_mtls_judge(l, r, subject, who, sizeof who);
+        why = judge_certificate(l, &p, r, subject, &error, &m);
     else if (why == NULL)
-        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, who, text, sizeof text);
+        why = judge(l, &p, r->hit.on[LAB_TOKEN_STALE], subject, &j, &error, &m, text, sizeof text);
     if (why == NULL && !mtls)
         (void)kw_jwt_time(&j, "exp", &exp);
     if (why != NULL)
         refuse(r, a, error, why);
     else
-        issue(l, r, who, exp, scope, a);
-    kw_google_map_free(&p.map);
+        issue(l, r, &m, exp, scope, a);
+    lab_provider_free(&p);
     kw_jwt_free(&j);
     json_decref(w.json);
     lab_form_free(&w.form);

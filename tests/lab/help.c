@@ -18,14 +18,17 @@ static const char INTRO[] =
     "keyward-lab plays, over TLS on 127.0.0.1 with a CA of its own: a GitHub-like OIDC issuer,\n"
     "an OCI identity domain's token endpoint, and OCI Object Storage, Identity and Core, which\n"
     "verify every request signature; Google's Security Token Service, IAM Credentials, Compute\n"
-    "and Storage; and metadata services. Nothing leaves this machine and nothing it issues is\n"
+    "and Storage; metadata services; and the administration of both clouds, as far as setting "
+    "them\n"
+    "up needs it. Nothing leaves this machine and nothing it issues is\n"
     "worth anything elsewhere.";
 static const char FAULT_FORM[] =
     "KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]";
 static const char FAULTS[] =
     "For every matching request, or the next N only, after letting `skip` pass. Of faults of\n"
     "the same kind the first counts until it is spent. jwk-* and token-* meet the token\n"
-    "endpoint only, jwt-* the issuer's /token-request only. Also at run time, by /lab/faults.";
+    "endpoint only, jwt-* the issuer's /token-request only; denied, lro-polls, spread and clock\n"
+    "hold for all. Also at run time, by /lab/faults.";
 static const char PATHS_ARE[] =
     "in DIR; whole before it is ready; those with secrets have mode 0600";
 static const struct line PATHS[] = {
@@ -33,6 +36,7 @@ static const struct line PATHS[] = {
     {"client-secret", "OAuth client secret"},
     {"request-token", "value for ACTIONS_ID_TOKEN_REQUEST_TOKEN"},
     {"control-token", "bearer token of /lab/..."},
+    {"google-admin-token", "bearer token of Google's administrator"},
     {"control.curl", "`curl -K` configuration with CA and control token"},
     {"lab.env", "LAB_... variables for a shell: `. DIR/lab.env`"},
     {"keyward.ini", "configuration for keyward: add a [token] section, use --profile lab"},
@@ -46,18 +50,23 @@ static const struct line CONTROL[] = {
     {"GET mint?shape=SHAPE&audience=A[&expired=yes]",
      "such a token; SHAPE: gitlab circleci bitbucket buildkite hcp-terraform jenkins kubernetes "
      "azure gce"},
-    {"POST reset", "all back as after the start; objects too"},
+    {"POST reset", "all back as after the start; objects and what was set up, too"},
     {NULL, NULL}};
 static const char HOSTS_ARE[] = "reach them by keyward's [dial] resolve, or curl --connect-to";
 static const struct line HOSTS[] = {
     {"ISSUER", "/.well-known/openid-configuration, /.well-known/jwks, and "
                "/token-request?...&audience=A with Authorization: bearer REQUEST-TOKEN"},
-    {"DOMAIN", "POST /oauth2/v1/token"},
+    {"DOMAIN", "POST /oauth2/v1/token (exchange, client_credentials); below /admin/v1 Apps, "
+               "AppRoles, AppStatusChanger, AppClientSecretRegenerator, Grants, Users, Groups, "
+               "IdentityPropagationTrusts, OAuthClientCertificates: by an --api-key's signature or "
+               "an access token of an app with the role; rights: Apps.create, .read, .update, "
+               ".delete and so on"},
     {"objectstorage.REGION.oraclecloud.com",
      "/n/, /n/NS/b/BUCKET, /n/NS/b/BUCKET/o, /n/NS/b/BUCKET/o/OBJECT (also with a Range), "
      "/n/NS/b/BUCKET/u, /n/NS/b/BUCKET/u/OBJECT, POST /n/NS/b/BUCKET/actions/renameObject"},
     {"identity.REGION.oci.oraclecloud.com, identity.REGION.oraclecloud.com",
-     "/20160918/compartments?compartmentId=OCID"},
+     "/20160918/compartments?compartmentId=OCID, /20160918/policies, by which users that were "
+     "made in the domain may; rights: policies.create and so on"},
     {"iaas.REGION.oraclecloud.com", "/20160918/vcns?compartmentId=OCID"},
     {"sts.UNIVERSE, sts.mtls.UNIVERSE",
      "POST /v1/token, /v1/introspect; providers lab-ci (ISSUER), lab-hsm (the first --trust), "
@@ -65,7 +74,14 @@ static const struct line HOSTS[] = {
     {"iamcredentials.UNIVERSE",
      ":generateAccessToken, :generateIdToken of deployer (the pool may), deep (deployer may), "
      "reader (nobody may)"},
-    {"compute.UNIVERSE, storage.UNIVERSE", "instances of lab-project, hello.txt"},
+    {"iam.UNIVERSE",
+     "workloadIdentityPools with providers (oidc, x509) and operations, serviceAccounts with their "
+     "IAM policies; rights: iam.workloadIdentityPools.create and so on"},
+    {"serviceusage.UNIVERSE, cloudresourcemanager.UNIVERSE",
+     "the APIs of lab-project; its number and IAM policy"},
+    {"compute.UNIVERSE, storage.UNIVERSE",
+     "instances of lab-project; hello.txt in lab-bucket, by the bucket's IAM policy, which is at "
+     "/storage/v1/b/lab-bucket/iam"},
     {"169.254.169.254, metadata.google.internal", "plain HTTP, on a port of their own"},
     {NULL, NULL}};
 static const char DOORS[] =

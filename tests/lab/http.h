@@ -42,7 +42,7 @@ struct lab_request {
     X509 *client;            /* the client's certificate, NULL for none; owned */
     unsigned port;           /* of the listener */
     struct lab_hit hit;      /* the faults that this request meets */
-    struct kw_view param[3]; /* what {} and {*} of the route matched, still encoded */
+    struct kw_view param[4]; /* what {} and {*} of the route matched, still encoded */
 
     /* What the handlers found out, for the log. Never a secret. */
     char verdict[256], principal[256], signed_names[512];

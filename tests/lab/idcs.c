@@ -13,6 +13,7 @@
 #include "src/b64.h"
 
 enum { HOUR = 3600, RPST_USUAL = 1200, RPST_MAX = 43200 };
+static const char SCOPE[] = "urn:opc:idm:__myscopes__";
 static const char GRANT[] = "urn:ietf:params:oauth:grant-type:token-exchange";
 static const char UPST[] = "urn:oci:token-type:oci-upst";
 static const char RPST[] = "urn:oci:token-type:oci-rpst";
@@ -20,9 +21,10 @@ static const char RPST[] = "urn:oci:token-type:oci-rpst";
 /* What a good request asks for. */
 struct wish {
     bool rpst;
-    int64_t life;      /* at most */
-    const char *token; /* subject token */
-    EVP_PKEY *key;     /* public half of the session key, owned */
+    int64_t life;         /* at most */
+    const char *token;    /* subject token */
+    const char *res_type; /* of an RPST */
+    EVP_PKEY *key;        /* public half of the session key, owned */
 };
 
 static void refuse(struct lab_request *r, struct lab_response *a, int status, const char *error,
@@ -63,11 +65,15 @@ static EVP_PKEY *read_public_key(const char *base64)
     return key;
 }
 
-static const char *read_rpst(struct lab *l, const struct lab_form *f, struct wish *w)
+static const char NO_RES_TYPE[] =
+    "res_type is missing or is not the trust's impersonating resource.";
+
+static const char *read_rpst(const struct lab_form *f, struct wish *w)
 {
-    const char *res_type = lab_form_get(f, "res_type"), *life = lab_form_get(f, "rpst_exp");
-    if (res_type == NULL || strcmp(res_type, l->opt.res_type) != 0)
-        return "res_type is missing or is not the trust's impersonating resource.";
+    const char *life = lab_form_get(f, "rpst_exp");
+    w->res_type = lab_form_get(f, "res_type");
+    if (w->res_type == NULL || w->res_type[0] == 0)
+        return NO_RES_TYPE;
     w->life = RPST_USUAL;
     if (life == NULL)
         return NULL;
@@ -95,7 +101,7 @@ static const char *read_wish(struct lab *l, const struct lab_form *f, struct wis
     if (key == NULL || (w->key = read_public_key(key)) == NULL)
         return "public_key is missing or not the base64 of an RSA SubjectPublicKeyInfo.";
     w->rpst = strcmp(type, RPST) == 0;
-    return w->rpst ? read_rpst(l, f, w) : NULL;
+    return w->rpst ? read_rpst(f, w) : NULL;
 }
 
 /* OCI puts the JWK into the token as a string that holds JSON. */
@@ -112,7 +118,7 @@ static void put_jwk(json_t *claims, EVP_PKEY *key, const char *kid, bool as_obje
 }
 
 static json_t *session_claims(struct lab *l, struct lab_request *r, const struct wish *w,
-                              const struct kw_jwt *j, const struct lab_user *user)
+                              const struct kw_jwt *j, const struct lab_subject *user)
 {
     int64_t now = lab_now(l), exp = now + w->life, subject_exp = 0;
     const char *sub = kw_jwt_str(j, "sub");
@@ -133,7 +139,7 @@ static json_t *session_claims(struct lab *l, struct lab_request *r, const struct
     if (w->rpst) {
         json_object_set_new(c, "res_tenant", json_string(l->opt.tenancy));
         json_object_set_new(c, "res_compartment", json_string(l->opt.tenancy));
-        json_object_set_new(c, "res_type", json_string(l->opt.res_type));
+        json_object_set_new(c, "res_type", json_string(w->res_type));
         json_object_set_new(c, "res_id", json_string(sub));
     }
     EVP_PKEY *key = r->hit.on[LAB_JWK_WRONG] ? l->stranger_key : w->key;
@@ -143,7 +149,7 @@ static json_t *session_claims(struct lab *l, struct lab_request *r, const struct
 }
 
 static void issue(struct lab *l, struct lab_request *r, const struct wish *w,
-                  const struct kw_jwt *j, const struct lab_user *user, struct lab_response *a)
+                  const struct kw_jwt *j, const struct lab_subject *user, struct lab_response *a)
 {
     json_t *claims = session_claims(l, r, w, j, user);
     char *token = lab_jwt_sign(l->session_key, l->session_kid, claims);
@@ -162,27 +168,70 @@ static void issue(struct lab *l, struct lab_request *r, const struct wish *w,
 }
 
 static void exchange(struct lab *l, struct lab_request *r, const struct lab_form *f,
-                     struct lab_response *a)
+                     const struct lab_client *who, struct lab_response *a)
 {
-    const char *grant = lab_form_get(f, "grant_type"), *code, *why;
-    const struct lab_user *user;
+    const char *code, *why;
+    struct lab_subject user;
     struct kw_jwt j = {NULL, NULL};
     struct wish w = {0};
     int status = 400;
-    if (!lab_client_judge(l, r, f, a))
+    if ((why = read_wish(l, f, &w)) != NULL)
+        refuse(r, a, 400, "invalid_request", why);
+    else if ((why = lab_trust_judge(l, who->id, w.token, &j, &user, &status, &code)) != NULL)
+        refuse(r, a, status, code, why);
+    else if (w.rpst && strcmp(w.res_type, user.res_type) != 0)
+        refuse(r, a, 400, "invalid_request", NO_RES_TYPE);
+    else
+        issue(l, r, &w, &j, &user, a);
+    EVP_PKEY_free(w.key);
+    kw_jwt_free(&j);
+}
+
+/* Client credentials: a token for the domain's administration, with the roles that the app
+ * has now. */
+static void access_token(struct lab *l, struct lab_request *r, const struct lab_form *f,
+                         const struct lab_client *who, struct lab_response *a)
+{
+    const char *scope = lab_form_get(f, "scope");
+    if (scope == NULL || strcmp(scope, SCOPE) != 0) {
+        refuse(r, a, 400, "invalid_scope", "The scope is missing or not the app's.");
+        return;
+    }
+    pthread_mutex_lock(&l->scim.lock);
+    bool admin = who->made && lab_app_is_admin(l, lab_app_client(l, who->id));
+    pthread_mutex_unlock(&l->scim.lock);
+    int64_t now = lab_now(l);
+    json_t *c = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[]}", "iss",
+                          "https://identity.oraclecloud.com/", "sub", who->id, "client_id", who->id,
+                          "aud", l->domain_url, "iat", (json_int_t)now, "exp",
+                          (json_int_t)now + HOUR, "clientAppRoles");
+    if (admin)
+        json_array_append_new(json_object_get(c, "clientAppRoles"), json_string(LAB_ADMIN));
+    char *jwt = lab_jwt_sign(l->session_key, l->session_kid, c);
+    lab_verdict(r, "issued: access token for the client %s", who->id);
+    lab_reply_header(a, "cache-control", "no-store");
+    lab_reply_json(a, 200,
+                   json_pack("{s:s, s:s, s:i}", "access_token", jwt != NULL ? jwt : "",
+                             "token_type", "Bearer", "expires_in", HOUR));
+    free(jwt);
+    json_decref(c);
+}
+
+static void serve(struct lab *l, struct lab_request *r, const struct lab_form *f,
+                  struct lab_response *a)
+{
+    const char *grant = lab_form_get(f, "grant_type");
+    struct lab_client who;
+    if (!lab_client_judge(l, r, f, a, &who))
         return;
     if (grant == NULL)
         refuse(r, a, 400, "invalid_request", "grant_type is missing.");
-    else if (strcmp(grant, GRANT) != 0)
-        refuse(r, a, 400, "unsupported_grant_type", "The grant type is not supported.");
-    else if ((why = read_wish(l, f, &w)) != NULL)
-        refuse(r, a, 400, "invalid_request", why);
-    else if ((why = lab_trust_judge(l, w.token, &j, &user, &status, &code)) != NULL)
-        refuse(r, a, status, code, why);
+    else if (strcmp(grant, GRANT) == 0)
+        exchange(l, r, f, &who, a);
+    else if (strcmp(grant, "client_credentials") == 0 && who.id[0] != 0)
+        access_token(l, r, f, &who, a);
     else
-        issue(l, r, &w, &j, user, a);
-    EVP_PKEY_free(w.key);
-    kw_jwt_free(&j);
+        refuse(r, a, 400, "unsupported_grant_type", "The grant type is not supported.");
 }
 
 static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
@@ -199,7 +248,7 @@ static void token(struct lab *l, struct lab_request *r, struct lab_response *a)
     if (why != NULL)
         refuse(r, a, 400, "invalid_request", why);
     else
-        exchange(l, r, &f, a);
+        serve(l, r, &f, a);
     lab_form_free(&f);
 }
 

@@ -268,10 +268,8 @@ int lab_key_load(struct lab_keys *k, const char *id, const char *pem_path, struc
     return key_add(k, id, key, err);
 }
 
-int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err)
+int lab_jwks_take(struct lab_keys *k, const json_t *set, const char *what, struct kw_err *err)
 {
-    json_error_t e;
-    json_t *set = json_load_file(path, JSON_REJECT_DUPLICATES, &e);
     json_t *keys = json_object_get(set, "keys"), *jwk;
     size_t i;
     int rc = 0;
@@ -284,10 +282,18 @@ int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err)
         else
             EVP_PKEY_free(key);
     }
-    json_decref(set);
     if (rc == 0 && k->n == 0)
         rc = kw_fail(err, KW_USAGE, "%s: not a JWK set with a good RSA or P-256 key that has a kid",
-                     path);
+                     what);
+    return rc;
+}
+
+int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err)
+{
+    json_error_t e;
+    json_t *set = json_load_file(path, JSON_REJECT_DUPLICATES, &e);
+    int rc = lab_jwks_take(k, set, path, err);
+    json_decref(set);
     return rc;
 }
 

@@ -9,12 +9,14 @@
  *   jose.c     RSA keys, JWK, JWS              journal.c  GET /lab/log
  *   issuer.c   GitHub-like OIDC issuer         idcs.c     OCI identity domain: tokens
  *   trust.c    subject token, rules            client.c   client authentication
+ *   scim*.c    the domain's administration     ocipolicy.c  IAM policies
  *   ocisig.c   OCI request signatures          ocisvc.c   what OCI services share
  *   objects.c  Object Storage                  uploads.c  its multipart uploads
  *   cloud.c    compartments, VCNs
  *   shapes.c   tokens as other CI systems issue them, metadata services
  *   google.c   bearers of Google               google_sts.c   its token service
  *   google_pool.c   its providers
+ *   gadmin*.c  Google's administration
  *   google_iam.c   IAM Credentials             google_api.c   compute and storage
  *   control.c  /lab/...                        files.c    what it writes into DIR
  *   state.c    keys, options loaded, clock
@@ -35,8 +37,10 @@
 #include <sys/types.h>
 
 #include "faults.h"
+#include "gadmin.h"
 #include "google.h"
 #include "http.h"
+#include "scim.h"
 #include "src/err.h"
 #include "src/jwt.h"
 
@@ -70,6 +74,7 @@ struct lab_options {
     unsigned subject_life, session_life, trust_skew, max_conns;
     uint64_t max_body;
     json_t *claims; /* owned: overrides of the issuer's claims */
+    bool bare;      /* nothing is set up */
     bool die_with_parent, verbose, help, man;
 };
 
@@ -95,6 +100,14 @@ struct lab_trust { /* one IdentityPropagationTrust */
 struct lab_user {
     const char *name, *ocid;
     bool service_user;
+};
+struct lab_subject { /* who a subject token is at OCI */
+    char name[256], ocid[160], res_type[128];
+    bool service_user, active;
+};
+struct lab_client { /* who asks the token endpoint */
+    char id[256];   /* OAuth client, "" where a signature tells */
+    bool made;      /* in the domain, as an app */
 };
 
 /* objects.c, uploads.c */
@@ -129,6 +142,8 @@ struct lab_journal {
 
 struct lab_site { /* one host name that the lab plays */
     char host[256];
+    const char
+        *under; /* and the beginning of the path, NULL for any: given before the host alone */
     const struct lab_service *service;
 };
 
@@ -165,6 +180,8 @@ struct lab {
     struct lab_journal journal;
     struct lab_store store;
     struct lab_google google;
+    struct lab_gadmin gadmin;
+    struct lab_scim scim;
 
     SSL_CTX *ctx[LAB_DOORS];
     int listener[LAB_DOORS];
@@ -216,14 +233,25 @@ bool lab_jwt_good(const char *token, const struct kw_jwt *j, EVP_PKEY *key);
 EVP_PKEY *lab_key_find(const struct lab_keys *k, const char *id);
 int lab_key_load(struct lab_keys *k, const char *id, const char *pem_path, struct kw_err *err);
 int lab_jwks_load(struct lab_keys *k, const char *path, struct kw_err *err);
+int lab_jwks_take(struct lab_keys *k, const json_t *set, const char *what, struct kw_err *err);
 void lab_keys_free(struct lab_keys *k);
 
 /* trust.c: is the subject token to be believed, and who is it at OCI? NULL and the
- * user, or the error's description with *code its name and *status. */
+ * subject, or the error's description with *code its name and *status. client: the OAuth
+ * client's id, "" for none. read: a rule without user; false if it is none. */
+bool lab_rule_read(const char *text, size_t n, struct lab_rule *rule);
 int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err);
 bool lab_rule_match(const struct lab_rule *rule, const struct kw_jwt *j);
-const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
-                            const struct lab_user **user, int *status, const char **code);
+const char *lab_trust_times(struct lab *l, const struct kw_jwt *j, int64_t skew);
+const char *lab_trust_judge(struct lab *l, const char *client, const char *token, struct kw_jwt *j,
+                            struct lab_subject *s, int *status, const char **code);
+
+/* scim_trust.c: the same by a trust that was made in the domain (a copy, NULL for none). */
+json_t *lab_trust_made(struct lab *l, const char *issuer);
+const char *lab_trust_made_judge(struct lab *l, const json_t *t, const char *client,
+                                 const char *token, const struct kw_jwt *j);
+const char *lab_trust_made_user(struct lab *l, const json_t *t, const struct kw_jwt *j,
+                                struct lab_subject *s);
 
 /* shapes.c: subject tokens of other systems than GitHub. */
 struct lab_shape {
@@ -238,15 +266,15 @@ char *lab_shape_mint(struct lab *l, const struct lab_shape *s, const char *audie
                      const struct lab_hit *hit);
 
 /* google_x509.c: mutual TLS. The first is a server name callback that asks for a client's
- * certificate where the host is the mtls one; the second judges it: NULL and its CN, or
- * the description of what is wrong. */
+ * certificate where the host is the mtls one; the second judges it: NULL and the claims
+ * (new) that mappings see, or the description of what is wrong. store: the provider's. */
 int lab_mtls_ask(SSL *ssl, int *alert, void *arg);
 const char *lab_mtls_judge(struct lab *l, const struct lab_request *r, const char *subject,
-                           char *cn, size_t size);
+                           const json_t *store, json_t **claims);
 
 /* client.c: who asks the token endpoint? False: refused, the answer is made. */
 bool lab_client_judge(struct lab *l, struct lab_request *r, const struct lab_form *f,
-                      struct lab_response *a);
+                      struct lab_response *a, struct lab_client *who);
 
 /* ocisig.c: verifies the request's signature from the bytes received. NULL if good,
  * else the reason (for the log; the client gets the vendor's one sentence). */
@@ -279,12 +307,23 @@ struct lab_service {
     void (*status)(struct lab *l, struct lab_response *a, int status); /* the vendor's error */
     lab_handler *finish;                                               /* or NULL */
 };
-extern const struct lab_service lab_issuer, lab_idcs, lab_objects, lab_identity, lab_core,
-    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata;
+extern const struct lab_service lab_issuer, lab_idcs, lab_scim, lab_objects, lab_identity, lab_core,
+    lab_control, lab_sts, lab_iamcredentials, lab_compute, lab_storage, lab_metadata, lab_iam,
+    lab_serviceusage, lab_projects;
 int lab_sites(struct lab *l, struct kw_err *err);
 void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a);
 
 extern const char lab_compartment[]; /* cloud.c: one below the tenancy */
+
+/* ocipolicy.c: may the request's principal, by policy? (Who was not made here may.) And
+ * the handlers of /20160918/policies. */
+bool lab_statement_good(const char *text);
+bool lab_policies_allow(struct lab *l, const struct lab_request *r);
+lab_handler lab_policy_create, lab_policy_list, lab_policy_get, lab_policy_update,
+    lab_policy_delete;
+/* gadmin_accounts.c: the same of Google's service accounts. */
+lab_handler lab_gaccount_create, lab_gaccount_list, lab_gaccount_get, lab_gaccount_delete,
+    lab_gaccount_policy, lab_gaccount_set_policy, lab_gaccount_test;
 
 /* issuer.c, uploads.c, journal.c: state. */
 void lab_issuer_claims(struct lab *l, const char *audience, json_t **claims);

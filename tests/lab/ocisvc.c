@@ -49,13 +49,18 @@ void lab_oci_status(struct lab *l, struct lab_response *a, int status)
 bool lab_oci_guard(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     const char *why = lab_signature_judge(l, r);
-    if (why == NULL) {
-        lab_verdict(r, "signature good");
-        return true;
+    if (why != NULL) {
+        lab_verdict(r, "refused: %s", why);
+        lab_oci_status(l, a, 401);
+        return false;
     }
-    lab_verdict(r, "refused: %s", why);
-    lab_oci_status(l, a, 401);
-    return false;
+    if (!lab_policies_allow(l, r)) {
+        lab_verdict(r, "refused: no policy allows it");
+        lab_oci_status(l, a, 404);
+        return false;
+    }
+    lab_verdict(r, "signature good");
+    return true;
 }
 
 /* The client's id if it is at most three segments of harmless characters (lenient in

@@ -35,6 +35,7 @@ enum option_id {
     OPT_MAX_BODY,
     OPT_MAX_CONNS,
     OPT_FAULT,
+    OPT_BARE,
     OPT_DIE,
     OPT_MAN,
 };
@@ -85,6 +86,10 @@ const struct lab_option lab_option_table[] = {
     {"max-body", "BYTES", "largest request body (67108864)", OPT_MAX_BODY},
     {"max-connections", "N", "at once, 1 to 256 (128)", OPT_MAX_CONNS},
     {"fault", "SPEC", "something that goes wrong; repeatable, see below", OPT_FAULT},
+    {"bare", NULL,
+     "nothing is set up: no client, trust, provider, grant or enabled API but those that are "
+     "made by the administration's requests",
+     OPT_BARE},
     {"die-with-parent", NULL, "end when the process that started it does", OPT_DIE},
     {"verbose", NULL, "one line a request on standard error", 'v'},
     {"help", NULL, "this text", 'h'},
@@ -218,6 +223,8 @@ static bool take(struct lab_options *o, int id, const char *v)
         return named_file(o->trust, &o->n_trust, v);
     case OPT_CLAIM:
         return claim(o->claims, v);
+    case OPT_BARE:
+        return (o->bare = true);
     case OPT_DIE:
         return (o->die_with_parent = true);
     case 'v':

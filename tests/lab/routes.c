@@ -18,14 +18,17 @@ void lab_verdict(struct lab_request *r, const char *fmt, ...)
     kw_printable(r->verdict);
 }
 
-/* before, name and after make the host name */
-static int add(struct lab *l, const struct lab_service *service, struct kw_err *err,
-               const char *before, const char *name, const char *after)
+struct host { /* before, name and after make the host name */
+    const struct lab_service *service;
+    const char *under, *before, *name, *after;
+};
+
+static int add(struct lab *l, const struct host *h, struct kw_err *err)
 {
     struct lab_site *s = &l->site[l->n_site];
     if (l->n_site == LAB_SITES)
         return kw_fail(err, KW_FAILED, "too many host names");
-    int n = snprintf(s->host, sizeof s->host, "%s%s%s", before, name, after);
+    int n = snprintf(s->host, sizeof s->host, "%s%s%s", h->before, h->name, h->after);
     size_t good = strspn(s->host, "abcdefghijklmnopqrstuvwxyz0123456789.-");
     if (n < 1 || (size_t)n >= sizeof s->host || good != (size_t)n)
         return kw_fail(
@@ -33,45 +36,41 @@ static int add(struct lab *l, const struct lab_service *service, struct kw_err *
             "\"%s\" is not a lower-case host name; check --issuer, --domain-host, --universe, "
             "--region",
             s->host);
-    s->service = service;
+    s->service = h->service;
+    s->under = h->under;
     l->n_site++;
     return 0;
 }
 
 int lab_sites(struct lab *l, struct kw_err *err)
 {
-    const char *region = l->opt.region;
+    const char *region = l->opt.region, *domain = l->opt.domain_host, *google = l->opt.universe;
     if (strncmp(l->opt.issuer, "https://", 8) != 0)
         return kw_fail(err, KW_USAGE, "--issuer must be https://HOST");
-    int rc = add(l, &lab_issuer, err, "", l->opt.issuer + 8, "");
-    if (rc == 0)
-        rc = add(l, &lab_idcs, err, "", l->opt.domain_host, "");
-    if (rc == 0)
-        rc = add(l, &lab_objects, err, "objectstorage.", region, ".oraclecloud.com");
-    if (rc == 0)
-        rc = add(l, &lab_identity, err, "identity.", region, ".oci.oraclecloud.com");
-    if (rc == 0)
-        rc = add(l, &lab_identity, err, "identity.", region, ".oraclecloud.com");
-    if (rc == 0)
-        rc = add(l, &lab_core, err, "iaas.", region, ".oraclecloud.com");
-    if (rc == 0)
-        rc = add(l, &lab_metadata, err, "", "169.254.169.254", "");
-    if (rc == 0)
-        rc = add(l, &lab_metadata, err, "metadata.", "google", ".internal");
-    if (rc == 0)
-        rc = add(l, &lab_sts, err, "sts.", l->opt.universe, "");
-    if (rc == 0)
-        rc = add(l, &lab_sts, err, "sts.mtls.", l->opt.universe, "");
-    if (rc == 0)
-        rc = add(l, &lab_iamcredentials, err, "iamcredentials.", l->opt.universe, "");
-    if (rc == 0)
-        rc = add(l, &lab_compute, err, "compute.", l->opt.universe, "");
-    if (rc == 0)
-        rc = add(l, &lab_storage, err, "storage.", l->opt.universe, "");
-    if (rc == 0)
-        rc = add(l, &lab_control, err, "", "localhost", "");
-    if (rc == 0)
-        rc = add(l, &lab_control, err, "", "127.0.0.1", "");
+    const struct host hosts[] = {
+        {&lab_issuer, NULL, "", l->opt.issuer + 8, ""},
+        {&lab_scim, "/admin/v1/", "", domain, ""},
+        {&lab_idcs, NULL, "", domain, ""},
+        {&lab_objects, NULL, "objectstorage.", region, ".oraclecloud.com"},
+        {&lab_identity, NULL, "identity.", region, ".oci.oraclecloud.com"},
+        {&lab_identity, NULL, "identity.", region, ".oraclecloud.com"},
+        {&lab_core, NULL, "iaas.", region, ".oraclecloud.com"},
+        {&lab_metadata, NULL, "", "169.254.169.254", ""},
+        {&lab_metadata, NULL, "metadata.", "google", ".internal"},
+        {&lab_sts, NULL, "sts.", google, ""},
+        {&lab_sts, NULL, "sts.mtls.", google, ""},
+        {&lab_iamcredentials, NULL, "iamcredentials.", google, ""},
+        {&lab_iam, NULL, "iam.", google, ""},
+        {&lab_serviceusage, NULL, "serviceusage.", google, ""},
+        {&lab_projects, NULL, "cloudresourcemanager.", google, ""},
+        {&lab_compute, NULL, "compute.", google, ""},
+        {&lab_storage, NULL, "storage.", google, ""},
+        {&lab_control, NULL, "", "localhost", ""},
+        {&lab_control, NULL, "", "127.0.0.1", ""},
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof hosts / sizeof hosts[0]; i++)
+        rc = add(l, &hosts[i], err);
     return rc;
 }
 
@@ -80,7 +79,9 @@ static const struct lab_service *find_service(const struct lab *l, const struct 
     if (r->host_port != 443 && r->host_port != r->port)
         return NULL;
     for (size_t i = 0; i < l->n_site; i++)
-        if (strcmp(l->site[i].host, r->host) == 0)
+        if (strcmp(l->site[i].host, r->host) == 0 &&
+            (l->site[i].under == NULL ||
+             strncmp(r->target, l->site[i].under, strlen(l->site[i].under)) == 0))
             return l->site[i].service;
     return NULL;
 }
@@ -149,6 +150,8 @@ static bool faulty_answer(struct lab *l, const struct lab_service *s, struct lab
                                "<body>Welcome to the guest network.</body></html>\n";
     if (r->hit.on[LAB_STATUS])
         s->status(l, a, (int)r->hit.value[LAB_STATUS]);
+    else if (r->hit.on[LAB_CUT])
+        a->status = 0; /* nothing is sent */
     else if (r->hit.on[LAB_HTML])
         lab_reply_bytes(a, 200, "text/html", page, sizeof page - 1);
     else if (r->hit.on[LAB_NOT_JSON])
@@ -191,6 +194,10 @@ void lab_dispatch(struct lab *l, struct lab_request *r, struct lab_response *a)
     }
     if (!faulty_answer(l, s, r, a))
         route(l, s, r, a);
+    if (r->hit.on[LAB_LATE]) {
+        kw_buf_reset(&a->headers);
+        s->status(l, a, (int)r->hit.value[LAB_LATE]);
+    }
     if (s->finish != NULL)
         s->finish(l, r, a);
     if (s != &lab_control)

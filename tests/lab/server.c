@@ -110,7 +110,7 @@ static bool serve_one(struct lab *l, struct lab_conn *c, struct kw_buf *head)
         unreadable(l, r, &a, got, why);
     if (got != 0) {
         say(l, r, &a);
-        more = !r->hit.on[LAB_DROP] && lab_http_send(c, r, &a, lab_now(l));
+        more = !r->hit.on[LAB_DROP] && !r->hit.on[LAB_CUT] && lab_http_send(c, r, &a, lab_now(l));
     }
     kw_buf_free(&a.headers);
     kw_buf_free(&a.body);

@@ -88,6 +88,8 @@ int lab_state_born(struct lab *l, struct kw_err *err)
     l->stranger_key = lab_rsa_new();
     if (l->issuer_key == NULL || l->session_key == NULL || l->stranger_key == NULL)
         return kw_fail(err, KW_FAILED, "generating RSA keys failed");
+    lab_scim_born(l);
+    lab_gadmin_born(l);
     struct lab_trust *t = &l->trust[l->n_trust++]; /* the lab's own issuer */
     snprintf(t->issuer, sizeof t->issuer, "%s", o->issuer);
     snprintf(t->jwks.key[0].id, sizeof t->jwks.key[0].id, "%s", l->issuer_kid);
@@ -110,6 +112,8 @@ void lab_state_init(struct lab *l)
     pthread_mutex_init(&l->journal.lock, NULL);
     pthread_mutex_init(&l->store.lock, NULL);
     pthread_mutex_init(&l->google.lock, NULL);
+    pthread_mutex_init(&l->scim.lock, NULL);
+    lab_gadmin_init(l);
     lab_faults_init(&l->faults);
     l->journal.entries = json_array();
     l->claims = json_deep_copy(l->opt.claims);
@@ -127,6 +131,8 @@ void lab_state_free(struct lab *l)
     EVP_PKEY_free(l->session_key);
     EVP_PKEY_free(l->stranger_key);
     lab_store_free(&l->store);
+    lab_scim_free(l);
+    lab_gadmin_free(l);
     json_decref(l->journal.entries);
     json_decref(l->claims);
     json_decref(l->opt.claims);

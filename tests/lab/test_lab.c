@@ -220,6 +220,88 @@ static void faults(void **state)
     assert_int_equal(lab_faults_clock(&t), 0);
 }
 
+static void standing(void **state)
+{
+    struct lab_fault_table t;
+    struct lab_hit hit;
+    (void)state;
+    lab_faults_init(&t);
+    assert_int_equal(lab_faults_add(&t, "denied=Apps.*,count=1,skip=1", NULL), 0);
+    assert_int_equal(lab_faults_add(&t, "lro-polls=7", NULL), 0);
+    assert_int_equal(lab_faults_add(&t, "denied", NULL), KW_USAGE);
+    assert_int_equal(lab_faults_add(&t, "cut=1", NULL), KW_USAGE);
+    assert_int_equal(lab_faults_add(&t, "late-status=200", NULL), KW_USAGE);
+    lab_faults_take(&t, "GET", "h", "/", &hit); /* concerns no request, nor is it used up */
+    assert_false(hit.on[LAB_DENIED]);
+    assert_false(lab_faults_denied(&t, "Users.create"));
+    assert_false(lab_faults_denied(&t, "Apps.create"));
+    assert_true(lab_faults_denied(&t, "Apps.read"));
+    assert_false(lab_faults_denied(&t, "Apps.read"));
+    assert_int_equal(lab_faults_standing(&t, LAB_LRO_POLLS, 2), 7);
+    assert_int_equal(lab_faults_standing(&t, LAB_SPREAD, 2), 2);
+}
+
+static bool picks(const char *filter, bool want_bad)
+{
+    json_t *o =
+        json_pack("{s:s, s:b, s:[{s:s},{s:s}], s:{s:b}}", "issuer", "https://A", "active", 1,
+                  "members", "value", "one", "value", "two", LAB_SCIM_USER, "serviceUser", 1);
+    bool bad = !want_bad, found = lab_scim_matches(filter, o, "issuer", &bad);
+    assert_int_equal(bad, want_bad);
+    json_decref(o);
+    return found;
+}
+
+static void filters(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "issuer",
+                                      "issuer eq",
+                                      "issuer eq https://A",
+                                      "issuer eq \"a\"b",
+                                      "issuer eq \"a",
+                                      "issuer ne \"a\"",
+                                      "issuer pr and",
+                                      "issuer pr or active pr",
+                                      "not issuer pr",
+                                      "(issuer pr)"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(picks(bad[i], true));
+    assert_true(picks("issuer eq \"https://A\"", false));
+    assert_false(picks("issuer eq \"https://a\"", false)); /* the one that minds the case */
+    assert_true(picks("members.value eq \"TWO\" and active eq true", false));
+    assert_false(picks("members.value eq \"two\" and active eq false", false));
+    assert_true(picks("  members.value  co \"w\"  AND issuer PR ", false));
+    assert_false(picks("name.familyName pr", false));
+    assert_true(picks(LAB_SCIM_USER ":serviceUser eq true", false));
+}
+
+static void statements(void **state)
+{
+    static const char *const good[] = {
+        "Allow group A to read buckets in tenancy",
+        "allow GROUP 'Default'/'A B' to manage object-family in compartment x",
+        "Allow group id ocid1.g to use vcns in compartment id ocid1.c where a = 'b'",
+        "Allow any-user to inspect all-resources in tenancy"};
+    static const char *const bad[] = {"",
+                                      "Allow group to read buckets in tenancy",
+                                      "Allow group 'A' B' to read buckets in tenancy",
+                                      "Allow group A to see buckets in tenancy",
+                                      "Allow group A read buckets in tenancy",
+                                      "Allow group A to read buckets in compartment",
+                                      "Allow group A to read buckets in compartment id",
+                                      "Allow group A to read buckets in tenancy when x",
+                                      "Deny group A to read buckets in tenancy"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (!lab_statement_good(good[i]))
+            fail_msg("\"%s\" was refused", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (lab_statement_good(bad[i]))
+            fail_msg("\"%s\" was accepted", bad[i]);
+}
+
 static void dates(void **state)
 {
     static const char *const bad[] = {"Mon, 06 Nov 1994 08:49:37 GMT",  "06 Nov 1994 08:49:37 GMT",
@@ -242,7 +324,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_heads),     cmocka_unit_test(bad_heads), cmocka_unit_test(forms),
         cmocka_unit_test(authorizations), cmocka_unit_test(rules),     cmocka_unit_test(faults),
-        cmocka_unit_test(dates),
+        cmocka_unit_test(dates),          cmocka_unit_test(standing),  cmocka_unit_test(filters),
+        cmocka_unit_test(statements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,31 +20,31 @@ static const struct lab_user *find_user(const char *name)
     return NULL;
 }
 
-int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err)
+bool lab_rule_read(const char *text, size_t n, struct lab_rule *rule)
 {
+    const char *end = text + n, *sp1 = memchr(text, ' ', n);
+    const char *sp2 = sp1 == NULL ? NULL : memchr(sp1 + 1, ' ', (size_t)(end - sp1 - 1));
     memset(rule, 0, sizeof *rule);
-    snprintf(rule->user, sizeof rule->user, "ci-deployer");
-    const char *end = text + strlen(text), *arrow = strstr(text, " => ");
-    const char *sp1 = strchr(text, ' '), *sp2 = sp1 == NULL ? NULL : strchr(sp1 + 1, ' ');
-    if (arrow != NULL) {
-        end = arrow;
-        snprintf(rule->user, sizeof rule->user, "%s", arrow + 4);
-    }
     if (sp2 == NULL || sp2 + 1 >= end || sp1 == text ||
-        (size_t)(sp1 - text) >= sizeof rule->claim ||
-        (size_t)(end - sp2 - 1) >= sizeof rule->value || find_user(rule->user) == NULL)
-        return kw_fail(err, KW_USAGE,
-                       "rule \"%s\": must be CLAIM eq|co VALUE, optionally followed by "
-                       "\" => ci-deployer\" or \" => human\"",
-                       text);
+        (size_t)(sp1 - text) >= sizeof rule->claim || (size_t)(end - sp2 - 1) >= sizeof rule->value)
+        return false;
     memcpy(rule->claim, text, (size_t)(sp1 - text));
     memcpy(rule->value, sp2 + 1, (size_t)(end - sp2 - 1));
     rule->contains = strncmp(sp1, " co ", 4) == 0;
     bool star = strchr(rule->value, '*') != NULL;
-    if ((!rule->contains && strncmp(sp1, " eq ", 4) != 0) || (rule->contains && star))
+    return rule->contains ? !star : strncmp(sp1, " eq ", 4) == 0;
+}
+
+int lab_rule_parse(const char *text, struct lab_rule *rule, struct kw_err *err)
+{
+    const char *arrow = strstr(text, " => ");
+    bool good = lab_rule_read(text, arrow != NULL ? (size_t)(arrow - text) : strlen(text), rule);
+    snprintf(rule->user, sizeof rule->user, "%s", arrow != NULL ? arrow + 4 : "ci-deployer");
+    if (!good || find_user(rule->user) == NULL)
         return kw_fail(err, KW_USAGE,
-                       "rule \"%s\": the operator is eq (where * is a wildcard) "
-                       "or co (where it is not allowed)",
+                       "rule \"%s\": must be CLAIM eq|co VALUE (* is a wildcard with eq, and not "
+                       "allowed with co), optionally followed by \" => ci-deployer\" or "
+                       "\" => human\"",
                        text);
     return 0;
 }
@@ -95,9 +95,9 @@ static bool audience_good(const struct lab *l, const struct kw_jwt *j)
     return false;
 }
 
-static const char *judge_times(struct lab *l, const struct kw_jwt *j)
+const char *lab_trust_times(struct lab *l, const struct kw_jwt *j, int64_t skew)
 {
-    int64_t now = lab_now(l), skew = l->opt.trust_skew, at;
+    int64_t now = lab_now(l), at;
     if (!kw_jwt_time(j, "exp", &at))
         return "The subject token has no expiry.";
     if (now >= at + skew)
@@ -110,13 +110,12 @@ static const char *judge_times(struct lab *l, const struct kw_jwt *j)
     return NULL;
 }
 
-static const char *judge_token(struct lab *l, const char *token, struct kw_jwt *j)
+/* By the options' trusts. */
+static const char *judge_token(struct lab *l, const char *token, const char *iss,
+                               const struct kw_jwt *j)
 {
-    if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
-        return "The subject token is not a JWT.";
-    const char *iss = kw_jwt_str(j, "iss");
     const struct lab_trust *trust = NULL;
-    for (size_t i = 0; iss != NULL && i < l->n_trust; i++)
+    for (size_t i = 0; iss != NULL && !l->opt.bare && i < l->n_trust; i++)
         if (strcmp(l->trust[i].issuer, iss) == 0)
             trust = &l->trust[i];
     if (trust == NULL)
@@ -124,7 +123,7 @@ static const char *judge_token(struct lab *l, const char *token, struct kw_jwt *
     const char *kid = json_string_value(json_object_get(j->header, "kid"));
     if (!lab_jwt_good(token, j, lab_key_find(&trust->jwks, kid)))
         return "The signature of the subject token is not valid.";
-    const char *why = judge_times(l, j);
+    const char *why = lab_trust_times(l, j, l->opt.trust_skew);
     if (why != NULL)
         return why;
     if (!audience_good(l, j))
@@ -133,21 +132,42 @@ static const char *judge_token(struct lab *l, const char *token, struct kw_jwt *
     return sub == NULL || sub[0] == 0 ? "The subject token has no subject." : NULL;
 }
 
-const char *lab_trust_judge(struct lab *l, const char *token, struct kw_jwt *j,
-                            const struct lab_user **user, int *status, const char **code)
+static const char *find_subject(struct lab *l, const struct kw_jwt *j, struct lab_subject *s)
+{
+    const struct lab_user *user = NULL;
+    for (size_t i = 0; i < l->n_rule && user == NULL; i++)
+        if (lab_rule_match(&l->rule[i], j))
+            user = find_user(l->rule[i].user);
+    if (user == NULL)
+        return "No rules matched from given token to find impersonation user.";
+    snprintf(s->name, sizeof s->name, "%s", user->name);
+    snprintf(s->ocid, sizeof s->ocid, "%s", user->ocid);
+    snprintf(s->res_type, sizeof s->res_type, "%s", l->opt.res_type);
+    s->service_user = user->service_user;
+    s->active = true;
+    return NULL;
+}
+
+/* A trust that was made in the domain goes before the options' of the same issuer. */
+const char *lab_trust_judge(struct lab *l, const char *client, const char *token, struct kw_jwt *j,
+                            struct lab_subject *s, int *status, const char **code)
 {
     *status = 400;
     *code = "invalid_grant";
-    const char *why = judge_token(l, token, j);
-    if (why != NULL)
-        return why;
-    *status = 401;
-    *code = "unauthorized_client";
-    *user = NULL;
-    for (size_t i = 0; i < l->n_rule && *user == NULL; i++)
-        if (lab_rule_match(&l->rule[i], j))
-            *user = find_user(l->rule[i].user);
-    if (*user == NULL)
-        return "No rules matched from given token to find impersonation user.";
-    return (*user)->service_user ? NULL : "User requesting is not a service user.";
+    *s = (struct lab_subject){.active = false};
+    if (kw_jwt_decode(token, strlen(token), "subject token", KW_FAILED, j, NULL) != 0)
+        return "The subject token is not a JWT.";
+    const char *iss = kw_jwt_str(j, "iss");
+    json_t *made = iss == NULL ? NULL : lab_trust_made(l, iss);
+    const char *why = made != NULL ? lab_trust_made_judge(l, made, client, token, j)
+                                   : judge_token(l, token, iss, j);
+    if (why == NULL) {
+        *status = 401;
+        *code = "unauthorized_client";
+        why = made != NULL ? lab_trust_made_user(l, made, j, s) : find_subject(l, j, s);
+    }
+    json_decref(made);
+    if (why == NULL && !s->service_user)
+        why = "User requesting is not a service user.";
+    return why == NULL && !s->active ? "The user is not active." : why;
 }
