@@ -241,7 +241,7 @@ static void test_notify(void **state)
     (void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
     hears(path, sizeof a, &a);
     (void)unlink(path);
-    char name[64];
+    char name[128];
     a = (struct sockaddr_un){.sun_family = AF_UNIX};
     int n = snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "kw-test-%d", (int)getpid());
     (void)snprintf(name, sizeof name, "@%s", a.sun_path + 1);
