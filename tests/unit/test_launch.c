@@ -123,15 +123,15 @@ static void no_credential_goes_on(void **state)
 static void odd_environments(void **state)
 {
     static char long_name[400] = "";
-    static char *odd[] = {"NOVALUE", "=x",      "",           "A=",  "HTTPS_PROXY=http://evil",
-                          "HOME=/h", "HOME=/i", "no_proxy=*", "A=2", long_name,
-                          NULL};
+    static const char *const odd[] = {
+        "NOVALUE",    "=x",  "",        "A=", "HTTPS_PROXY=http://evil", "HOME=/h", "HOME=/i",
+        "no_proxy=*", "A=2", long_name, NULL};
     char **before = environ;
     (void)state;
     memset(long_name, 'L', sizeof long_name - 3);
     long_name[sizeof long_name - 3] = '=';
     want.keep_env = "HTTPS_PROXY,no_proxy,HOME";
-    environ = odd;
+    environ = (char **)(uintptr_t)odd;
     look();
     environ = before;
     is("HTTPS_PROXY", "http://127.0.0.1:4711");
