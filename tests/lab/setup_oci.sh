@@ -156,6 +156,14 @@ oauth 'the old one does not' 401 invalid_client
 secret=$new
 token_for $scope
 
+# --- all in one request --------------------------------------------------------------------------
+admin POST Apps "$(app AtOnce | sed 's/}$//'),\"active\":true,\"isOAuthClient\":true,\"clientType\":\"confidential\",\"allowedGrants\":[\"client_credentials\"],\"clientSecret\":\"mine\",\"_secret\":\"mine\"}"
+yes 'app at once' 201
+once=$(field name):$(field clientSecret)
+ok 'nobody chooses his secret' not has mine
+web -u "$once" -d "grant_type=client_credentials&scope=$scope" "$LAB_DOMAIN_URL/oauth2/v1/token"
+yes 'app at once: a token' 200
+
 # --- filters and pages -----------------------------------------------------------------------------
 for n in One Two Three; do admin POST Apps "$(app "Page$n")"; done
 list Apps 'displayName sw "page"'
@@ -163,7 +171,7 @@ ok 'sw' is "$(total)" 3
 list Apps 'displayName co "ageT" and active eq false'
 ok 'co, and' is "$(total)" 2
 list Apps 'clientType pr'
-ok 'pr' is "$(total)" 1
+ok 'pr' is "$(total)" 2
 list Apps 'displayName sw "Page"' '&count=2&startIndex=2&attributes=displayName'
 ok 'page: total' is "$(total)" 3
 ok 'page: its size' has '"itemsPerPage":2,"startIndex":2'
