@@ -1,4 +1,10 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bodies. Stricter than a recipient has to be where others have been seen to read more into
+ * it (tests/interop/http): llhttp takes fields in trailers for those of the head, and chunk
+ * extensions are read by nobody in the same way. */
+#include <string.h>
+
 #include "proxy_head_int.h"
 
 #define SIZE_DIGITS 15u   /* hex digits of a chunk's size */
@@ -9,7 +15,10 @@
 enum state {
     CHUNK_START, /* the first digit of a size */
     CHUNK_SIZE,
-    CHUNK_EXT,
+    EXT_START, /* behind ";": a name, and behind "=" a value, both tokens */
+    EXT_NAME,
+    EXT_VALUE_START,
+    EXT_VALUE,
     CHUNK_LF,
     CHUNK_DATA,
     DATA_CR,
@@ -53,22 +62,63 @@ static enum state after_size(struct kw_follow *f, unsigned char c)
     if (f->state == CHUNK_START || d >= 0)
         return BROKEN;
     if (c == ';')
-        return CHUNK_EXT;
+        return EXT_START;
     return c == '\r' ? CHUNK_LF : BROKEN;
 }
 
+/* name ["=" value], without white space and quotes, which are of no use to anybody here. */
+static enum state after_ext(const struct kw_follow *f, unsigned char c)
+{
+    const bool first = f->state == EXT_START || f->state == EXT_VALUE_START;
+    const bool name = f->state == EXT_START || f->state == EXT_NAME;
+    if (f->line > EXT_MAX)
+        return BROKEN;
+    if (kw_head_tchar(c))
+        return name ? EXT_NAME : EXT_VALUE;
+    if (first)
+        return BROKEN;
+    if (c == '=')
+        return name ? EXT_VALUE_START : BROKEN;
+    if (c == ';')
+        return EXT_START;
+    return c == '\r' ? CHUNK_LF : BROKEN;
+}
+
+/* RFC 9110, section 6.5.1: what says how a message is framed, where it goes and who sends it is
+ * in its head or nowhere. */
+static bool trailer_ok(const struct kw_follow *f)
+{
+    static const char *const never[] = {
+        "connection",       "content-length", "expect",  "host",          "keep-alive",       "te",
+        "proxy-connection", "trailer",        "upgrade", "authorization", "transfer-encoding"};
+    struct kw_span name = {f->name, f->name_n};
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        if (kw_span_is_nocase(name, never[i]))
+            return false;
+    return true;
+}
+
+/* Notes a byte of a trailer's name; of a longer one than matters only that it is. */
+static enum state trailer_name(struct kw_follow *f, unsigned char c)
+{
+    if (!kw_head_tchar(c))
+        return BROKEN;
+    if (f->name_n < sizeof f->name)
+        f->name[f->name_n++] = (char)c;
+    return TRAILER_NAME;
+}
+
 /* A line of the trailers; their bytes are counted together. */
-static enum state after_trailer(const struct kw_follow *f, unsigned char c)
+static enum state after_trailer(struct kw_follow *f, unsigned char c)
 {
     switch ((enum state)f->state) {
     case LINE_START:
-        if (c == '\r')
-            return LAST_LF;
-        return kw_head_tchar(c) ? TRAILER_NAME : BROKEN;
+        f->name_n = 0;
+        return c == '\r' ? LAST_LF : trailer_name(f, c);
     case TRAILER_NAME:
         if (c == ':')
-            return TRAILER_VALUE;
-        return kw_head_tchar(c) ? TRAILER_NAME : BROKEN;
+            return trailer_ok(f) ? TRAILER_VALUE : BROKEN;
+        return trailer_name(f, c);
     case TRAILER_VALUE:
         if (c == '\r')
             return TRAILER_LF;
@@ -87,10 +137,11 @@ static enum state after(struct kw_follow *f, unsigned char c)
     case CHUNK_START:
     case CHUNK_SIZE:
         return after_size(f, c);
-    case CHUNK_EXT:
-        if (c == '\r')
-            return CHUNK_LF;
-        return is_text(c) && f->line <= EXT_MAX ? CHUNK_EXT : BROKEN;
+    case EXT_START:
+    case EXT_NAME:
+    case EXT_VALUE_START:
+    case EXT_VALUE:
+        return after_ext(f, c);
     case CHUNK_LF:
         f->line = 0;
         if (c != '\n')

@@ -132,6 +132,9 @@ static unsigned framing(struct kw_head *h, struct kw_err *err)
         return bad(err, 400, "there are both Content-Length and Transfer-Encoding");
     if (kw_head_count(h, "Content-Length") > 1 || kw_head_count(h, "Transfer-Encoding") > 1)
         return bad(err, 400, "Content-Length or Transfer-Encoding is there twice");
+    /* llhttp does not know "chunked" by a tab behind it, nor Python's http.client by a blank. */
+    if ((cl.p != NULL && cl.p[cl.n] != '\r') || (te.p != NULL && te.p[te.n] != '\r'))
+        return bad(err, 400, "white space follows Content-Length or Transfer-Encoding");
     if (te.p != NULL) {
         if (h->minor == 0)
             return bad(err, 400, "Transfer-Encoding is not for HTTP/1.0");

@@ -5,7 +5,8 @@
  *
  * Own code because no HTTP parser that both Debian 12 and 13 have as a library refuses
  * what must be refused here (obs-fold, a second Host, HTTP/0.9 and 2.0, absolute-form,
- * chunked in HTTP/1.0); tests hold it against two of them.
+ * chunked in HTTP/1.0). tests/interop/http holds it against three that are in use (h11, Node's
+ * llhttp, Python's http.client): what is taken here, each of them takes as the same.
  */
 #ifndef KW_PROXY_HEAD_H
 #define KW_PROXY_HEAD_H
@@ -72,11 +73,14 @@ struct kw_follow {
     uint64_t left;  /* bytes of the body or of the chunk */
     unsigned state; /* of the chunked grammar */
     uint32_t line;  /* bytes of the current chunk or trailer line */
+    char name[24];  /* of the current trailer: as much as tells it from those that may not be one */
+    uint32_t name_n;
 };
 void kw_follow_start(struct kw_follow *f, const struct kw_head *h);
 /* How many of the n bytes at p belong to the body (with its framing). *ret_done: the body is
- * whole. -1 if they break the grammar (chunk extensions are skipped up to 1 KiB, trailers up
- * to 8 KiB; a bare LF, a sign, white space or "0x" is an error). */
+ * whole. -1 if they break the grammar (chunk extensions of tokens are skipped up to 1 KiB,
+ * trailers up to 8 KiB that don't say what only a head can; a bare LF, a sign, white space or "0x"
+ * is an error). */
 long kw_follow_bytes(struct kw_follow *f, const char *p, size_t n, bool *ret_done);
 
 #endif

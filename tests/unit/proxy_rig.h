@@ -23,6 +23,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -292,6 +293,7 @@ static void rig_start_for(const char *san, int head_ms, int idle_ms, int stall_m
                                                  .again = rig_again,
                                                  .done = rig_done};
     struct kw_err err;
+    (void)signal(SIGPIPE, SIG_IGN); /* as all of keyward has it */
     rig = (struct rig){.stopping = 0};
     (void)pthread_mutex_init(&rig.lock, NULL);
     (void)pthread_cond_init(&rig.changed, NULL);

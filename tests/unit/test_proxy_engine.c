@@ -145,7 +145,7 @@ static void chunked_both_ways(void **state)
 {
     static const char request[] = "4;ext=1\r\nWiki\r\n0A\r\n0123456789\r\n0\r\nX-Sum: 1\r\n\r\n",
                       answer[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                 "3\r\nabc\r\n1;x\r\nd\r\n0\r\nTrailer: x\r\n\r\n";
+                                 "3\r\nabc\r\n1;x\r\nd\r\n0\r\nTrail: x\r\n\r\n";
     (void)state;
     me = client();
     say(&me, "PUT /c HTTP/1.1\r\nHost: " HOST "\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -365,10 +365,11 @@ static void the_client_leaves(void **state)
     say(&me, "PUT /c HTTP/1.1\r\nHost: " HOST "\r\nContent-Length: 10\r\n\r\nabc");
     up = cloud();
     (void)hear_head(&up);
+    hear(&up, "abc");
     (void)SSL_shutdown(me.ssl);
     leave(&me);
     assert_int_equal(hear_rest(&up, rest, sizeof rest), -1);
-    assert_string_equal(rest, "abc");
+    assert_string_equal(rest, "");
     leave(&up);
     rig_await(&rig.done, 1);
     assert_int_equal(rig.status, 0);
