@@ -215,7 +215,7 @@ static void test_chunks(void **state)
         {"3\r\nabc\r\n0\r\n\r\n", 13},
         {"00a;x=y;z\r\n0123456789\r\n0;z\r\nA: b\r\n\r\n", 36},
         {"0\r\nX-Content-Length: 4\r\nContent-Length-X: 4\r\n\r\n", 47},
-        {"0\r\nA-name-of-a-trailer-that-is-longer-than-any-other: b\r\n\r\n", 60},
+        {"0\r\nA-name-of-a-trailer-that-is-longer-than-any-other: b\r\n\r\n", 59},
         {"0\r\nContent-Length: 4\r\n\r\n", -1},
         {"0\r\nA: b\r\ntransfer-ENCODING: x\r\n\r\n", -1},
         {"0\r\nConnection: close\r\n\r\n", -1},
