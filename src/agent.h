@@ -80,7 +80,8 @@ struct kw_slot {
     int64_t since_ms;
     uint32_t want, uid, job_pid; /* BUSY */
     struct kw_m_count count;
-    bool failed; /* it has told an error */
+    bool logged_in; /* it was ready once: its PIN was right */
+    bool failed;    /* it has told an error */
     struct kw_err why;
 };
 
@@ -152,7 +153,9 @@ struct kw_client {
 /* Connects, says what is wanted and takes the welcome. Errors of the agent pass as they are. */
 int kw_client_open(struct kw_client *k, struct kw_config *c, enum kw_agent_want want,
                    const char *host, struct kw_err *err);
-/* Takes the next message that isn't ASK: that is answered with a subject token from [source]. */
+/* Takes the next message that isn't ASK: that is answered with a subject token from [source].
+ * If nothing else came until the deadline, in->type is KW_MSG_NONE; after an error *in is empty.
+ * KW_MSG_ERROR is turned into *err. */
 int kw_client_recv(struct kw_client *k, struct kw_in *in, int64_t deadline_ms, struct kw_err *err);
 int kw_client_send(struct kw_client *k, enum kw_msg type, const void *m, const int *fds,
                    unsigned nfds, struct kw_err *err);

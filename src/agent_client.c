@@ -75,25 +75,33 @@ static int wait_for(const struct kw_client *k, int64_t deadline_ms, struct kw_er
 int kw_client_recv(struct kw_client *k, struct kw_in *in, int64_t deadline_ms, struct kw_err *err)
 {
     struct kw_m_error e;
+    bool asked = false;
     *in = (struct kw_in){.type = KW_MSG_NONE, .fds = {-1, -1}};
     for (;;) {
         int r = wait_for(k, deadline_ms, err);
+        if (r == KW_NET && asked)
+            return 0;
         if (r == 0)
             r = kw_chan_recv(&k->chan, in, 0, err);
-        if (r != 0)
+        if (r != 0) {
+            kw_in_free(in);
             return r;
+        }
         if (in->type == KW_MSG_ERROR)
             break;
         if (in->type != KW_AM_ASK)
             return 0;
         kw_in_free(in);
+        asked = true;
         r = answer_ask(k, err);
         if (r != 0)
             return r;
     }
-    if (!kw_msg_get_shown(&in->body, in->type, &e) || e.code == KW_OK || e.code > KW_SANDBOX)
-        return kw_fail(err, KW_FAILED, "malformed error message from the agent");
-    return kw_fail(err, (enum kw_exit)e.code, "agent: %s", e.text);
+    bool good =
+        kw_msg_get_shown(&in->body, in->type, &e) && e.code != KW_OK && e.code <= KW_SANDBOX;
+    kw_in_free(in);
+    return good ? kw_fail(err, (enum kw_exit)e.code, "agent: %s", e.text)
+                : kw_fail(err, KW_FAILED, "malformed error message from the agent");
 }
 
 int kw_client_send(struct kw_client *k, enum kw_msg type, const void *m, const int *fds,

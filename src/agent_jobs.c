@@ -102,9 +102,20 @@ void kw_slot_close(struct kw_slot *s)
     s->chan.fd = -1;
 }
 
+/* Whether a process is there of which it isn't known yet that its PIN is right: until it has
+ * ended, for it may have something to say. */
+static bool unproven(const struct kw_agent *a)
+{
+    for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)
+        if (a->slots[i].state != KW_SLOT_FREE && !a->slots[i].logged_in)
+            return true;
+    return false;
+}
+
 static void ready(struct kw_agent *a, struct kw_slot *s)
 {
     s->state = KW_SLOT_READY;
+    s->logged_in = true;
     a->spare_failures = 0;
     kw_log(KW_INFO, "a process for profile %s is ready after %lld ms", s->profile,
            (long long)(kw_now_ms() - s->since_ms));
@@ -245,8 +256,7 @@ static void serve_waiting(struct kw_agent *a, struct kw_waiting *w)
                    "the agent serves as many jobs as it may ([agent] jobs); try again later");
     } else if (s != NULL) {
         hand_over(a, s, w);
-    } else if (kw_slots_in(a, KW_SLOT_STARTING) == 0 &&
-               kw_slot_start(a, h->profile, h->cloud, &err) != 0) {
+    } else if (!unproven(a) && kw_slot_start(a, h->profile, h->cloud, &err) != 0) {
         kw_waiting_refuse(w, &err);
     }
 }
@@ -268,7 +278,7 @@ static void keep_spares(struct kw_agent *a)
 {
     const struct kw_config *c = &a->config;
     struct kw_err err;
-    if (a->stop_ms != 0 || kw_slots_in(a, KW_SLOT_STARTING) > 0 || kw_now_ms() < a->next_spare_ms)
+    if (a->stop_ms != 0 || unproven(a) || kw_now_ms() < a->next_spare_ms)
         return;
     unsigned have = 0;
     for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)

@@ -99,11 +99,10 @@ static int take_message(struct pump *p, struct kw_err *err)
                kw_msg_get_shown(&in.body, in.type, &end)) {
         p->end = true;
         p->length = end.body_len;
-    } else if (r == 0)
+    } else if (r == 0 &&
+               in.type != KW_MSG_NONE) /* NONE: a subject token was asked for, and given */
         r = kw_fail(err, KW_FAILED, "the %s sent an unexpected message",
                     agent ? "agent" : "exchanger");
-    else if (agent && r == KW_NET && in.type == KW_MSG_NONE && kw_left_ms(p->deadline) > 0)
-        r = 0; /* it asked for a subject token and got one; nothing else is there yet */
     kw_in_free(&in);
     return r;
 }

@@ -101,9 +101,7 @@ static int hear(struct running *r, struct kw_err *err)
     int result = kw_client_recv(&r->client, &in, kw_now_ms(), err);
     if (result == 0 && in.type == KW_AM_EVENT && kw_msg_get_shown(&in.body, in.type, &e))
         kw_run_show(r->run->explain, &e);
-    else if (result == KW_NET && r->client.chan.fd >= 0)
-        result = 0; /* it was an ASK, which has been answered */
-    else if (result == 0)
+    else if (result == 0 && in.type != KW_MSG_NONE) /* NONE: a JWT was asked for, and given */
         result = kw_fail(err, KW_FAILED, "the agent sent what it must not send now");
     kw_in_free(&in);
     return result;
