@@ -3,6 +3,7 @@
 // The vendors' libraries for Go as a program uses them that knows nothing of keyward.
 //
 //	client oci            resource principal, then the session profile; the namespace by each
+//	client terraform      as Terraform's provider for OCI finds its way (terraform.go)
 //	client google URL     application default credentials, one call
 package main
 
@@ -39,6 +40,10 @@ func main() {
 		principal, err := auth.ResourcePrincipalConfigurationProvider()
 		namespace("principal", principal, err)
 		namespace("session", common.CustomProfileSessionTokenConfigProvider(os.Getenv("OCI_CONFIG_FILE"), "DEFAULT"), nil)
+		return
+	}
+	if os.Args[1] == "terraform" {
+		terraform()
 		return
 	}
 	client, err := google.DefaultClient(context.Background(), "https://www.googleapis.com/auth/cloud-platform")
