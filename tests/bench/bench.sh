@@ -6,7 +6,7 @@
 #
 # usage: tests/bench/bench.sh BUILD-DIR [--write] [--short] [TABLE...]
 #
-#   TABLE     signing slow exchange google start memory (all)
+#   TABLE     signing slow exchange google start memory run (all)
 #   --short   fewer rounds: a look, not a measurement
 #   --write   into docs/benchmarks.md, all tables
 #
@@ -22,11 +22,11 @@ for word in "$@"; do
     case $word in
     --write) write=1 ;;
     --short) short=1 ;;
-    signing | slow | exchange | google | start | memory) tables+=("$word") ;;
+    signing | slow | exchange | google | start | memory | run) tables+=("$word") ;;
     *) sed -n 's/^# usage: /usage: /p' "$0" >&2 && exit 2 ;;
     esac
 done
-[ ${#tables[@]} -gt 0 ] || tables=(signing slow exchange google start memory)
+[ ${#tables[@]} -gt 0 ] || tables=(signing slow exchange google start memory run)
 module=${SOFTHSM2_MODULE:-/usr/lib/softhsm/libsofthsm2.so}
 read -ra priority <<<"${KW_BENCH_PRIORITY:-env}"
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyward-bench.XXXXXX")
@@ -89,7 +89,7 @@ page() {
 
 start_world
 if [ -n "$write" ]; then
-    tables=(signing slow exchange google start memory)
+    tables=(signing slow exchange google start memory run)
     page >"$scratch/page"
     cp "$scratch/page" "$root/docs/benchmarks.md"
 else

@@ -202,3 +202,18 @@ MD
     without=$(grep -c '^C_Sign' "$scratch/without")
     printf '\nPKCS#11 calls for one signature more: %d.\n' $((with - without))
 }
+
+table_run() {
+    cat <<'MD'
+### Under `keyward run`
+
+The same curl under `keyward run` and without it, at the lab, in turn (tests/bench/run.sh). Client, proxy,
+keeper, token and lab share the machine: where two processors are less than they all need, a rate under
+`run` is not the lesser of what each could do alone.
+
+| what | keyward | floor | ratio or difference | wanted |
+|---|---|---|---|---|
+MD
+    "${priority[@]}" "$root/tests/bench/run.sh" "$build" "$(few 1 5)"
+    printf '\nWhen this table was made: %s, load %s.\n' "$(date -u +%Y-%m-%d)" "$(cut -d ' ' -f 1 /proc/loadavg)"
+}
