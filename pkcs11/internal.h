@@ -51,7 +51,7 @@ struct kw_p11 {
  * small modules leave entries NULL that they don't implement. */
 #define KW_CK(rv, p, name, ...)                                                                    \
     do {                                                                                           \
-        uint32_t kw_before_ = kw_progress_enter(KW_P11_##name);                                    \
+        uint64_t kw_before_ = kw_progress_enter(KW_P11_##name);                                    \
         (rv) = (p)->f->C_##name != NULL ? (p)->f->C_##name(__VA_ARGS__)                            \
                                         : (CK_RV)CKR_FUNCTION_NOT_SUPPORTED;                       \
         kw_progress_leave(kw_before_);                                                             \

@@ -22,7 +22,7 @@ static int divert_stdout(struct kw_err *err)
 
 static int open_module(struct kw_p11 *p, struct kw_err *err)
 {
-    uint32_t before = kw_progress_enter(KW_P11_DLOPEN);
+    uint64_t before = kw_progress_enter(KW_P11_DLOPEN);
     /* NODELETE: a module's threads and atexit handlers outlive dlclose */
     p->handle = dlopen(p->module, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     kw_progress_leave(before);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Bookkeeping of the PKCS#11 calls under way. Several threads may be inside the
- * module at once; a page that just held the last value written would end up naming
- * a call that returned long ago, so calls are counted per kind and the page shows
- * one whose count is not zero.
+ * module at once: each has a slot of the page while it is, with the call and a number
+ * that grows from call to call, so that the reader can tell which is there the longest.
  */
 #include "progress.h"
 
-#include <pthread.h>
+#include <assert.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -44,13 +44,36 @@ static const char *const names[KW_P11_CALLS] = {
 
 static struct kw_progress private_page;
 static struct kw_progress *page = &private_page;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned inside[KW_P11_CALLS]; /* threads inside each call */
-static _Thread_local uint32_t mine;   /* the call that this thread is in */
+static _Thread_local uint64_t mine; /* what this thread's slot holds; 0: not in a call */
+static _Thread_local size_t slot;   /* which one; KW_PROGRESS_SLOTS: none was free */
+
+/* A slot's value: the number of the call above its kind. One word, so that no reader sees
+ * the one without the other. */
+enum { KIND_BITS = 8, KIND_MASK = (1 << KIND_BITS) - 1 };
+static_assert((int)KW_P11_CALLS <= (int)KIND_MASK, "a kind of call fits");
 
 const char *kw_progress_name(uint32_t call)
 {
     return call < KW_P11_CALLS ? names[call] : "";
+}
+
+uint32_t kw_progress_call(const struct kw_progress *p)
+{
+    uint64_t oldest = 0;
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS; i++) {
+        uint64_t v = atomic_load(&p->slots[i]);
+        if (v != 0 && (oldest == 0 || v < oldest))
+            oldest = v;
+    }
+    return (uint32_t)(oldest & KIND_MASK);
+}
+
+bool kw_progress_inside(const struct kw_progress *p, enum kw_p11_call call)
+{
+    bool inside = false;
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS && !inside; i++)
+        inside = (atomic_load(&p->slots[i]) & KIND_MASK) == (uint64_t)call;
+    return inside;
 }
 
 struct kw_progress *kw_progress_map(int fd)
@@ -66,32 +89,33 @@ struct kw_progress *kw_progress_map(int fd)
     return page;
 }
 
-/* Moves this thread from one call to another and republishes. */
-static void move(uint32_t from, uint32_t to)
+/* A free slot for this thread: the one it had last, mostly. */
+static void take_slot(uint64_t value)
 {
-    uint32_t shown = to;
-    (void)pthread_mutex_lock(&lock);
-    if (from != KW_P11_NONE && inside[from] > 0)
-        inside[from]--;
-    if (to != KW_P11_NONE)
-        inside[to]++;
-    for (uint32_t i = 1; shown == KW_P11_NONE && i < KW_P11_CALLS; i++)
-        if (inside[i] > 0)
-            shown = i;
-    atomic_store(&page->call, shown);
-    (void)pthread_mutex_unlock(&lock);
-    mine = to;
+    size_t first = slot;
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS; i++) {
+        uint64_t none = 0;
+        slot = (first + i) % KW_PROGRESS_SLOTS;
+        if (atomic_compare_exchange_strong(&page->slots[slot], &none, value))
+            return;
+    }
+    slot = KW_PROGRESS_SLOTS;
 }
 
-uint32_t kw_progress_enter(enum kw_p11_call call)
+uint64_t kw_progress_enter(enum kw_p11_call call)
 {
-    uint32_t previous = mine;
-    move(previous, call);
-    atomic_fetch_add(&page->count, 1);
+    uint64_t previous = mine;
+    mine = (atomic_fetch_add(&page->count, 1) + 1) << KIND_BITS | (uint64_t)call;
+    if (previous == 0)
+        take_slot(mine);
+    else if (slot < KW_PROGRESS_SLOTS)
+        atomic_store(&page->slots[slot], mine);
     return previous;
 }
 
-void kw_progress_leave(uint32_t previous)
+void kw_progress_leave(uint64_t previous)
 {
-    move(mine, previous < KW_P11_CALLS ? previous : KW_P11_NONE);
+    mine = previous;
+    if (slot < KW_PROGRESS_SLOTS)
+        atomic_store(&page->slots[slot], mine);
 }

@@ -7,11 +7,15 @@
 #define KW_PROGRESS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+/* More than threads that the keeper can have: 64 sessions sign, and it works itself. */
+enum { KW_PROGRESS_SLOTS = 72 };
+
 struct kw_progress {
-    _Atomic uint32_t call;  /* index for kw_progress_name(); 0 = none under way */
-    _Atomic uint32_t count; /* PKCS#11 calls made so far */
+    _Atomic uint64_t count;                    /* PKCS#11 calls made so far */
+    _Atomic uint64_t slots[KW_PROGRESS_SLOTS]; /* one a thread that is in a call; else 0 */
 };
 
 enum kw_p11_call {
@@ -49,12 +53,17 @@ enum kw_p11_call {
 /* "C_Sign"; "" for none. */
 const char *kw_progress_name(uint32_t call);
 
+/* The reader's: the call that is under way for the longest, for kw_progress_name(), or
+ * KW_P11_NONE; and whether any thread is in that call. */
+uint32_t kw_progress_call(const struct kw_progress *p);
+bool kw_progress_inside(const struct kw_progress *p, enum kw_p11_call call);
+
 /* The page of this process: mapped from KW_FD_PROGRESS, or a private one where
- * there is none (fd -1, or not a page; tests). kw_progress_enter() returns the
- * previous value of this thread for kw_progress_leave(). Where several threads are
- * inside the module, the page names one of them, and always one that is inside. */
+ * there is none (fd -1, or not a page; tests). kw_progress_enter() returns what this
+ * thread was in before, for kw_progress_leave(). A thread for which there is no slot
+ * isn't shown, and nothing else changes for it. */
 struct kw_progress *kw_progress_map(int fd);
-uint32_t kw_progress_enter(enum kw_p11_call call);
-void kw_progress_leave(uint32_t previous);
+uint64_t kw_progress_enter(enum kw_p11_call call);
+void kw_progress_leave(uint64_t previous);
 
 #endif

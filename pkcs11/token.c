@@ -66,7 +66,7 @@ static int look(const struct kw_p11 *p, struct look *l, struct kw_err *err)
 {
     memset(l, 0, sizeof *l);
     kw_p11_lend(p);
-    uint32_t before = kw_progress_enter(KW_P11_LIBP11);
+    uint64_t before = kw_progress_enter(KW_P11_LIBP11);
     PKCS11_SLOT *slots = NULL;
     unsigned n = 0;
     PKCS11_CTX *ctx = PKCS11_CTX_new();

@@ -58,9 +58,10 @@ static void kill_child(struct kw_child *ch, int *status)
         ch->pid = 0;
 }
 
+/* Several threads may be in calls: the one that hangs is there the longest. */
 static const char *call_under_way(const struct kw_child *ch)
 {
-    return ch->progress != NULL ? kw_progress_name(atomic_load(&ch->progress->call)) : "";
+    return ch->progress != NULL ? kw_progress_name(kw_progress_call(ch->progress)) : "";
 }
 
 static int violation_error(const struct kw_child *ch, const struct kw_violation *v,
@@ -237,8 +238,9 @@ int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in
 /* Is the module in a signature? That takes milliseconds, where it doesn't hang. */
 static bool is_signing(const struct kw_child *keeper)
 {
-    uint32_t call = keeper->progress != NULL ? atomic_load(&keeper->progress->call) : KW_P11_NONE;
-    return keeper->pid != 0 && (call == KW_P11_SignInit || call == KW_P11_Sign);
+    return keeper->pid != 0 && keeper->progress != NULL &&
+           (kw_progress_inside(keeper->progress, KW_P11_SignInit) ||
+            kw_progress_inside(keeper->progress, KW_P11_Sign));
 }
 
 /* What one that has gone had to say, behind messages that were under way already. */

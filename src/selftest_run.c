@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "pkcs11/progress.h"
 #include "policy/table.h"
 #include "spawn.h"
 
@@ -53,7 +54,7 @@ static bool make_channels(struct kw_probe *p, int ctl[2], int violation[2], int 
     p->violation = violation[0];
     p->progress = memfd_create("keyward progress", MFD_CLOEXEC);
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nobody) == 0 && p->progress >= 0 &&
-           ftruncate(p->progress, 4096) == 0;
+           ftruncate(p->progress, sizeof(struct kw_progress)) == 0;
 }
 
 int kw_probe_start(struct kw_probe *p, enum kw_role role, const char *name, struct kw_err *err)

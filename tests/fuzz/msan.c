@@ -113,6 +113,54 @@ WRAP(int, EVP_DigestFinal_ex, EVP_MD_CTX *ctx, unsigned char *md, unsigned *size
     return r;
 }
 
+WRAP(int, BN_bn2binpad, const BIGNUM *a, unsigned char *to, int n)
+{
+    int r = __real_BN_bn2binpad(a, to, n);
+    if (r > 0)
+        __msan_unpoison(to, (size_t)r);
+    return r;
+}
+
+WRAP(int, EVP_PKEY_get_utf8_string_param, const EVP_PKEY *k, const char *name, char *to,
+     size_t size, size_t *n)
+{
+    HIDDEN(int r = __real_EVP_PKEY_get_utf8_string_param(k, name, to, size, n));
+    if (r == 1)
+        __msan_unpoison_string(to);
+    return r;
+}
+
+WRAP(int, X509_digest, const X509 *x, const EVP_MD *type, unsigned char *md, unsigned *n)
+{
+    HIDDEN(int r = __real_X509_digest(x, type, md, n));
+    __msan_unpoison(n, sizeof *n);
+    __msan_unpoison(md, 32);
+    return r;
+}
+
+WRAP(int, X509_NAME_get_text_by_NID, const X509_NAME *name, int nid, char *to, int size)
+{
+    int r = __real_X509_NAME_get_text_by_NID(name, nid, to, size);
+    if (r >= 0)
+        __msan_unpoison_string(to);
+    return r;
+}
+
+WRAP(int, i2d_X509, const X509 *x, unsigned char **to)
+{
+    HIDDEN(int r = __real_i2d_X509(x, to));
+    if (r > 0)
+        __msan_unpoison(to, sizeof *to);
+    return r;
+}
+
+WRAP(int, ASN1_TIME_to_tm, const ASN1_TIME *t, struct tm *to)
+{
+    int r = __real_ASN1_TIME_to_tm(t, to);
+    __msan_unpoison(to, sizeof *to);
+    return r;
+}
+
 /* These call strcmp() and its like with what they themselves wrote. */
 #define UNSEEN(type, name, arguments, ...)                                                         \
     WRAP(type, name, __VA_ARGS__)                                                                  \
@@ -129,6 +177,10 @@ UNSEEN(EVP_PKEY *, PEM_read_PUBKEY, (f, x, cb, u), FILE *f, EVP_PKEY **x, pem_pa
 UNSEEN(int, i2d_PUBKEY, (a, p), const EVP_PKEY *a, unsigned char **p)
 UNSEEN(int, EVP_PKEY_is_a, (k, name), const EVP_PKEY *k, const char *name)
 UNSEEN(int, EVP_PKEY_get_bn_param, (k, name, bn), const EVP_PKEY *k, const char *name, BIGNUM **bn)
+UNSEEN(X509 *, PEM_read_bio_X509, (b, x, cb, u), BIO *b, X509 **x, pem_password_cb *cb, void *u)
+UNSEEN(EVP_PKEY *, X509_get0_pubkey, (x), const X509 *x)
+UNSEEN(int, X509_cmp_time, (a, t), const ASN1_TIME *a, time_t *t)
+UNSEEN(int, EVP_PKEY_get_bits, (k), const EVP_PKEY *k)
 UNSEEN(int, EVP_DigestInit_ex, (c, t, e), EVP_MD_CTX *c, const EVP_MD *t, ENGINE *e)
 UNSEEN(int, EVP_DigestVerifyInit, (c, p, t, e, k), EVP_MD_CTX *c, EVP_PKEY_CTX **p, const EVP_MD *t,
        ENGINE *e, EVP_PKEY *k)

@@ -401,7 +401,7 @@ static void test_the_page_is_sealed(void **state)
     assert_int_equal(say(&crew.keeper, "C_Sign/page"), 0);
     assert_int_equal(expect_ready(&crew.keeper, 5000, seen, NULL), 0);
     assert_string_equal(seen, "sealed");
-    assert_string_equal(kw_progress_name(atomic_load(&crew.keeper.progress->call)), "C_Sign");
+    assert_string_equal(kw_progress_name(kw_progress_call(crew.keeper.progress)), "C_Sign");
     assert_int_equal(kw_crew_end(&crew, &err), 0);
 }
 

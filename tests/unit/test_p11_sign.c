@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,11 +222,11 @@ static void names_the_call_that_hangs(void **state)
                 break;
             }
             (void)nanosleep(&t, NULL);
-            if (!cases[i].dies && strcmp(kw_progress_name(page->call), cases[i].name) == 0 &&
-                wait > 20)
+            if (!cases[i].dies &&
+                strcmp(kw_progress_name(kw_progress_call(page)), cases[i].name) == 0 && wait > 20)
                 break;
         }
-        assert_string_equal(kw_progress_name(page->call), cases[i].name);
+        assert_string_equal(kw_progress_name(kw_progress_call(page)), cases[i].name);
         assert_true(page->count > 0);
         assert_int_equal(pid == 0, cases[i].dies);
         if (pid != 0) {
@@ -272,25 +273,131 @@ static void counts_threads_apart(void **state)
     pthread_t t;
     struct kw_progress *page = kw_progress_map(-1);
     (void)state;
-    uint32_t a = kw_progress_enter(KW_P11_LIBP11);
-    assert_string_equal(kw_progress_name(page->call), "the enumeration of slots");
-    uint32_t b = kw_progress_enter(KW_P11_GetTokenInfo);
-    assert_string_equal(kw_progress_name(page->call), "C_GetTokenInfo");
+    uint64_t a = kw_progress_enter(KW_P11_LIBP11);
+    assert_string_equal(kw_progress_name(kw_progress_call(page)), "the enumeration of slots");
+    uint64_t b = kw_progress_enter(KW_P11_GetTokenInfo);
+    assert_string_equal(kw_progress_name(kw_progress_call(page)), "C_GetTokenInfo");
     kw_progress_leave(b);
-    assert_int_equal(page->call, KW_P11_LIBP11);
+    assert_int_equal(kw_progress_call(page), KW_P11_LIBP11);
     kw_progress_leave(a);
-    assert_int_equal(page->call, KW_P11_NONE);
+    assert_int_equal(kw_progress_call(page), KW_P11_NONE);
     /* another thread's call that is over does not hide ours */
     a = kw_progress_enter(KW_P11_Sign);
     assert_int_equal(pthread_create(&t, NULL, enter_and_leave, NULL), 0);
     assert_int_equal(pthread_join(t, NULL), 0);
-    assert_int_equal(page->call, KW_P11_Sign);
+    assert_int_equal(kw_progress_call(page), KW_P11_Sign);
     kw_progress_leave(a);
-    assert_int_equal(page->call, KW_P11_NONE);
+    assert_int_equal(kw_progress_call(page), KW_P11_NONE);
     assert_string_equal(kw_progress_name(KW_P11_NONE), "");
     assert_string_equal(kw_progress_name(100000), "");
     for (uint32_t i = 1; i < KW_P11_CALLS; i++)
         assert_true(kw_progress_name(i)[0] != '\0');
+}
+
+/* A thread in one call after the other, as far as the steps let it. */
+struct caller {
+    pthread_t thread;
+    sem_t go, there;
+};
+
+static void *call_by_call(void *arg)
+{
+    struct caller *c = arg;
+    static const enum kw_p11_call in[] = {KW_P11_Sign, KW_P11_GenerateKeyPair};
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
+        (void)sem_wait(&c->go);
+        uint64_t before = kw_progress_enter(in[i]);
+        (void)sem_post(&c->there);
+        (void)sem_wait(&c->go);
+        kw_progress_leave(before);
+        (void)sem_post(&c->there);
+    }
+    return NULL;
+}
+
+static void begin(struct caller *c)
+{
+    assert_int_equal(sem_init(&c->go, 0, 0), 0);
+    assert_int_equal(sem_init(&c->there, 0, 0), 0);
+    assert_int_equal(pthread_create(&c->thread, NULL, call_by_call, c), 0);
+}
+
+static void step(struct caller *c)
+{
+    assert_int_equal(sem_post(&c->go), 0);
+    assert_int_equal(sem_wait(&c->there), 0);
+}
+
+static void end(struct caller *c)
+{
+    assert_int_equal(pthread_join(c->thread, NULL), 0);
+    assert_int_equal(sem_destroy(&c->go), 0);
+    assert_int_equal(sem_destroy(&c->there), 0);
+}
+
+/* Of several threads in calls, the one that is there the longest is named: it hangs. What
+ * others begin and end meanwhile hides it neither before nor after its slot. */
+static void names_the_one_that_hangs(void **state)
+{
+    static struct caller first, hangs, last;
+    struct kw_progress *page = kw_progress_map(-1);
+    (void)state;
+    begin(&first);
+    begin(&hangs);
+    begin(&last);
+    step(&first); /* C_Sign */
+    step(&hangs); /* C_Sign */
+    step(&hangs); /* out, and */
+    step(&hangs); /* C_GenerateKeyPair, and stays */
+    step(&last);  /* C_Sign */
+    assert_int_equal(kw_progress_call(page), KW_P11_Sign);
+    step(&first); /* out */
+    assert_int_equal(kw_progress_call(page), KW_P11_GenerateKeyPair);
+    assert_true(kw_progress_inside(page, KW_P11_Sign));
+    step(&first); /* C_GenerateKeyPair, after it, in a slot before it */
+    step(&last);  /* out */
+    assert_int_equal(kw_progress_call(page), KW_P11_GenerateKeyPair);
+    assert_false(kw_progress_inside(page, KW_P11_Sign));
+    /* What is inside another call of the same thread has a time of its own. */
+    uint64_t a = kw_progress_enter(KW_P11_LIBP11), b = kw_progress_enter(KW_P11_GetTokenInfo);
+    step(&first);
+    step(&hangs);
+    assert_int_equal(kw_progress_call(page), KW_P11_GetTokenInfo);
+    step(&last); /* C_GenerateKeyPair: younger than all of ours */
+    kw_progress_leave(b);
+    assert_int_equal(kw_progress_call(page), KW_P11_LIBP11);
+    kw_progress_leave(a);
+    assert_int_equal(kw_progress_call(page), KW_P11_GenerateKeyPair);
+    step(&last);
+    assert_int_equal(kw_progress_call(page), KW_P11_NONE);
+    end(&first);
+    end(&hangs);
+    end(&last);
+}
+
+/* Where all slots are taken, a thread isn't shown, and takes nothing from the others. */
+static void shows_as_many_as_it_can(void **state)
+{
+    enum { MORE = KW_PROGRESS_SLOTS + 3 };
+    static struct caller callers[MORE];
+    struct kw_progress *page = kw_progress_map(-1);
+    size_t shown = 0;
+    (void)state;
+    for (size_t i = 0; i < MORE; i++) {
+        begin(&callers[i]);
+        step(&callers[i]);
+    }
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS; i++)
+        shown += atomic_load(&page->slots[i]) != 0;
+    assert_int_equal(shown, KW_PROGRESS_SLOTS);
+    for (unsigned n = 1; n < 4; n++)
+        for (size_t i = 0; i < MORE; i++)
+            step(&callers[i]);
+    assert_int_equal(kw_progress_call(page), KW_P11_NONE);
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS; i++)
+        assert_true(atomic_load(&page->slots[i]) == 0);
+    for (size_t i = 0; i < MORE; i++)
+        end(&callers[i]);
 }
 
 int main(int argc, char **argv)
@@ -305,6 +412,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(works_on_many_threads, drop),
         cmocka_unit_test_teardown(names_the_call_that_hangs, drop),
         cmocka_unit_test_teardown(counts_threads_apart, drop),
+        cmocka_unit_test_teardown(names_the_one_that_hangs, drop),
+        cmocka_unit_test_teardown(shows_as_many_as_it_can, drop),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
