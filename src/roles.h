@@ -50,9 +50,8 @@ enum kw_channel {
  * told apart by these names, for channels only: the job's main, the agent, and the agent's
  * main for that job, whose crew is a crew like any other. */
 #define KW_ROLE_CLIENT ((enum kw_role)(KW_ROLES + 1)) /* `run`, `request`, `sign` of a job */
-#define KW_ROLE_AGENT  ((enum kw_role)(KW_ROLES + 2)) /* both the agent and its process for a job  \
-                                                       */
-#define KW_ROLE_JOB ((enum kw_role)(KW_ROLES + 3))    /* that process, towards the agent */
+#define KW_ROLE_AGENT  ((enum kw_role)(KW_ROLES + 2)) /* the agent, and its process for a job */
+#define KW_ROLE_JOB    ((enum kw_role)(KW_ROLES + 3)) /* that process, towards the agent */
 
 /* The descriptors a role starts with; any other is closed before main() works. */
 enum kw_fd {
