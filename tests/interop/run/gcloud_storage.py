@@ -13,7 +13,7 @@ import google.oauth2.id_token
 
 credentials, project = google.auth.default(scopes=["https://www.googleapis.com/auth/devstorage.read_only"])
 session = google.auth.transport.requests.AuthorizedSession(credentials)
-answer = session.get(sys.argv[1] + "/storage/v1/b/bucket/o/hello.txt?alt=media")
+answer = session.get(sys.argv[1] + "/storage/v1/b/lab-bucket/o/hello.txt?alt=media")
 print("object", answer.status_code, answer.text)
 if len(sys.argv) > 2:
     token = google.oauth2.id_token.fetch_id_token(google.auth.transport.requests.Request(), sys.argv[2])
