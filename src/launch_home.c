@@ -273,7 +273,10 @@ static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
     const struct kw_config *c = s->want->config;
     if (c == NULL)
         return 0;
-    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path};
+    /* (The agent's socket: a CMD that came by a JWT is to ask through the proxy, as policy says.)
+     */
+    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path,
+                                 c->agent_socket};
     const char *const sources[] = {c->pin_source, c->client_secret_source, c->source_bearer};
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof paths / sizeof paths[0]; i++)

@@ -105,6 +105,8 @@ ok 'run --explain: allowed' says 'allowed: GET'
 ok 'run --explain: answered' says 'answered 200'
 job run -- env OCICLIENT_BREAK=signature "$client" GET "$LAB_OBJECTS_URL/n/"
 ok 'run, broken signature: refused' says '1 refused'
+job run -- test -S "$socket"
+ok "run: the agent's socket is not CMD's" is "$rc" 1
 job run -- sh -c 'exit 7'
 expect_exit "run: CMD's code" 7
 job run -- "$work/none"
