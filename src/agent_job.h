@@ -15,7 +15,8 @@ struct kw_agent_job {
     uint32_t want;         /* enum kw_agent_want */
     bool spoken;           /* the agent has said something */
     bool open;             /* the session's roles live */
-    bool ended;            /* the job has: nobody waits for an answer */
+    bool ended;            /* the job has: nobody waits for an answer, */
+    bool orderly;          /* but for the summary, if it said END */
     bool explain, changed;
     int64_t told_ms;
     char caller[128];

@@ -45,21 +45,20 @@ static int go(struct kw_agent_job *j, struct kw_err *err)
 }
 
 /* END, or nonsense, or the connection's end: all of them are the job's end. */
-static void hear_client(struct kw_agent_job *j, bool *orderly)
+static void hear_client(struct kw_agent_job *j)
 {
     struct kw_in in;
     struct kw_err why;
     int r = kw_chan_recv(&j->client, &in, 0, &why);
     j->ended = true;
-    *orderly = r == 0 && in.type == KW_AM_END;
-    if (!*orderly)
+    j->orderly = r == 0 && in.type == KW_AM_END;
+    if (!j->orderly)
         kw_log(KW_INFO, "%s", r != 0 ? why.text : "the job sent what it must not send now");
     kw_in_free(&in);
 }
 
-static int attend(struct kw_agent_job *j, bool *orderly, struct kw_err *err)
+static int attend(struct kw_agent_job *j, struct kw_err *err)
 {
-    *orderly = false;
     while (!j->ended) {
         struct pollfd own[3] = {{.fd = j->client.fd, .events = POLLIN},
                                 {.fd = j->pidfd, .events = POLLIN},
@@ -70,7 +69,7 @@ static int attend(struct kw_agent_job *j, bool *orderly, struct kw_err *err)
         if (kw_interrupted() || own[2].revents != 0)
             return kw_fail(err, KW_NET, "the agent is being stopped");
         if (own[0].revents != 0)
-            hear_client(j, orderly);
+            hear_client(j);
         else if (own[1].revents != 0)
             j->ended = true;
         kw_agent_job_tell(j);
@@ -78,7 +77,7 @@ static int attend(struct kw_agent_job *j, bool *orderly, struct kw_err *err)
     return 0;
 }
 
-static int finish(struct kw_agent_job *j, bool orderly, struct kw_err *err)
+static int finish(struct kw_agent_job *j, struct kw_err *err)
 {
     struct kw_m_proxy_closed p = {0};
     int r = kw_serving_end(&j->serving, &p, err);
@@ -93,13 +92,12 @@ static int finish(struct kw_agent_job *j, bool orderly, struct kw_err *err)
                                    .tunnels = p.tunnels,
                                    .replays = p.replays,
                                    .renewals = j->serving.renewals};
-    return orderly ? kw_msg_send(&j->client, KW_AM_SUMMARY, &m, NULL, 0, SEND_MS, err) : 0;
+    return j->orderly ? kw_msg_send(&j->client, KW_AM_SUMMARY, &m, NULL, 0, SEND_MS, err) : 0;
 }
 
 int kw_agent_job_run(struct kw_agent_job *j, struct kw_in *in, struct kw_err *err)
 {
     struct kw_m_run m;
-    bool orderly;
     if (!kw_msg_get(&in->body, KW_AM_RUN, &m) || m.spki.len == 0)
         return kw_fail(err, KW_USAGE, "the job's RUN can't be read");
     if (!listens(in->fds[0]) || !listens(in->fds[1]))
@@ -126,6 +124,6 @@ int kw_agent_job_run(struct kw_agent_job *j, struct kw_in *in, struct kw_err *er
     if (r == 0)
         r = go(j, err);
     if (r == 0)
-        r = attend(j, &orderly, err);
-    return r == 0 ? finish(j, orderly, err) : r;
+        r = attend(j, err);
+    return r == 0 ? finish(j, err) : r;
 }

@@ -150,7 +150,7 @@ static int ask_client(void *arg, struct kw_secret **ret, struct kw_err *err)
     if (r == KW_NET)
         r = kw_fail(err, KW_SUBJECT, "the job gave no subject token in time");
     else if (r == 0 && in.type == KW_AM_END) {
-        j->ended = true;
+        j->ended = j->orderly = true;
         r = kw_fail(err, KW_FAILED, "the job has ended");
     } else if (r == 0 && (in.type != KW_AM_SUBJECT || !kw_msg_get(&in.body, in.type, &m)))
         r = kw_fail(err, KW_SUBJECT, "the job gave no subject token, but something else");

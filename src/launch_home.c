@@ -273,8 +273,7 @@ static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
     const struct kw_config *c = s->want->config;
     if (c == NULL)
         return 0;
-    /* (The agent's socket: a CMD that came by a JWT is to ask through the proxy, as policy says.)
-     */
+    /* (The agent's socket, too: a CMD that came by a JWT shall ask through the proxy.) */
     const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path,
                                  c->agent_socket};
     const char *const sources[] = {c->pin_source, c->client_secret_source, c->source_bearer};
