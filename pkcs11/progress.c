@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -57,15 +58,40 @@ const char *kw_progress_name(uint32_t call)
     return call < KW_P11_CALLS ? names[call] : "";
 }
 
-uint32_t kw_progress_call(const struct kw_progress *p)
+/* The oldest call that began after `after`; 0: none. */
+static uint64_t next_oldest(const struct kw_progress *p, uint64_t after)
 {
     uint64_t oldest = 0;
     for (size_t i = 0; i < KW_PROGRESS_SLOTS; i++) {
         uint64_t v = atomic_load(&p->slots[i]);
-        if (v != 0 && (oldest == 0 || v < oldest))
+        if (v > after && (oldest == 0 || v < oldest))
             oldest = v;
     }
-    return (uint32_t)(oldest & KIND_MASK);
+    return oldest;
+}
+
+uint32_t kw_progress_call(const struct kw_progress *p)
+{
+    return (uint32_t)(next_oldest(p, 0) & KIND_MASK);
+}
+
+void kw_progress_calls(const struct kw_progress *p, char *text, size_t size)
+{
+    bool told[KW_P11_CALLS] = {false};
+    size_t at = 0;
+    text[0] = '\0';
+    /* (The page is another's to write: no more rounds than it has slots.) */
+    uint64_t v = 0;
+    for (size_t i = 0; i < KW_PROGRESS_SLOTS && (v = next_oldest(p, v)) != 0; i++) {
+        uint64_t call = v & KIND_MASK;
+        if (call >= KW_P11_CALLS || told[call] || names[call][0] == '\0')
+            continue;
+        told[call] = true;
+        int n = snprintf(text + at, size - at, "%s%s", at > 0 ? ", " : "", names[call]);
+        if (n < 0 || (size_t)n >= size - at)
+            return;
+        at += (size_t)n;
+    }
 }
 
 bool kw_progress_inside(const struct kw_progress *p, enum kw_p11_call call)

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* More than threads that the keeper can have: 64 sessions sign, and it works itself. */
@@ -54,8 +55,12 @@ enum kw_p11_call {
 const char *kw_progress_name(uint32_t call);
 
 /* The reader's: the call that is under way for the longest, for kw_progress_name(), or
- * KW_P11_NONE; and whether any thread is in that call. */
+ * KW_P11_NONE. */
 uint32_t kw_progress_call(const struct kw_progress *p);
+/* All of them, the one that is under way the longest first: "C_GenerateKeyPair, C_Sign". A death
+ * doesn't tell which thread's it was. Each name once; cut where the room ends. */
+void kw_progress_calls(const struct kw_progress *p, char *text, size_t size);
+/* Whether any thread is in that call. */
 bool kw_progress_inside(const struct kw_progress *p, enum kw_p11_call call);
 
 /* The page of this process: mapped from KW_FD_PROGRESS, or a private one where

@@ -106,7 +106,9 @@ static int death_error(const struct kw_child *ch, int status, struct kw_err *err
                        kw_role_name(ch->role));
     if (WIFEXITED(status) && WEXITSTATUS(status) == KW_EXIT_MEMORY)
         return kw_fail(err, KW_FAILED, "the %s ended: out of memory", kw_role_name(ch->role));
-    const char *call = call_under_way(ch);
+    char call[256] = "";
+    if (ch->progress != NULL)
+        kw_progress_calls(ch->progress, call, sizeof call);
     if (ch->role == KW_ROLE_KEEPER && call[0] != '\0') {
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
             return kw_fail(err, KW_TOKEN,
