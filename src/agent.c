@@ -209,7 +209,10 @@ static void turn(struct kw_agent *a)
     static struct pollfd p[2 + KW_AGENT_SLOTS + KW_AGENT_PENDING];
     const unsigned slots = 2, waiting = 2 + KW_AGENT_SLOTS;
     p[0] = (struct pollfd){.fd = a->signal_fd, .events = POLLIN};
-    p[1] = (struct pollfd){.fd = a->stop_ms == 0 ? a->listen_fd : -1, .events = POLLIN};
+    /* Who comes while we stop is told so, but those at systemd's socket wait for our successor, if
+     * there is to be one. */
+    bool hears = a->stop_ms == 0 || a->made || a->exit_code != 0;
+    p[1] = (struct pollfd){.fd = hears ? a->listen_fd : -1, .events = POLLIN};
     for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)
         p[slots + i] = (struct pollfd){
             .fd = a->slots[i].state != KW_SLOT_FREE ? a->slots[i].chan.fd : -1, .events = POLLIN};

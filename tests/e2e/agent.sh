@@ -220,6 +220,7 @@ sleep 1
 ok 'stopping: the job goes on' kill -0 "$first"
 kw request GET "$LAB_OBJECTS_URL/n/"
 expect_exit 'stopping: no more jobs' 8
+ok 'stopping: told why' says 'is being stopped'
 kill -TERM "$agent_pid"
 wait "$agent_pid"
 ok 'stopped: exit code' is $? 0
