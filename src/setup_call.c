@@ -22,7 +22,7 @@
 #include "setup.h"
 #include "source.h"
 
-enum { LIFE_S = 12 * 3600, TRIES = 4, FIRST_MS = 250 };
+enum { LIFE_S = 12 * 3600, TRIES = 4, FIRST_MS = 100 };
 
 /* --- whose bearer ------------------------------------------------------------------------------
  */

@@ -216,7 +216,7 @@ static int look_pool(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
                  "it is of a mode that takes no providers; choose another --pool");
         else
             note(t, KW_SETUP_SAME,
-                 t->mine ? "" : "it was not made by keyward, and is used as it is");
+                 t->mine || s->destroy ? "" : "it was not made by keyward, and is used as it is");
     }
     if (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_UNSEEN)
         (void)kw_setup_differs_text(t, "displayName", NULL, "keyward");

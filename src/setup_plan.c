@@ -17,7 +17,7 @@
 #include "log.h"
 #include "setup.h"
 
-enum { PAUSE_MS = 200, PAUSE_MOST_MS = 5000 };
+enum { PAUSE_MS = 100, PAUSE_MOST_MS = 5000 };
 
 /* --- steps
  * ---------------------------------------------------------------------------------------- */
