@@ -47,8 +47,7 @@ size_t kw_setup_changes(const struct kw_setup *s)
     return n;
 }
 
-/* --- for people
- * ----------------------------------------------------------------------------------- */
+/* --- for people ----------------------------------------------------------------------------- */
 
 struct look {
     char sign;
@@ -163,8 +162,7 @@ void kw_setup_print_done(const struct kw_setup *s, const struct kw_setup_step *t
         (void)fprintf(stderr, "keyward: %s %s\n", t->done, kw_setup_title(t, title, sizeof title));
 }
 
-/* --- for a shell
- * ----------------------------------------------------------------------------------- */
+/* --- for a shell ---------------------------------------------------------------------------- */
 
 void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
 {
@@ -175,8 +173,7 @@ void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
     }
 }
 
-/* --- for programs
- * ---------------------------------------------------------------------------------- */
+/* --- for programs --------------------------------------------------------------------------- */
 
 static const char *state_word(enum kw_setup_state state)
 {
