@@ -294,7 +294,11 @@ static void google_section(const struct kw_setup *s, const struct kw_google *g, 
         line(b, "service_account", g->account);
     if (g->x509) {
         line(b, "client_cert", c->client_cert[0] != '\0' ? c->client_cert : "/path/to/chain.pem");
-        kw_put_str(b, "; client_key = pkcs11:object=NAME of the certificate's key in the token\n");
+        if (c->tls_key_set && made_of(c->tls_key.object, LOWER DIGITS "-_."))
+            kw_put_fmt(b, "client_key = pkcs11:object=%s\n", c->tls_key.object);
+        else
+            kw_put_str(b,
+                       "; client_key = pkcs11:object=NAME, the certificate's key in the token\n");
     } else
         line(b, "issuer_uri", g->preset.issuer);
     json_object_foreach(g->preset.mapping, key, v)

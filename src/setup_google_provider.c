@@ -65,13 +65,35 @@ static bool differ_x509(struct kw_setup_step *t, const json_t *have, const json_
     return d;
 }
 
+/* Key by key: a mapping as a whole is too long to be read. */
+static bool differ_mapping(struct kw_setup_step *t, json_t *have, json_t *want)
+{
+    const char *key;
+    json_t *v;
+    bool d = false;
+    json_object_foreach(want, key, v)
+    {
+        char field[160];
+        (void)snprintf(field, sizeof field, "attributeMapping %s", key);
+        d = kw_setup_differs(t, field, json_object_get(have, key), v) || d;
+    }
+    json_object_foreach(have, key, v)
+    {
+        char field[160];
+        (void)snprintf(field, sizeof field, "attributeMapping %.120s", key);
+        if (json_object_get(want, key) == NULL)
+            d = kw_setup_differs(t, field, v, NULL) || d;
+    }
+    return d;
+}
+
 static bool differ(struct kw_setup_step *t, const json_t *have, const json_t *want)
 {
     const json_t *oidc = json_object_get(want, "oidc"), *x509 = json_object_get(want, "x509");
     bool d = oidc != NULL ? differ_oidc(t, json_object_get(have, "oidc"), oidc)
                           : differ_x509(t, json_object_get(have, "x509"), x509);
-    d = kw_setup_differs(t, "attributeMapping", json_object_get(have, "attributeMapping"),
-                         json_object_get(want, "attributeMapping")) ||
+    d = differ_mapping(t, json_object_get(have, "attributeMapping"),
+                       json_object_get(want, "attributeMapping")) ||
         d;
     return kw_setup_differs(t, "attributeCondition", json_object_get(have, "attributeCondition"),
                             json_object_get(want, "attributeCondition")) ||

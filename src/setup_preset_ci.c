@@ -196,10 +196,10 @@ int kw_preset_circleci(struct kw_preset_job *j)
         whole(j, "project");
     }
     if (a->branch != NULL) {
-        char name[KW_PRESET_VALUE + 16];
-        kw_preset_text(j, name, sizeof name, "refs/heads/%s", a->branch);
-        kw_preset_term(j, "assertion['%s'] == '%s'", ref, name);
-        kw_preset_claim(j, ref, name);
+        char full[KW_PRESET_VALUE + 16];
+        kw_preset_text(j, full, sizeof full, "refs/heads/%s", a->branch);
+        kw_preset_term(j, "assertion['%s'] == '%s'", ref, full);
+        kw_preset_claim(j, ref, full);
     }
     if (a->repository_id != NULL && a->owner_id != NULL)
         kw_preset_rule(j, "sub eq org/%s/project/%s/*", a->owner_id, a->repository_id);

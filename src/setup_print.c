@@ -10,7 +10,7 @@
 
 #include "setup.h"
 
-enum { VALUE = 160 };
+enum { VALUE = 600 };
 
 void kw_setup_quote(struct kw_buf *b, const char *text)
 {
@@ -102,8 +102,11 @@ static void print_diff(const struct kw_setup_step *t, FILE *out)
         const json_t *old = json_object_get(one, "from");
         value(old, from, sizeof from);
         value(json_object_get(one, "to"), to, sizeof to);
-        (void)fprintf(out, "      %s: %s%s%s\n", json_string_value(json_object_get(one, "field")),
-                      json_is_null(old) ? "" : from, json_is_null(old) ? "" : " -> ", to);
+        char field[200];
+        (void)snprintf(field, sizeof field, "%s", json_string_value(json_object_get(one, "field")));
+        kw_printable(field);
+        (void)fprintf(out, "      %s: %s%s%s\n", field, json_is_null(old) ? "" : from,
+                      json_is_null(old) ? "" : " -> ", to);
     }
 }
 
