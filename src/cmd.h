@@ -32,7 +32,7 @@ struct kw_option {
  * kw_args_each(). */
 struct kw_args {
     const struct kw_option *options;
-    const char *values[24];
+    const char *values[48];
     int argc; /* as given, for repeated options */
     char **argv;
     int n_operands;
@@ -59,7 +59,7 @@ struct kw_command {
 /* One per file src/cmd_NAME.c; the list is in main.c. */
 extern const struct kw_command kw_cmd_exchange, kw_cmd_request, kw_cmd_sign, kw_cmd_claims,
     kw_cmd_doctor, kw_cmd_selftest, kw_cmd_policy, kw_cmd_keys, kw_cmd_audit, kw_cmd_issue,
-    kw_cmd_jwks, kw_cmd_run, kw_cmd_agent;
+    kw_cmd_jwks, kw_cmd_run, kw_cmd_agent, kw_cmd_setup, kw_cmd_revoke;
 
 /* NULL-ended list of all commands, in the order of the help text. */
 extern const struct kw_command *const kw_commands[];

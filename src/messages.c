@@ -137,7 +137,10 @@ static const struct kw_field f_token[] = {
     STR(kw_m_token, correlation),
     SECRET(kw_m_token, token, KW_TOKEN_MAX),
 };
-static const struct kw_field f_session[] = {SECRET(kw_m_session, token, KW_TOKEN_MAX)};
+static const struct kw_field f_session[] = {
+    U32(kw_m_session, bearer),
+    SECRET(kw_m_session, token, KW_TOKEN_MAX),
+};
 static const struct kw_field f_google[] = {
     STR(kw_m_google, sts_url),       STR(kw_m_google, iam_url),
     STR(kw_m_google, audience),      STR(kw_m_google, subject_type),

@@ -223,6 +223,7 @@ struct kw_m_token {        /* KW_XM_TOKEN */
     struct kw_secret *token;
 };
 struct kw_m_session { /* KW_XM_SESSION */
+    uint32_t bearer;  /* it goes out as it is, where the keeper allows it (`setup`) */
     struct kw_secret *token;
 };
 struct kw_m_google {       /* KW_XM_GOOGLE */

@@ -101,7 +101,7 @@ enum kw_msg {
     KW_XM_FETCH,    /* get a subject token from a URL (GitHub's request endpoint) */
     KW_XM_EXCHANGE, /* connect and shake hands with the token endpoint, then wait for GO */
     KW_XM_GO,       /* subject token and public key: send the exchange */
-    KW_XM_SESSION,  /* use this stored session token */
+    KW_XM_SESSION,  /* use this stored session token, or this bearer of an administrator's */
     KW_XM_GOOGLE,   /* subject token for a bearer of Google's, and whom to impersonate */
     KW_XM_CALL,     /* one signed API call; carries two pipes: body in, body out */
     KW_XM_CLOSE,

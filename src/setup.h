@@ -70,6 +70,7 @@ struct kw_setup_step {
     char note[512];
     /* the engine's */
     enum kw_setup_state planned;
+    json_t *planned_diff;
     char failed[KW_ERR_TEXT]; /* why it could not be looked at */
     const char *done;         /* "made", "changed", "brought back", "removed", or NULL */
 };
@@ -84,7 +85,7 @@ struct kw_setup {
     unsigned wait_s; /* --wait: how long one thing may take to show as wanted */
     struct kw_setup_step steps[KW_SETUP_STEPS];
     size_t n;
-    json_t *warnings; /* [string] */
+    json_t *warnings;        /* [string] */
     struct kw_session *wire; /* NULL: not open */
     struct kw_secret *admin; /* the administrator's bearer */
     void *own;               /* the cloud's */
@@ -164,14 +165,21 @@ void kw_setup_answer_free(struct kw_setup_answer *a);
 int kw_setup_pause(struct kw_setup *s, const char *what, int64_t since, unsigned ms,
                    struct kw_err *err);
 
-/* --- setup_print.c ------------------------------------------------------------------------------ */
+/* --- setup_print.c ------------------------------------------------------------------------------
+ */
 
 /* The shell's word for a text: as it is, or in single quotes. */
 void kw_setup_quote(struct kw_buf *b, const char *text);
 /* "kind name" of a step for messages. */
 const char *kw_setup_title(const struct kw_setup_step *t, char *text, size_t size);
-void kw_setup_print_plan(const struct kw_setup *s);
-void kw_setup_print_commands(const struct kw_setup *s);
-json_t *kw_setup_json(const struct kw_setup *s, const char *ini);
+/* How many steps there are to be made (or with --destroy, removed). */
+size_t kw_setup_changes(const struct kw_setup *s);
+/* Is it to be removed by --destroy? */
+bool kw_setup_goes(const struct kw_setup_step *t);
+void kw_setup_print_plan(const struct kw_setup *s, FILE *out);
+/* A line of what was done, as it is done. */
+void kw_setup_print_done(const struct kw_setup *s, const struct kw_setup_step *t);
+void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b);
+json_t *kw_setup_json(const struct kw_setup *s, const char *commands, const char *ini);
 
 #endif

@@ -13,23 +13,27 @@
 
 /* What is to be let in; members that were not given are NULL. */
 struct kw_preset_ask {
-    const char *issuer;        /* --issuer: github, gitlab, circleci, buildkite, kubernetes, token */
+    /* --issuer: github, gitlab, circleci, buildkite, kubernetes, token; or an issuer's
+     * https URL, of which nothing is known but its subject */
+    const char *issuer;
     const char *issuer_url;    /* --issuer-url: of an instance of one's own */
     const char *repository;    /* OWNER/REPO, GROUP/PROJECT, ORG/PIPELINE, NAMESPACE/ACCOUNT */
     const char *repository_id; /* numeric (CircleCI: the project's UUID) */
-    const char *owner_id;      /* numeric id of owner or group (CircleCI: the organization's UUID) */
+    const char *owner_id; /* numeric id of owner or group (CircleCI: the organization's UUID) */
     const char *branch, *environment;
-    const char *subject; /* token: its [issuer] sub */
+    const char *subject; /* the whole sub */
 };
 
 struct kw_preset {
-    char issuer[512];   /* iss of its tokens */
-    char jwks_url[600]; /* "" : to be uploaded */
-    bool shared;        /* everybody's tokens come from there: a condition is a must */
-    const char *source; /* [source] type of keyward.ini: "github"; "auto" */
-    json_t *mapping;    /* Google: object, KEY: EXPRESSION */
-    json_t *claims;     /* object: claim -> value, as [policy] claim.NAME has them ('/' nests) */
+    char issuer[512];     /* iss of its tokens */
+    char jwks_url[600];   /* "" : to be uploaded */
+    bool shared;          /* everybody's tokens come from there: a condition is a must */
+    const char *source;   /* [source] type of keyward.ini: "github"; "auto" */
+    json_t *mapping;      /* Google: object, KEY: EXPRESSION */
+    json_t *claims;       /* object: claim -> value, as [policy] claim.NAME has them ('/' nests) */
     char condition[4097]; /* Google: CEL; "": nothing was asked that could be one */
+    char member[600];     /* Google: behind the pool's name, whom to grant: "subject/S",
+                             "attribute.NAME/VALUE", "*" */
     json_t *rules;        /* OCI: array of rule texts ("sub eq repo:o/r:environment:e") */
     json_t *warnings;     /* array of strings: what is too wide, or can change its owner */
 };

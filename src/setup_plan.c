@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine of `setup`: looks at every step, then makes what is not as wanted, one after the
+ * other, and waits until the cloud shows it. It believes what it sees, not what a call
+ * answered: a lost answer, an answer that came too early and an interrupted run are all cured
+ * by looking again.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "ipc.h"
+#include "log.h"
+#include "setup.h"
+
+enum { PAUSE_MS = 200, PAUSE_MOST_MS = 5000 };
+
+/* --- steps
+ * ---------------------------------------------------------------------------------------- */
+
+struct kw_setup_step *kw_setup_add(struct kw_setup *s, struct kw_err *err, const char *kind,
+                                   const char *name, ...)
+{
+    struct kw_setup_step *t = &s->steps[s->n];
+    va_list ap;
+    if (s->n == KW_SETUP_STEPS) {
+        (void)kw_fail(err, KW_USAGE, "this set-up has more than %d steps", KW_SETUP_STEPS);
+        return NULL;
+    }
+    *t = (struct kw_setup_step){.kind = kind};
+    va_start(ap, name);
+    int len = vsnprintf(t->name, sizeof t->name, name, ap);
+    va_end(ap);
+    if (len < 0 || (size_t)len >= sizeof t->name) {
+        (void)kw_fail(err, KW_USAGE, "the name of the %s is too long", kind);
+        return NULL;
+    }
+    s->n++;
+    return t;
+}
+
+static bool nothing(const json_t *v)
+{
+    return v == NULL || json_is_null(v) || json_is_false(v) ||
+           (json_is_string(v) && json_string_length(v) == 0) ||
+           (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0);
+}
+
+bool kw_setup_differs(struct kw_setup_step *t, const char *field, const json_t *have,
+                      const json_t *want)
+{
+    if ((nothing(have) && nothing(want)) || json_equal(have, want))
+        return false;
+    if (t->diff == NULL)
+        t->diff = json_array();
+    json_t *one = json_object();
+    (void)json_object_set_new(one, "field", json_string(field));
+    (void)json_object_set_new(one, "from", nothing(have) ? json_null() : json_deep_copy(have));
+    (void)json_object_set_new(one, "to", nothing(want) ? json_null() : json_deep_copy(want));
+    (void)json_array_append_new(t->diff, one);
+    return true;
+}
+
+bool kw_setup_differs_text(struct kw_setup_step *t, const char *field, const char *have,
+                           const char *want)
+{
+    json_t *a = have != NULL ? json_string(have) : NULL;
+    json_t *b = want != NULL ? json_string(want) : NULL;
+    bool differs = kw_setup_differs(t, field, a, b);
+    json_decref(a);
+    json_decref(b);
+    return differs;
+}
+
+bool kw_setup_marked(const char *description)
+{
+    return description != NULL &&
+           strncmp(description, KW_SETUP_MARK, sizeof KW_SETUP_MARK - 1) == 0;
+}
+
+void kw_setup_warn(struct kw_setup *s, const char *text, ...)
+{
+    char line[1024];
+    const json_t *one;
+    size_t i;
+    va_list ap;
+    va_start(ap, text);
+    (void)vsnprintf(line, sizeof line, text, ap);
+    va_end(ap);
+    kw_printable(line);
+    if (s->warnings == NULL)
+        s->warnings = json_array();
+    json_array_foreach(s->warnings, i, one) if (strcmp(json_string_value(one), line) == 0) return;
+    (void)json_array_append_new(s->warnings, json_string(line));
+}
+
+/* --- looking
+ * --------------------------------------------------------------------------------------- */
+
+static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    char title[600];
+    json_decref(t->diff);
+    json_decref(t->found);
+    t->diff = t->found = NULL;
+    t->note[0] = t->failed[0] = '\0';
+    t->mine = false;
+    t->state = KW_SETUP_UNSEEN;
+    int r = t->look(s, t, err);
+    kw_printable(t->note);
+    return r != 0 ? kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title)) : 0;
+}
+
+/* All of it, so that whoever lacks rights is told of each that he lacks. */
+static int look_at_all(struct kw_setup *s, struct kw_err *err)
+{
+    struct kw_err why;
+    unsigned unseen = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        struct kw_setup_step *t = &s->steps[i];
+        int r = look(s, t, &why);
+        if (r != 0 && r != KW_CLOUD) {
+            *err = why;
+            return r;
+        }
+        if (r != 0) {
+            (void)snprintf(t->failed, sizeof t->failed, "%s", why.text);
+            if (unseen++ == 0)
+                *err = why;
+        }
+        t->planned = t->state;
+        json_decref(t->planned_diff);
+        t->planned_diff = json_deep_copy(t->diff);
+    }
+    return unseen > 0 ? (int)err->code : 0;
+}
+
+/* --- asking
+ * ----------------------------------------------------------------------------------------- */
+
+/* On a terminal a person is asked; without one the option was the consent. */
+static int consent(const struct kw_setup *s, size_t changes, struct kw_err *err)
+{
+    char line[16];
+    if (s->yes || isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1)
+        return 0;
+    (void)fprintf(stderr,
+                  "%s %zu thing%s at %s? Type yes: ", s->destroy ? "Remove" : "Make or change",
+                  changes, changes == 1 ? "" : "s", s->cloud->name);
+    (void)fflush(stderr);
+    bool yes = fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
+    return yes ? 0 : kw_fail(err, KW_FAILED, "not agreed to; nothing was changed");
+}
+
+/* --- applying
+ * ------------------------------------------------------------------------------------- */
+
+struct waiting {
+    int64_t since, deadline;
+    unsigned pause;
+    char title[600];
+};
+
+static struct waiting wait_from_now(const struct kw_setup *s, const struct kw_setup_step *t)
+{
+    struct waiting w = {.since = kw_now_ms(), .pause = PAUSE_MS};
+    w.deadline = w.since + (int64_t)s->wait_s * 1000;
+    (void)kw_setup_title(t, w.title, sizeof w.title);
+    return w;
+}
+
+/* One pause. KW_NET when time is up: why is the last that was heard, or "". */
+static int wait_more(struct kw_setup *s, struct waiting *w, const char *why, struct kw_err *err)
+{
+    char last[600];
+    (void)snprintf(last, sizeof last, "%s%.590s", why[0] != '\0' ? ": " : "", why);
+    if (kw_left_ms(w->deadline) == 0)
+        return kw_fail(err, KW_NET,
+                       "%s is not as wanted after %u s (--wait)%s; what was done stays, and the "
+                       "same command goes on from there",
+                       w->title, s->wait_s, last);
+    int r = kw_setup_pause(s, w->title, w->since, w->pause, err);
+    w->pause = w->pause * 2 < PAUSE_MOST_MS ? w->pause * 2 : PAUSE_MOST_MS;
+    return r;
+}
+
+/* May it be touched, being what it is now? The consent was for the plan. */
+static int as_planned(const struct kw_setup_step *t, struct kw_err *err)
+{
+    char title[600];
+    (void)kw_setup_title(t, title, sizeof title);
+    if (t->state == KW_SETUP_FOREIGN)
+        return kw_fail(err, KW_POLICY, "%s: %s", title, t->note);
+    bool unseen = t->planned == KW_SETUP_UNSEEN &&
+                  (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED);
+    bool same = t->planned == t->state && json_equal(t->planned_diff, t->diff);
+    if (t->planned_diff == NULL && t->diff == NULL && t->planned == t->state)
+        same = true;
+    return unseen || same
+               ? 0
+               : kw_fail(err, KW_FAILED,
+                         "%s is not what it was when the plan was made (somebody else is at it, or "
+                         "it could not be seen then); look at the plan again",
+                         title);
+}
+
+/* Until an earlier step lets it be seen. */
+static int look_until_seen(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    struct waiting w = wait_from_now(s, t);
+    int r = look(s, t, err);
+    while ((r == 0 && t->state == KW_SETUP_UNSEEN) || r == KW_NET) {
+        const struct kw_err why = *err;
+        int late = wait_more(s, &w, r != 0 ? why.text : t->note, err);
+        if (late != 0)
+            return late;
+        r = look(s, t, err);
+    }
+    return r;
+}
+
+static const char *deed(enum kw_setup_state from)
+{
+    return from == KW_SETUP_DIFFERS   ? "changed"
+           : from == KW_SETUP_DELETED ? "brought back"
+                                      : "made";
+}
+
+/* Looks until it is as wanted, or has moved on from `before`, or (the call was lost) still is
+ * as before after one pause: then there is to be another act. Errors of looking may pass: what
+ * was just made may be hidden from its own maker for a while. */
+static int settle(struct kw_setup *s, struct kw_setup_step *t, enum kw_setup_state before,
+                  bool lost, struct waiting *w, struct kw_err *err)
+{
+    struct kw_err why = *err;
+    for (;;) {
+        int r = look(s, t, err);
+        if (r == 0 && t->state == KW_SETUP_SAME)
+            return 0;
+        if (r != 0 && r != KW_NET && r != KW_CLOUD)
+            return r;
+        if (r == 0 && t->state == KW_SETUP_FOREIGN)
+            return kw_fail(err, KW_POLICY, "%s: %s", w->title, t->note);
+        if (r == 0 && t->state != before && t->state != KW_SETUP_UNSEEN)
+            return 0;
+        if (r != 0)
+            why = *err;
+        r = wait_more(s, w, why.text, err);
+        if (r != 0 || lost)
+            return r != 0 ? r : look(s, t, err);
+    }
+}
+
+static int make(struct kw_setup *s, struct kw_setup_step *t, bool *changed, struct kw_err *err)
+{
+    char title[600];
+    int r = 0;
+    if (*changed || t->state == KW_SETUP_UNSEEN)
+        r = look_until_seen(s, t, err);
+    if (r != 0 || t->state == KW_SETUP_SAME)
+        return r;
+    r = as_planned(t, err);
+    struct waiting w = wait_from_now(s, t);
+    while (r == 0 && t->state != KW_SETUP_SAME) {
+        enum kw_setup_state before = t->state;
+        err->text[0] = '\0';
+        r = t->act(s, t, err);
+        if (r != 0 && r != KW_NET)
+            return kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title));
+        if (r != 0)
+            kw_log(KW_INFO, "%s: %s; looking again", w.title, err->text);
+        *changed = true;
+        if (t->done == NULL)
+            t->done = deed(before);
+        r = settle(s, t, before, r == KW_NET, &w, err);
+    }
+    if (r == 0)
+        kw_setup_print_done(s, t);
+    return r;
+}
+
+static int apply(struct kw_setup *s, struct kw_err *err)
+{
+    bool changed = false;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < s->n; i++)
+        r = make(s, &s->steps[i], &changed, err);
+    return r;
+}
+
+/* --- destroying
+ * ----------------------------------------------------------------------------------- */
+
+static bool gone(const struct kw_setup_step *t)
+{
+    return t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED;
+}
+
+bool kw_setup_goes(const struct kw_setup_step *t)
+{
+    return !gone(t) && t->state != KW_SETUP_UNSEEN && t->mine && t->undo != NULL;
+}
+
+static int unmake(struct kw_setup *s, struct kw_setup_step *t, bool *changed, struct kw_err *err)
+{
+    char title[600];
+    int r = *changed ? look_until_seen(s, t, err) : 0;
+    if (r != 0 || !kw_setup_goes(t))
+        return r;
+    struct waiting w = wait_from_now(s, t);
+    *changed = true;
+    t->done = "removed";
+    while (r == 0 && kw_setup_goes(t)) {
+        err->text[0] = '\0';
+        r = t->undo(s, t, err);
+        if (r != 0 && r != KW_NET)
+            return kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title));
+        struct kw_err why = *err;
+        bool lost = r != 0;
+        do {
+            r = look(s, t, err);
+            if (r == 0 && gone(t))
+                break;
+            if (r != 0 && r != KW_NET)
+                return r;
+            r = wait_more(s, &w, why.text, err);
+        } while (r == 0 && !lost);
+    }
+    if (r == 0)
+        kw_setup_print_done(s, t);
+    return r;
+}
+
+static int destroy(struct kw_setup *s, struct kw_err *err)
+{
+    bool changed = false;
+    int r = 0;
+    for (size_t i = s->n; r == 0 && i > 0; i--)
+        if (kw_setup_goes(&s->steps[i - 1]))
+            r = unmake(s, &s->steps[i - 1], &changed, err);
+    return r;
+}
+
+/* --- all of it
+ * -------------------------------------------------------------------------------------- */
+
+static int refuse_foreign(const struct kw_setup *s, struct kw_err *err)
+{
+    char title[600];
+    for (size_t i = 0; i < s->n && !s->destroy; i++)
+        if (s->steps[i].state == KW_SETUP_FOREIGN)
+            return kw_fail(err, KW_POLICY, "%s: %s",
+                           kw_setup_title(&s->steps[i], title, sizeof title), s->steps[i].note);
+    return 0;
+}
+
+static int act(struct kw_setup *s, struct kw_err *err)
+{
+    int r = look_at_all(s, err);
+    bool acts = s->apply || s->destroy;
+    if (!s->cli->json && (r == 0 || r == KW_CLOUD))
+        kw_setup_print_plan(s, acts ? stderr : stdout);
+    if (r == 0)
+        r = refuse_foreign(s, err);
+    size_t changes = kw_setup_changes(s);
+    if (r != 0 || !acts || changes == 0)
+        return r;
+    r = consent(s, changes, err);
+    if (r == 0)
+        r = s->destroy ? destroy(s, err) : apply(s, err);
+    return r;
+}
+
+/* Where the configuration goes: a file, or standard output. */
+static int hand_out(const struct kw_setup *s, const char *ini, struct kw_err *err)
+{
+    const char *output = kw_arg(s->args, "output");
+    struct kw_atomic file = {.fd = -1};
+    if (output == NULL || strcmp(output, "-") == 0) {
+        if (!s->cli->json)
+            (void)fputs(ini, stdout);
+        return 0;
+    }
+    int r = kw_atomic_result(&file, output, 0600, err);
+    if (r == 0 && kw_write_all(file.fd, ini, strlen(ini)) != 0)
+        r = kw_fail_errno(err, KW_FAILED, "could not write %s", output);
+    if (r == 0)
+        r = kw_atomic_commit(&file, err);
+    kw_atomic_abort(&file);
+    return r;
+}
+
+static int show_commands(struct kw_setup *s, struct kw_buf *commands, struct kw_err *err)
+{
+    kw_setup_commands(s, commands);
+    if (commands->bad)
+        return kw_fail(err, KW_FAILED, "the commands are too long");
+    if (!s->cli->json)
+        (void)fputs(kw_buf_str(commands), stdout);
+    return 0;
+}
+
+int kw_setup_go(struct kw_setup *s, struct kw_err *err)
+{
+    struct kw_buf ini, commands;
+    struct kw_err why = {0};
+    kw_buf_init(&ini, KW_LINES);
+    kw_buf_init(&commands, 1 << 18);
+    int r = s->cloud->begin(s, err);
+    if (r == 0 && !s->commands)
+        r = s->cloud->open(s, err);
+    if (r == 0)
+        r = s->commands ? show_commands(s, &commands, err) : act(s, err);
+    bool wanted = (s->apply || s->cli->json) && !s->destroy && !s->commands;
+    if (r == 0 && wanted)
+        r = s->cloud->ini(s, &ini, err);
+    if (r == 0 && s->apply)
+        r = hand_out(s, kw_buf_str(&ini), err);
+    if (s->cli->json && s->n > 0) {
+        int told = kw_cli_result(kw_setup_json(s, kw_buf_str(&commands), kw_buf_str(&ini)), &why);
+        if (told != 0 && r == 0) {
+            *err = why;
+            r = told;
+        }
+    }
+    r = kw_setup_close(s, r, err);
+    kw_buf_free(&ini);
+    kw_buf_free(&commands);
+    s->cloud->free(s);
+    for (size_t i = 0; i < s->n; i++) {
+        json_decref(s->steps[i].diff);
+        json_decref(s->steps[i].found);
+        json_decref(s->steps[i].planned_diff);
+    }
+    json_decref(s->warnings);
+    return r;
+}
