@@ -33,7 +33,7 @@ static bool has_text(const json_t *array, const char *text)
 
 static bool same_array(const json_t *have, const json_t *want)
 {
-    const json_t *one;
+    json_t *one;
     size_t i;
     if (!json_is_array(have) || json_array_size(have) != json_array_size(want))
         return false;
@@ -46,7 +46,7 @@ static bool same_array(const json_t *have, const json_t *want)
     return true;
 }
 
-bool kw_scim_same(const json_t *have, const json_t *want)
+bool kw_scim_same(const json_t *have, json_t *want)
 {
     const char *name;
     json_t *v;
@@ -56,7 +56,7 @@ bool kw_scim_same(const json_t *have, const json_t *want)
         return same_array(have, want);
     if (!json_is_object(want))
         return json_equal(have, want) == 1;
-    json_object_foreach((json_t *)want, name, v)
+    json_object_foreach(want, name, v)
     {
         if (!kw_scim_same(json_object_get(have, name), v))
             return false;
@@ -72,20 +72,20 @@ static bool among(const char *const *names, const char *name)
     return false;
 }
 
-json_t *kw_scim_changes(const json_t *have, const json_t *want, const char *const *fixed)
+json_t *kw_scim_changes(const json_t *have, json_t *want, const char *const *fixed)
 {
     static const char *const never[] = {"schemas", "tags", NULL};
     json_t *ops = json_array(), *v;
     const char *name;
-    json_object_foreach((json_t *)want, name, v)
+    json_object_foreach(want, name, v)
     {
         if (among(never, name) || among(fixed, name) ||
             kw_scim_same(json_object_get(have, name), v))
             continue;
         (void)json_array_append_new(
-            ops, is_nothing(v) ? json_pack("{s:s,s:s}", "op", "remove", "path", name)
-                               : json_pack("{s:s,s:s,s:O}", "op", "replace", "path", name,
-                                           "value", v));
+            ops, is_nothing(v)
+                     ? json_pack("{s:s,s:s}", "op", "remove", "path", name)
+                     : json_pack("{s:s,s:s,s:O}", "op", "replace", "path", name, "value", v));
     }
     return ops;
 }
@@ -95,11 +95,11 @@ json_t *kw_scim_patch(json_t *operations)
     return json_pack("{s:[s],s:o}", "schemas", PATCH_OP, "Operations", operations);
 }
 
-json_t *kw_scim_new(const json_t *want)
+json_t *kw_scim_new(json_t *want)
 {
     json_t *o = json_object(), *v;
     const char *name;
-    json_object_foreach((json_t *)want, name, v)
+    json_object_foreach(want, name, v)
     {
         if (!is_nothing(v))
             (void)json_object_set(o, name, v);
@@ -168,7 +168,7 @@ char *kw_scim_query(const char *base, const char *kind, const char *attribute, c
     return text;
 }
 
-int kw_scim_one(const json_t *answer, const char *what, const json_t **ret, struct kw_err *err)
+int kw_scim_one(const json_t *answer, const char *what, json_t **ret, struct kw_err *err)
 {
     bool iam = json_is_array(answer);
     const json_t *list = iam ? answer : json_object_get(answer, "Resources");

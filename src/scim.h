@@ -21,22 +21,22 @@
 /* Is what is there as it is wanted? An object: all members that are wanted are so. An array
  * of texts: the same ones, in whatever order. Of objects: as many, each as wanted, in that
  * order. null: nothing, or nothing in it. */
-bool kw_scim_same(const json_t *have, const json_t *want);
+bool kw_scim_same(const json_t *have, json_t *want);
 
 /* The Operations that make `have` what is wanted, attribute by attribute; an empty array where
  * it is. Not compared: schemas, tags, and what fixed[] (ended by NULL) names. A new array. */
-json_t *kw_scim_changes(const json_t *have, const json_t *want, const char *const *fixed);
+json_t *kw_scim_changes(const json_t *have, json_t *want, const char *const *fixed);
 
 /* A PatchOp of these Operations, which it takes. */
 json_t *kw_scim_patch(json_t *operations);
 
 /* What a new resource is made of: `want` without what is wanted to be absent. A new object. */
-json_t *kw_scim_new(const json_t *want);
+json_t *kw_scim_new(json_t *want);
 
 /* Whose it is: by its tags (SCIM) or freeformTags (IAM). "": nobody's of ours; else the
  * set-up's name, which `o` owns. */
 const char *kw_scim_mark(const json_t *o);
-json_t *kw_scim_tags(const char *name);                         /* for a new resource */
+json_t *kw_scim_tags(const char *name);                          /* for a new resource */
 json_t *kw_scim_tags_with(const json_t *have, const char *name); /* for one that is adopted */
 
 /* "KIND?filter=ATTRIBUTE eq "VALUE"&attributes=..." percent-encoded after `base`; values may
@@ -46,7 +46,7 @@ char *kw_scim_query(const char *base, const char *kind, const char *attribute, c
 
 /* The one resource of a ListResponse (or of IAM's array), borrowed; NULL with 0 where there
  * is none. KW_CLOUD where the answer is none, or has several: `what` names them. */
-int kw_scim_one(const json_t *answer, const char *what, const json_t **ret, struct kw_err *err);
+int kw_scim_one(const json_t *answer, const char *what, json_t **ret, struct kw_err *err);
 
 /* An answer of 4xx or 5xx: what was tried (`what`), what the cloud says, the cure where there
  * is one. 429 and 5xx are KW_NET, the rest KW_CLOUD. body may be NULL. */

@@ -7,7 +7,8 @@
  *   setup_oci_want.c   what each thing is made of (pure)    setup_oci_print.c  commands, ini
  *   setup_oci_step.c   compare, make, remove           setup_oci_app.c    certificate, application
  *   setup_oci_who.c    users, group, policy
- *   setup_oci_trust.c  the trust                            setup_oci_temp.c   the admin application
+ *   setup_oci_trust.c  the trust                            setup_oci_temp.c   the admin
+ * application
  *
  * All but the IAM policy is in the identity domain (SCIM, below /admin/v1).
  */
@@ -39,22 +40,23 @@ struct kw_oci_admin {
 
 struct kw_oci_setup {
     /* what is wanted; texts are of options, configuration or `from` */
-    json_t *from;         /* setupConfig.ini, NULL: none */
-    char base[96];        /* what names begin with that were not given */
-    const char *domain;   /* https://..., no slash at its end */
-    struct kw_url url;    /* the same */
-    char identity[512];   /* https://identity.REGION...: IAM's */
+    json_t *from;       /* setupConfig.ini, NULL: none */
+    char base[96];      /* what names begin with that were not given */
+    const char *domain; /* https://..., no slash at its end */
+    struct kw_url url;  /* the same */
+    char region[64];
+    char identity[512]; /* https://identity.REGION...: IAM's */
     enum kw_client_auth auth;
-    const char *app;      /* NULL: none (client_auth = signature) */
-    const char *secret;   /* where its secret goes: file:/PATH, fd:N, credential:NAME; NULL: none */
-    const char *temp;     /* the admin application, NULL: none */
+    const char *app;    /* NULL: none (client_auth = signature) */
+    const char *secret; /* where its secret goes: file:/PATH, fd:N, credential:NAME; NULL: none */
+    const char *temp;   /* the admin application, NULL: none */
     const char *cert_file;
-    char alias[128];      /* of the certificate, "" for none */
-    json_t *certificate;  /* base64 of its DER */
-    const char *user;     /* of rules that name none */
-    json_t *users;        /* all, once each */
+    char alias[128];                          /* of the certificate, "" for none */
+    json_t *certificate;                      /* base64 of its DER */
+    const char *user;                         /* of rules that name none */
+    json_t *users;                            /* all, once each */
     const char *group, *policy, *compartment; /* NULL: none */
-    json_t *statements;   /* of the policy */
+    json_t *statements;                       /* of the policy */
     const char *trust, *issuer, *jwks;
     json_t *key_pem;      /* instead of jwks: the issuer's public key */
     const char *audience; /* "": any */
@@ -66,11 +68,11 @@ struct kw_oci_setup {
     struct kw_preset preset;
     bool adopt;
     /* what is known */
-    char client_id[256];  /* "" */
-    json_t *ids;          /* userName: short id */
+    char client_id[256]; /* "" */
+    json_t *ids;         /* userName: short id */
     char group_id[128];
-    bool told;            /* this run has handed the secret out */
-    bool temp_made;       /* an admin application of ours may be there */
+    bool told;        /* this run has handed the secret out */
+    bool temp_wanted; /* something is to be done as the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -80,7 +82,8 @@ static inline struct kw_oci_setup *kw_oci(const struct kw_setup *s)
     return s->own;
 }
 
-/* --- setup_oci_wish.c --------------------------------------------------------------------------- */
+/* --- setup_oci_wish.c ---------------------------------------------------------------------------
+ */
 
 extern const char *const kw_oci_options[];
 /* Reads options, setupConfig.ini and profile; KW_USAGE for what can't be meant. */
@@ -88,7 +91,8 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 /* "RULE" or "RULE -> USER" as an element of .rules, and its user among .users. */
 int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err);
 
-/* --- setup_oci_want.c: pure ----------------------------------------------------------------------- */
+/* --- setup_oci_want.c: pure
+ * ----------------------------------------------------------------------- */
 
 /* New objects: all that is compared, and made where nothing is. Ids that aren't known yet are
  * names of shell variables: "$CLIENT_ID". */
@@ -106,13 +110,15 @@ json_t *kw_oci_temp_grant(const char *app_id, const char *role_id);
 /* The id of a user of the rules: its short id, or the variable's name in text. */
 const char *kw_oci_user_id(const struct kw_oci_setup *o, const char *name, char *text, size_t size);
 
-/* --- setup_oci_admin.c ----------------------------------------------------------------------------- */
+/* --- setup_oci_admin.c
+ * ----------------------------------------------------------------------------- */
 
 /* Who asks: by options, the file's profile, or the OCI command line's default one. */
 int kw_oci_admin(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 void kw_oci_admin_free(struct kw_oci_admin *a);
 
-/* --- setup_oci_call.c ------------------------------------------------------------------------------ */
+/* --- setup_oci_call.c
+ * ------------------------------------------------------------------------------ */
 
 /* Starts the processes with what the administrator needs of them. */
 int kw_oci_open(struct kw_setup *s, struct kw_err *err);
@@ -133,12 +139,11 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
                 const char *attributes, const char *what, json_t **ret, struct kw_err *err);
 
 /* An access token of the domain's for an application: client credentials. */
-int kw_oci_client_token(struct kw_setup *s, const char *client_id, const struct kw_secret *secret,
+int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
                         struct kw_secret **ret, struct kw_err *err);
 
 /* Of an application: on or off, and a new secret (the old one is void then). */
-int kw_oci_app_switch(struct kw_setup *s, const struct kw_setup_step *t, bool active,
-                      struct kw_err *err);
+int kw_oci_app_switch(struct kw_setup *s, const char *id, bool active, struct kw_err *err);
 int kw_oci_app_secret(struct kw_setup *s, const char *id, const char *what, json_t **ret,
                       struct kw_err *err);
 
@@ -158,12 +163,13 @@ enum kw_oci_thing {
     KW_OCI_TEMP_END,
 };
 
-/* --- steps ------------------------------------------------------------------------------------------- */
+/* --- steps
+ * ------------------------------------------------------------------------------------------- */
 
-int kw_oci_add_app(struct kw_setup *s, struct kw_err *err);   /* and certificate */
-int kw_oci_add_who(struct kw_setup *s, struct kw_err *err);   /* users, group, members, policy */
+int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and certificate */
+int kw_oci_add_who(struct kw_setup *s, struct kw_err *err); /* users, group, members, policy */
 int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err);
-int kw_oci_add_temp(struct kw_setup *s, struct kw_err *err);
+int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err);
 
 /* For looks: fills state, mine, diff and found (taken over) from what is there (NULL: nothing)
  * and what is wanted (taken over); fixed as for kw_scim_changes(). What isn't ours and differs
@@ -179,7 +185,8 @@ int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 
-/* --- setup_oci_print.c --------------------------------------------------------------------------------- */
+/* --- setup_oci_print.c
+ * --------------------------------------------------------------------------------- */
 
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                      struct kw_buf *b);

@@ -21,7 +21,8 @@
 
 static const char *const fixed[] = {"displayName", "basedOnTemplate", NULL};
 
-/* --- the secret ---------------------------------------------------------------------------------- */
+/* --- the secret ----------------------------------------------------------------------------------
+ */
 
 /* The file that it goes to; "" for a descriptor. */
 static void secret_file(const struct kw_oci_setup *o, char *path, size_t size)
@@ -50,15 +51,32 @@ static bool needs_secret(const struct kw_oci_setup *o, bool active)
     return o->secret != NULL && !o->told && (!active || lost);
 }
 
+/* Of the two places that we name ourselves: ~/.config/keyward and the credentials' store. If it
+ * can't be, writing says why. */
+static void make_folder(const char *path)
+{
+    static const char *const ours[] = {"/.config", "/.config/keyward", CREDSTORE};
+    char folder[1100];
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        const char *at = strstr(path, ours[i]);
+        size_t n = at != NULL ? (size_t)(at - path) + strlen(ours[i]) : 0;
+        if (n == 0 || path[n] != '/')
+            continue;
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+        (void)mkdir(folder, 0700);
+    }
+}
+
 static int hand_out(struct kw_oci_setup *o, const char *secret, struct kw_err *err)
 {
     char path[1100];
     struct kw_atomic file = {.fd = -1};
     int fd = -1, r = 0;
     secret_file(o, path, sizeof path);
-    if (path[0] != '\0')
+    if (path[0] != '\0') {
+        make_folder(path);
         r = kw_atomic_open(&file, path, 0600, err);
-    else if (sscanf(o->secret, "fd:%d", &fd) != 1)
+    } else if (sscanf(o->secret, "fd:%d", &fd) != 1)
         r = kw_fail(err, KW_USAGE, "%s is no descriptor", o->secret);
     if (r == 0 && kw_write_all(path[0] != '\0' ? file.fd : fd, secret, strlen(secret)) != 0)
         r = kw_fail_errno(err, KW_FAILED, "could not write the client secret to %s", o->secret);
@@ -72,17 +90,14 @@ static int hand_out(struct kw_oci_setup *o, const char *secret, struct kw_err *e
 /* From an answer that has one; it is never kept, shown or logged. */
 static int take_secret(struct kw_oci_setup *o, json_t *answer, struct kw_err *err)
 {
-    const char *secret = json_string_value(json_object_get(answer, "clientSecret"));
-    int r = 0;
-    if (o->secret != NULL && secret != NULL && secret[0] != '\0')
-        r = hand_out(o, secret, err);
-    if (secret != NULL)
-        explicit_bzero((char *)secret, strlen(secret));
-    json_decref(answer);
+    const char *secret = kw_oci_text(answer, "clientSecret");
+    int r = o->secret != NULL && secret[0] != '\0' ? hand_out(o, secret, err) : 0;
+    json_decref(answer); /* main's allocator wipes it */
     return r;
 }
 
-/* --- the application ------------------------------------------------------------------------------- */
+/* --- the application
+ * ------------------------------------------------------------------------------- */
 
 /* What of it nobody may change, though it isn't as wanted; NULL: nothing. */
 static const char *obstacle(const struct kw_oci_setup *o, const struct kw_setup_step *t,
@@ -125,25 +140,16 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r;
 }
 
-static int switch_app(struct kw_setup *s, const struct kw_setup_step *t, const char *id,
-                      bool active, struct kw_err *err)
+int kw_oci_app_switch(struct kw_setup *s, const char *id, bool active, struct kw_err *err)
 {
-    char path[512], title[600];
+    char path[512];
     json_t *body = kw_oci_status(id, active);
     (void)snprintf(path, sizeof path, "/admin/v1/AppStatusChanger/%.128s", id);
-    const struct kw_oci_call c = {.method = "PUT",
-                                  .target = path,
-                                  .what = kw_setup_title(t, title, sizeof title),
-                                  .body = body};
+    const struct kw_oci_call c = {
+        .method = "PUT", .target = path, .what = "application's status", .body = body};
     int r = kw_oci_call(s, &c, NULL, err);
     json_decref(body);
     return r;
-}
-
-int kw_oci_app_switch(struct kw_setup *s, const struct kw_setup_step *t, bool active,
-                      struct kw_err *err)
-{
-    return switch_app(s, t, kw_oci_text(t->found, "id"), active, err);
 }
 
 int kw_oci_app_secret(struct kw_setup *s, const char *id, const char *what, json_t **ret,
@@ -176,7 +182,7 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         if (r == 0 && !o->told)
             r = kw_fail(err, KW_CLOUD, "the domain gave no client secret");
     }
-    return r == 0 && !active ? switch_app(s, t, id, true, err) : r;
+    return r == 0 && !active ? kw_oci_app_switch(s, id, true, err) : r;
 }
 
 /* Only what isn't active can be deleted. With it goes the file that held its secret. */
@@ -184,8 +190,9 @@ static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
     char path[1100] = "";
-    int r = json_is_true(json_object_get(t->found, "active")) ? kw_oci_app_switch(s, t, false, err)
-                                                              : 0;
+    int r = 0;
+    if (json_is_true(json_object_get(t->found, "active")))
+        r = kw_oci_app_switch(s, kw_oci_text(t->found, "id"), false, err);
     if (r == 0)
         r = kw_oci_remove(s, t, "Apps", err);
     if (o->secret != NULL)
@@ -195,7 +202,8 @@ static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r;
 }
 
-/* --- the certificate --------------------------------------------------------------------------------- */
+/* --- the certificate
+ * --------------------------------------------------------------------------------- */
 
 static const char *const all_fixed[] = {"certificateAlias", NULL};
 

@@ -36,7 +36,8 @@ int kw_oci_open(struct kw_setup *s, struct kw_err *err)
     return kw_setup_open(s, hosts, err);
 }
 
-/* --- signing ------------------------------------------------------------------------------------- */
+/* --- signing -------------------------------------------------------------------------------------
+ */
 
 static int sign_here(const struct kw_oci_setup *o, const struct kw_m_sign *m, unsigned char *sig,
                      size_t *ret_n, struct kw_err *err)
@@ -134,15 +135,16 @@ static int sign(struct kw_setup *s, const struct kw_setup_request *q, const stru
     return rc;
 }
 
-/* --- authorizing ---------------------------------------------------------------------------------- */
+/* --- authorizing
+ * ---------------------------------------------------------------------------------- */
 
 static int authorize(struct kw_setup *s, const struct kw_setup_request *q, const char *body,
                      size_t n, char *headers, size_t size, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    const struct kw_secret *bearer = q->bearer != NULL                    ? q->bearer
+    const struct kw_secret *bearer = q->bearer != NULL                  ? q->bearer
                                      : o->admin.kind == KW_ADMIN_BEARER ? s->admin
-                                                                          : NULL;
+                                                                        : NULL;
     struct kw_buf value;
     struct kw_url url;
     kw_buf_init(&value, KW_TOKEN_MAX - 16);
@@ -166,7 +168,8 @@ static int authorize(struct kw_setup *s, const struct kw_setup_request *q, const
     return r;
 }
 
-/* --- one call ----------------------------------------------------------------------------------------- */
+/* --- one call
+ * ----------------------------------------------------------------------------------------- */
 
 static int answered(const struct kw_oci_call *c, struct kw_setup_answer *a, json_t **ret,
                     struct kw_err *err)
@@ -204,14 +207,16 @@ int kw_oci_call(struct kw_setup *s, const struct kw_oci_call *c, json_t **ret, s
                                  .headers = headers,
                                  .body = c->body,
                                  .reads = reads,
-                                 .authorize = authorize,
-                                 .bearer = whole || !c->temp ? NULL : o->temp_bearer};
+                                 .authorize = authorize};
     if (o->admin.kind == KW_ADMIN_BEARER && whole)
         return kw_fail(err, KW_USAGE,
                        "%s: IAM takes no access token of the domain: it needs an API key "
                        "(--admin-profile or --admin-key)",
                        c->what);
-    int r = kw_setup_call(s, &q, &a, err);
+    int r = whole || !c->temp ? 0 : kw_oci_temp_open(s, err); /* calls this one, but not so */
+    q.bearer = whole || !c->temp ? NULL : o->temp_bearer;
+    if (r == 0)
+        r = kw_setup_call(s, &q, &a, err);
     if (r == 0)
         r = answered(c, &a, ret, err);
     kw_setup_answer_free(&a);
@@ -221,7 +226,7 @@ int kw_oci_call(struct kw_setup *s, const struct kw_oci_call *c, json_t **ret, s
 int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, const char *value,
                 const char *attributes, const char *what, json_t **ret, struct kw_err *err)
 {
-    const json_t *one = NULL;
+    json_t *one = NULL;
     json_t *list = NULL;
     char *target = kw_scim_query("", kind, attribute, value, attributes);
     *ret = NULL;
@@ -232,19 +237,19 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
     if (r == 0)
         r = kw_scim_one(list, what, &one, err);
     if (one != NULL)
-        *ret = json_incref((json_t *)one);
+        *ret = json_incref(one);
     json_decref(list);
     free(target);
     return r;
 }
 
 /* A token of the domain's for an application: client credentials. */
-int kw_oci_client_token(struct kw_setup *s, const char *client_id, const struct kw_secret *secret,
+int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
                         struct kw_secret **ret, struct kw_err *err)
 {
     static struct kw_setup_answer a; /* large */
     static const char what[] = "access token of the administrator application";
-    struct kw_m_exchange x = {.client_secret = (struct kw_secret *)secret};
+    struct kw_m_exchange x = {.client_secret = secret};
     struct kw_buf basic;
     char url[1024];
     (void)snprintf(x.client_id, sizeof x.client_id, "%s", client_id);

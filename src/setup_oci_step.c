@@ -15,14 +15,13 @@ const char *kw_oci_text(const json_t *o, const char *name)
 }
 
 /* All of a new one, or what of it is otherwise. */
-static void tell(struct kw_setup_step *t, const json_t *have, const json_t *changes,
-                 const json_t *want)
+static void tell(struct kw_setup_step *t, const json_t *have, const json_t *changes, json_t *want)
 {
     const char *name;
     json_t *v;
     size_t i;
     if (have == NULL) {
-        json_object_foreach((json_t *)want, name, v)
+        json_object_foreach(want, name, v)
         {
             if (strcmp(name, "schemas") != 0)
                 (void)kw_setup_differs(t, name, NULL, v);
@@ -41,17 +40,17 @@ int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, js
 {
     json_t *changes = have != NULL ? kw_scim_changes(have, want, fixed) : NULL;
     const char *policy = kw_oci_text(have, "description");
-    t->mine = have != NULL && (kw_scim_mark(have)[0] != '\0' ||
-                               (json_object_get(have, "statements") != NULL &&
-                                kw_setup_marked(policy)));
+    t->mine =
+        have != NULL && (kw_scim_mark(have)[0] != '\0' ||
+                         (json_object_get(have, "statements") != NULL && kw_setup_marked(policy)));
     bool adopts = have != NULL && !t->mine && kw_oci(s)->adopt;
     tell(t, have, changes, want);
     if (adopts)
         (void)kw_setup_differs_text(t, "keyward's mark", NULL, KW_SETUP_MARK);
-    t->state = have == NULL                                   ? KW_SETUP_ABSENT
-               : json_array_size(changes) == 0 && !adopts     ? KW_SETUP_SAME
-               : t->mine || adopts                            ? KW_SETUP_DIFFERS
-                                                              : KW_SETUP_FOREIGN;
+    t->state = have == NULL                               ? KW_SETUP_ABSENT
+               : json_array_size(changes) == 0 && !adopts ? KW_SETUP_SAME
+               : t->mine || adopts                        ? KW_SETUP_DIFFERS
+                                                          : KW_SETUP_FOREIGN;
     if (t->state == KW_SETUP_FOREIGN)
         (void)snprintf(t->note, sizeof t->note,
                        "it is there, not as wanted, and keyward didn't make it: choose another "
@@ -72,8 +71,7 @@ static int path_of(const struct kw_setup_step *t, const char *kind, char *path, 
     for (const char *p = id; *p != '\0'; p++)
         if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *p) == NULL)
             id = "";
-    return id[0] != '\0' &&
-                   (size_t)snprintf(path, size, "/admin/v1/%s/%s", kind, id) < size
+    return id[0] != '\0' && (size_t)snprintf(path, size, "/admin/v1/%s/%s", kind, id) < size
                ? 0
                : kw_fail(err, KW_CLOUD, "the domain gave it an id that can't be one");
 }
@@ -97,9 +95,9 @@ int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, j
     } else {
         json_t *ops = kw_scim_changes(t->found, want, fixed);
         if (!t->mine) /* it is adopted */
-            (void)json_array_append_new(ops, json_pack("{s:s,s:s,s:o}", "op", "replace", "path",
-                                                       "tags", "value",
-                                                       kw_scim_tags_with(t->found, "setup")));
+            (void)json_array_append_new(ops,
+                                        json_pack("{s:s,s:s,s:o}", "op", "replace", "path", "tags",
+                                                  "value", kw_scim_tags_with(t->found, "setup")));
         bool nothing = json_array_size(ops) == 0;
         body = kw_scim_patch(ops);
         c.method = "PATCH";
@@ -118,8 +116,7 @@ int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, j
     return r;
 }
 
-int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
-                  struct kw_err *err)
+int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind, struct kw_err *err)
 {
     char path[512], title[600];
     bool gone = false;

@@ -22,10 +22,11 @@ static json_t *client_shown(const struct kw_oci_setup *o, const json_t *list, bo
 {
     json_t *out = json_array(), *one;
     size_t i;
-    json_array_foreach((json_t *)list, i, one)
+    json_array_foreach(list, i, one)
     {
         const char *id = json_string_value(one);
-        bool known = ours || (id != NULL && o->client_id[0] != '\0' && strcmp(id, o->client_id) == 0);
+        bool known =
+            ours || (id != NULL && o->client_id[0] != '\0' && strcmp(id, o->client_id) == 0);
         if (known && o->app != NULL)
             (void)json_array_append_new(out, json_sprintf("application %s", o->app));
         else
@@ -51,7 +52,7 @@ static json_t *rules_shown(const struct kw_oci_setup *o, const json_t *list, boo
 {
     json_t *out = json_array(), *one;
     size_t i;
-    json_array_foreach((json_t *)(ours ? o->rules : list), i, one)
+    json_array_foreach(ours ? o->rules : list, i, one)
     {
         const char *user =
             ours ? kw_oci_text(one, "user") : user_shown(o, kw_oci_text(one, "value"));
@@ -61,9 +62,9 @@ static json_t *rules_shown(const struct kw_oci_setup *o, const json_t *list, boo
     return out;
 }
 
-static json_t *shown(const struct kw_oci_setup *o, const json_t *t, bool ours)
+static json_t *shown(const struct kw_oci_setup *o, json_t *t, bool ours)
 {
-    json_t *copy = t != NULL ? json_copy((json_t *)t) : NULL;
+    json_t *copy = t != NULL ? json_copy(t) : NULL;
     const json_t *clients = json_object_get(t, "oauthClients");
     const json_t *rules = json_object_get(t, "impersonationServiceUsers");
     if (copy == NULL)
@@ -116,8 +117,8 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     bool known = o->app == NULL || o->client_id[0] != '\0';
     if (!known || json_object_size(o->ids) < json_array_size(o->users))
         return kw_fail(err, KW_NET, "its application or its users can't be seen yet");
-    int r = kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o), fixed, &answer,
-                        err);
+    int r =
+        kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o), fixed, &answer, err);
     json_decref(answer);
     return r;
 }

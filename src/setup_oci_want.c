@@ -130,8 +130,8 @@ json_t *kw_oci_temp_app(const char *name)
 
 json_t *kw_oci_temp_grant(const char *app_id, const char *role_id)
 {
-    return json_pack("{s:[s],s:s,s:{s:s,s:s},s:{s:s},s:{s:s,s:s}}", "schemas",
-                     KW_SCIM_URN "Grant", "grantMechanism", "ADMINISTRATOR_TO_APP", "grantee",
-                     "value", app_id, "type", "App", "app", "value", "IDCSAppId", "entitlement",
-                     "attributeName", "appRoles", "attributeValue", role_id);
+    return json_pack("{s:[s],s:s,s:{s:s,s:s},s:{s:s},s:{s:s,s:s}}", "schemas", KW_SCIM_URN "Grant",
+                     "grantMechanism", "ADMINISTRATOR_TO_APP", "grantee", "value", app_id, "type",
+                     "App", "app", "value", "IDCSAppId", "entitlement", "attributeName", "appRoles",
+                     "attributeValue", role_id);
 }

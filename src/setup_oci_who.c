@@ -8,7 +8,8 @@
 #include "hdr.h"
 #include "setup_oci.h"
 
-/* --- service users ---------------------------------------------------------------------------------- */
+/* --- service users
+ * ---------------------------------------------------------------------------------- */
 
 static const char *const user_fixed[] = {"userName", "description", KW_SCIM_USER, NULL};
 
@@ -50,7 +51,8 @@ static int undo_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     return kw_oci_remove(s, t, "Users", err);
 }
 
-/* --- the group --------------------------------------------------------------------------------------- */
+/* --- the group
+ * --------------------------------------------------------------------------------------- */
 
 static const char *const group_fixed[] = {"displayName", NULL};
 
@@ -115,7 +117,8 @@ static int undo_group(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     return kw_oci_remove(s, t, "Groups", err);
 }
 
-/* --- members: a user in the group ------------------------------------------------------------------- */
+/* --- members: a user in the group
+ * ------------------------------------------------------------------- */
 
 /* t->name is "USER in GROUP": the user's number among .users is behind .arg. */
 static const char *member_name(const struct kw_oci_setup *o, const struct kw_setup_step *t)
@@ -178,7 +181,8 @@ static int undo_member(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     return change_member(s, t, false, err);
 }
 
-/* --- the policy ---------------------------------------------------------------------------------------- */
+/* --- the policy
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *const policy_fixed[] = {"compartmentId", "name", NULL};
 
@@ -207,7 +211,7 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     const struct kw_oci_setup *o = kw_oci(s);
     char url[2048];
     json_t *list = NULL, *have = NULL;
-    const json_t *one = NULL;
+    json_t *one = NULL;
     const struct kw_oci_call c = {.method = "GET", .target = url, .what = "policy"};
     int r = policy_url(o, NULL, url, sizeof url, err);
     if (r == 0)
@@ -215,7 +219,7 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     if (r == 0)
         r = kw_scim_one(list, "policy", &one, err);
     if (r == 0) {
-        have = one != NULL ? json_incref((json_t *)one) : NULL;
+        have = one != NULL ? json_incref(one) : NULL;
         r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed);
     }
     json_decref(list);
@@ -255,7 +259,8 @@ static int undo_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     return r != 0 ? r : kw_oci_call(s, &c, NULL, err);
 }
 
-/* --- all of them ----------------------------------------------------------------------------------------- */
+/* --- all of them
+ * ----------------------------------------------------------------------------------------- */
 
 typedef int deed(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err);
 
