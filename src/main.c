@@ -20,9 +20,10 @@
 #include "secret.h"
 
 const struct kw_command *const kw_commands[] = {
-    &kw_cmd_run,    &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign,   &kw_cmd_claims,
-    &kw_cmd_issue,  &kw_cmd_jwks,     &kw_cmd_agent,   &kw_cmd_doctor, &kw_cmd_selftest,
-    &kw_cmd_policy, &kw_cmd_keys,     &kw_cmd_audit,   NULL,
+    &kw_cmd_run,    &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign,
+    &kw_cmd_claims, &kw_cmd_issue,    &kw_cmd_jwks,    &kw_cmd_agent,
+    &kw_cmd_doctor, &kw_cmd_selftest, &kw_cmd_policy,  &kw_cmd_keys,
+    &kw_cmd_audit,  &kw_cmd_setup,    &kw_cmd_revoke,  NULL,
 };
 
 static const char *exit_name(enum kw_exit code)

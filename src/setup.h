@@ -7,7 +7,7 @@
  * there, and keyward's mark on it, is in the cloud, so an interrupted set-up goes on where
  * it was, and a second one changes nothing.
  *
- *   cmd_setup.c       options, dispatch           setup_preset.c  what each kind of issuer needs
+ *   cmd_setup.c       options, dispatch; revoke   setup_preset.c  what each kind of issuer needs
  *   setup_plan.c      look, plan, apply, destroy  setup_print.c   the plan for people and programs
  *   setup_call.c      the administrator's calls   setup_google*.c, setup_oci*.c: the steps
  *
@@ -82,7 +82,8 @@ struct kw_setup {
     struct kw_config *config; /* its sign_host, dial and policy become the administrator's */
     const struct kw_setup_cloud *cloud;
     bool apply, destroy, yes, commands;
-    unsigned wait_s; /* --wait: how long one thing may take to show as wanted */
+    bool revoke, restore; /* `keyward revoke`: apply is set, and the steps are revoke()'s */
+    unsigned wait_s;      /* --wait: how long one thing may take to show as wanted */
     struct kw_setup_step steps[KW_SETUP_STEPS];
     size_t n;
     json_t *warnings;        /* [string] */
@@ -101,6 +102,10 @@ struct kw_setup_cloud {
     /* Reads options and profile, checks all that can be checked without a network, sets own,
      * and adds the steps that need nothing to be known first. */
     int (*begin)(struct kw_setup *s, struct kw_err *err);
+    /* The same for `keyward revoke`: steps that switch the trust off, or with s->restore on. */
+    int (*revoke)(struct kw_setup *s, struct kw_err *err);
+    /* What stays valid afterwards, and for how long: for people. */
+    void (*revoked)(const struct kw_setup *s, struct kw_buf *b);
     /* Not with --print-commands. Opens the wire; may ask what later names depend on (a
      * project's number). Adds further steps. */
     int (*open)(struct kw_setup *s, struct kw_err *err);

@@ -197,7 +197,7 @@ static int as_planned(const struct kw_setup_step *t, struct kw_err *err)
     if (t->state == KW_SETUP_FOREIGN)
         return kw_fail(err, KW_POLICY, "%s: %s", title, t->note);
     bool unseen = t->planned == KW_SETUP_UNSEEN &&
-                  (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED);
+                  (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED || t->mine);
     bool same = t->planned == t->state && json_equal(t->planned_diff, t->diff);
     if (t->planned_diff == NULL && t->diff == NULL && t->planned == t->state)
         same = true;
@@ -411,15 +411,17 @@ int kw_setup_go(struct kw_setup *s, struct kw_err *err)
     struct kw_err why = {0};
     kw_buf_init(&ini, KW_LINES);
     kw_buf_init(&commands, 1 << 18);
-    int r = s->cloud->begin(s, err);
+    int r = s->revoke ? s->cloud->revoke(s, err) : s->cloud->begin(s, err);
     if (r == 0 && !s->commands)
         r = s->cloud->open(s, err);
     if (r == 0)
         r = s->commands ? show_commands(s, &commands, err) : act(s, err);
     bool wanted = (s->apply || s->cli->json) && !s->destroy && !s->commands;
-    if (r == 0 && wanted)
+    if (r == 0 && wanted && s->revoke)
+        s->cloud->revoked(s, &ini);
+    else if (r == 0 && wanted)
         r = s->cloud->ini(s, &ini, err);
-    if (r == 0 && s->apply)
+    if (r == 0 && wanted && s->apply)
         r = hand_out(s, kw_buf_str(&ini), err);
     if (s->cli->json && s->n > 0) {
         int told = kw_cli_result(kw_setup_json(s, kw_buf_str(&commands), kw_buf_str(&ini)), &why);

@@ -524,13 +524,3 @@ const char *kw_preset_wide_rule(const char *r)
         return "it matches more than one repository";
     return NULL;
 }
-
-const char *kw_preset_wide_member(const char *member)
-{
-    size_t n = strlen(member);
-    if (strcmp(member, "allUsers") == 0 || strcmp(member, "allAuthenticatedUsers") == 0)
-        return "it is everybody";
-    return n >= 2 && strcmp(member + n - 2, "/*") == 0
-               ? "it is every identity of the pool, whichever provider lets it in"
-               : NULL;
-}

@@ -43,9 +43,7 @@ struct kw_preset {
 int kw_preset(const struct kw_preset_ask *ask, struct kw_preset *ret, struct kw_err *err);
 void kw_preset_free(struct kw_preset *p);
 
-/* What is too wide in a rule of OCI's that a person wrote, or a member of an IAM policy: a
- * reason for people, or NULL. */
+/* What is too wide in a rule of OCI's that a person wrote: a reason for people, or NULL. */
 const char *kw_preset_wide_rule(const char *rule);
-const char *kw_preset_wide_member(const char *member);
 
 #endif

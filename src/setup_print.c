@@ -203,10 +203,13 @@ json_t *kw_setup_json(const struct kw_setup *s, const char *commands, const char
     }
     return json_pack("{s:s, s:s, s:I, s:I, s:o, s:O?, s:s?, s:s?}", "cloud", s->cloud->name, "mode",
                      s->commands  ? "commands"
+                     : s->restore ? "restore"
+                     : s->revoke  ? "revoke"
                      : s->destroy ? "destroy"
                      : s->apply   ? "apply"
                                   : "plan",
                      "pending", (json_int_t)kw_setup_changes(s), "changed", (json_int_t)changes,
                      "steps", steps, "warnings", s->warnings, "commands",
-                     commands[0] != '\0' ? commands : NULL, "ini", ini[0] != '\0' ? ini : NULL);
+                     commands[0] != '\0' ? commands : NULL, s->revoke ? "text" : "ini",
+                     ini[0] != '\0' ? ini : NULL);
 }

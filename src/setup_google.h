@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between the files of `setup google` and `revoke`: what is wanted at Google, and how its
+ * administration is asked.
+ *
+ *   setup_google.c       options, the row of steps, keyward.ini
+ *   setup_google_want.c  the provider: mapping, condition, keys, certificates
+ *   setup_google_pool.c  APIs, pool, provider        setup_google_iam.c  account, grants
+ *   setup_google_call.c  requests, refusals, operations
+ *   setup_google_revoke.c
+ */
+#ifndef KW_SETUP_GOOGLE_H
+#define KW_SETUP_GOOGLE_H
+
+#include "google_name.h"
+#include "setup.h"
+#include "setup_preset.h"
+
+enum { KW_GOOGLE_GRANTS = 16 };
+
+struct kw_google_grant {
+    char role[200];
+    char resource[300]; /* "project", "account", "bucket NAME" */
+};
+
+struct kw_google {
+    char project[64]; /* id or number: what the URLs have */
+    char number[24];  /* "": not known yet */
+    char pool[33], provider[33];
+    char account[256];   /* e-mail; "": direct access */
+    char account_id[31]; /* "": of another project, only to be looked at */
+    bool x509;
+    bool pool_marked;        /* look: keyward made the pool (it may stay all the same) */
+    struct kw_preset preset; /* with --destroy it may be blank: .member "" */
+    json_t *provider_want;   /* as the API has it */
+    json_t *audiences;       /* --audience */
+    struct kw_google_grant grants[KW_GOOGLE_GRANTS];
+    size_t n_grants;
+    const struct kw_setup_step *pool_step, *provider_step, *account_step;
+};
+
+static inline struct kw_google *kw_google_of(const struct kw_setup *s)
+{
+    return s->own;
+}
+
+/* --- setup_google_want.c --------------------------------------------------------------------- */
+
+/* Fills preset and provider_want from options and profile, and checks mapping and condition as
+ * Google would. KW_USAGE. */
+int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err);
+
+/* --- the steps ------------------------------------------------------------------------------- */
+
+int kw_google_add_apis(struct kw_setup *s, struct kw_err *err);
+int kw_google_add_pool(struct kw_setup *s, struct kw_err *err);
+int kw_google_add_iam(struct kw_setup *s, struct kw_err *err);
+/* setup_google_revoke.c: the step of a revocation, and what to say after it. */
+int kw_google_revoke(struct kw_setup *s, struct kw_err *err);
+void kw_google_revoked(const struct kw_setup *s, struct kw_buf *b);
+
+/* https://iam.googleapis.com/v1/projects/P/locations/global/workloadIdentityPools/POOL */
+void kw_google_pool_url(const struct kw_setup *s, char *url, size_t size);
+/* The resource's host and what is behind it. */
+void kw_google_url(const struct kw_setup *s, char *url, size_t size, const char *service,
+                   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* "principalSet://iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/..." of
+ * what is let in; with $NUMBER where that is not known. */
+void kw_google_member(const struct kw_setup *s, char *member, size_t size);
+
+/* --- setup_google_call.c -----------------------------------------------------------------------
+ */
+
+enum kw_google_seen { KW_GOOGLE_THERE, KW_GOOGLE_ABSENT, KW_GOOGLE_OFF /* the API is */ };
+
+/* Reads something. *ret is new, NULL unless THERE. KW_CLOUD with Google's words and a cure. */
+int kw_google_read(struct kw_setup *s, const char *method, const char *url, const json_t *body,
+                   enum kw_google_seen *seen, json_t **ret, struct kw_err *err);
+
+/* Changes something; *ret (may be NULL) is new. KW_NET too for what the state that we saw did
+ * not let us expect (409, 412, "does not exist" yet): look again. */
+int kw_google_write(struct kw_setup *s, const char *method, const char *url, const json_t *body,
+                    json_t **ret, struct kw_err *err);
+
+/* kw_google_write(), and follows the operation that begins to its end. service: "iam". */
+int kw_google_operate(struct kw_setup *s, const char *service, const char *method, const char *url,
+                      const json_t *body, const char *what, struct kw_err *err);
+
+#endif
