@@ -26,7 +26,7 @@ static void end(struct kw_setup *s)
     s->own = NULL;
 }
 
-static int begin(struct kw_setup *s, struct kw_err *err)
+static int new (struct kw_setup *s, struct kw_err *err)
 {
     struct kw_oci_setup *o = calloc(1, sizeof *o);
     if (o == NULL)
@@ -38,7 +38,14 @@ static int begin(struct kw_setup *s, struct kw_err *err)
     o->validations = json_array();
     o->propagations = json_array();
     o->ids = json_object();
-    int r = kw_oci_wish(s, o, err);
+    return 0;
+}
+
+static int begin(struct kw_setup *s, struct kw_err *err)
+{
+    int r = new (s, err);
+    if (r == 0)
+        r = kw_oci_wish(s, kw_oci(s), err);
     if (r == 0)
         r = kw_oci_add_app(s, err);
     if (r == 0)
@@ -50,11 +57,21 @@ static int begin(struct kw_setup *s, struct kw_err *err)
     return r == 0 ? kw_oci_add_temp(s, true, err) : r;
 }
 
+static int revoke(struct kw_setup *s, struct kw_err *err)
+{
+    int r = new (s, err);
+    if (r == 0)
+        r = kw_oci_wish_revoke(s, kw_oci(s), err);
+    return r == 0 ? kw_oci_add_revoke(s, err) : r;
+}
+
 const struct kw_setup_cloud kw_setup_oci = {
     .name = "oci",
     .options = kw_oci_options,
     .begin = begin,
     .open = kw_oci_open,
     .ini = kw_oci_ini,
+    .revoke = revoke,
+    .revoked = kw_oci_revoked,
     .free = end,
 };

@@ -2,13 +2,12 @@
  *
  * Inside `keyward setup oci`: what is wanted, what is known of what is there, and who asks.
  *
- *   setup_oci.c        the cloud: begin, open, ini          setup_oci_wish.c   options, --from
- *   setup_oci_call.c   calls: signed, or with a bearer      setup_oci_admin.c  whose key that is
- *   setup_oci_want.c   what each thing is made of (pure)    setup_oci_print.c  commands, ini
- *   setup_oci_step.c   compare, make, remove           setup_oci_app.c    certificate, application
- *   setup_oci_who.c    users, group, policy
- *   setup_oci_trust.c  the trust                            setup_oci_temp.c   the admin
- * application
+ *   setup_oci.c         the cloud: begin, open, ini      setup_oci_wish.c   options, --from
+ *   setup_oci_admin.c   whose key that is                setup_oci_call.c   calls, authorized
+ *   setup_oci_want.c    what each thing is made of       setup_oci_step.c   compare, make, remove
+ *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
+ *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
+ *   setup_oci_print.c   commands, keyward.ini            setup_oci_revoke.c `revoke oci`
  *
  * All but the IAM policy is in the identity domain (SCIM, below /admin/v1).
  */
@@ -88,6 +87,8 @@ static inline struct kw_oci_setup *kw_oci(const struct kw_setup *s)
 extern const char *const kw_oci_options[];
 /* Reads options, setupConfig.ini and profile; KW_USAGE for what can't be meant. */
 int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+/* The same for `revoke`: domain, administrator, issuer. */
+int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 /* "RULE" or "RULE -> USER" as an element of .rules, and its user among .users. */
 int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err);
 
@@ -182,6 +183,10 @@ int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, j
 int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
                   struct kw_err *err);
 
+/* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
+int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);
+void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
+
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 
@@ -190,6 +195,9 @@ int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                      struct kw_buf *b);
+/* For `revoke`: an application by its client id, or a trust by its issuer, on or off. */
+void kw_oci_switch_command(const struct kw_oci_setup *o, bool app, const char *name, bool on,
+                           struct kw_buf *b);
 int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err);
 
 #endif

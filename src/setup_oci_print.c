@@ -187,6 +187,20 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
     }
 }
 
+void kw_oci_switch_command(const struct kw_oci_setup *o, bool is_app, const char *name, bool on,
+                           struct kw_buf *b)
+{
+    char url[700];
+    find(o, b, "ID", is_app ? "Apps" : "IdentityPropagationTrusts", is_app ? "name" : "issuer",
+         name);
+    (void)snprintf(url, sizeof url, "%s/admin/v1/%s/$ID", o->domain,
+                   is_app ? "AppStatusChanger" : "IdentityPropagationTrusts");
+    raw(b, NULL, NULL, is_app ? "PUT" : "PATCH", url,
+        is_app ? kw_oci_status("$ID", on)
+               : kw_scim_patch(
+                     json_pack("[{s:s,s:s,s:b}]", "op", "replace", "path", "active", "value", on)));
+}
+
 /* --- keyward.ini
  * ------------------------------------------------------------------------------------- */
 

@@ -427,6 +427,21 @@ static int take_policy(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     return r;
 }
 
+int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *given = kw_arg(s->args, "issuer-url");
+    int r = take_domain(s, o, err);
+    if (r == 0)
+        r = kw_oci_admin(s, o, err);
+    o->issuer = given != NULL ? given : s->config->issuer;
+    if (r == 0 && o->issuer[0] == '\0')
+        r = kw_fail(err, KW_USAGE,
+                    "which trust? The profile has no [policy] issuer: give --issuer-url");
+    if (r == 0)
+        r = check_text(o->issuer, "the issuer", err);
+    return r == 0 ? take_identity(s, o, err) : r;
+}
+
 int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
     const char *from = kw_arg(s->args, "from"), *profile = s->config->profile;
