@@ -11,22 +11,32 @@
 /* --- commands
  * ------------------------------------------------------------------------------------- */
 
-/* A text in single quotes, but for the variables in it: $NAME, in capitals. */
-static void quote(struct kw_buf *b, const char *text)
+/* $NAME, in capitals: its length without the '$'; 0: it is none. */
+static size_t variable_at(const char *p)
 {
     static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-    kw_put_str(b, "'");
-    for (const char *p = text; *p != '\0'; p++) {
-        size_t n = *p == '$' ? strspn(p + 1, name) : 0;
-        if (n > 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ", p[1]) != NULL) {
-            kw_put_fmt(b, "'\"%.*s\"'", (int)n + 1, p);
-            p += n;
-        } else if (*p == '\'')
+    return p[0] == '$' && p[1] >= 'A' && p[1] <= 'Z' ? strspn(p + 1, name) : 0;
+}
+
+/* A text in single quotes, but for the variables in it, which are in double ones. */
+static void quote(struct kw_buf *b, const char *text)
+{
+    bool open = false;
+    for (const char *p = text; *p != '\0';) {
+        size_t n = variable_at(p);
+        if (open == (n > 0)) {
+            kw_put_str(b, "'");
+            open = !open;
+        }
+        if (n > 0)
+            kw_put_fmt(b, "\"%.*s\"", (int)n + 1, p);
+        else if (*p == '\'')
             kw_put_str(b, "'\\''");
         else
             kw_put(b, p, 1);
+        p += n > 0 ? n + 1 : 1;
     }
-    kw_put_str(b, "'");
+    kw_put_str(b, open ? "'" : text[0] == '\0' ? "''" : "");
 }
 
 /* variable, query: NULL for none. body is taken over. */
@@ -117,6 +127,8 @@ static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 {
     char *statements = json_dumps(o->statements, JSON_COMPACT);
     const char *where = o->compartment != NULL ? o->compartment : "$TENANCY";
+    if (o->compartment == NULL)
+        kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
     if (undo) {
         kw_put_str(b,
                    "oci iam policy delete --policy-id \"$(oci iam policy list --compartment-id ");

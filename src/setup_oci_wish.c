@@ -450,6 +450,12 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
     o->adopt = kw_arg(s->args, "adopt") != NULL;
     o->res_type = kw_arg(s->args, "rpst");
     int r = from != NULL ? kw_pyini_read(from, true, &o->from, err) : 0;
+    if (r == 0 && from != NULL &&
+        (json_object_get(o->from, "IdentityDomain") == NULL ||
+         json_object_get(o->from, "TrustConfiguration") == NULL))
+        r = kw_fail(err, KW_USAGE,
+                    "%s is no setupConfig.ini: it has no [IdentityDomain] and [TrustConfiguration]",
+                    from);
     if (r == 0)
         r = take_domain(s, o, err);
     if (r == 0)
