@@ -179,7 +179,7 @@ static int take_place(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
         (void)snprintf(place, sizeof place, "file:%s/.config/keyward/%s.secret", home, o->base);
     o->secret = place;
     if (strncmp(place, "file:/", 6) == 0)
-        return kw_workspace_refuse(place + 5, err);
+        return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret") : 0;
     if (strncmp(place, "credential:", 11) == 0 && place[11] != '\0' && place[11] != '.' &&
         strchr(place, '/') == NULL)
         return 0;

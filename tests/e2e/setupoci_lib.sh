@@ -10,6 +10,7 @@ export OCICLI_KEY=$work/api.pem OCICLI_KEY_ID=$admin_id
 
 start_admin() { # LAB-OPTION...
     start_token
+    mkdir "$work/job" && cd "$work/job" || exit 1 # a secret may not go into the working directory
     openssl genrsa -out "$work/api.pem" 2048 2>"$work/openssl.log"
     openssl pkey -in "$work/api.pem" -pubout -out "$work/api.pub"
     start_lab --bare --api-key "$admin_id=$work/api.pub" "$@"
@@ -42,3 +43,31 @@ total() { # KIND: how many there are of it
 policies() { "$ocicli" iam policy list --compartment-id "$tenancy" --name "${1-keyward-lab}" | grep -o '"lifecycleState"' | wc -l; }
 counts() { echo "$(total Apps) apps $(total Grants) grants $(total Users) users $(total Groups) groups $(total IdentityPropagationTrusts) trusts $(policies) policies"; }
 writes() { echo $(($(requests '"method":"POST"') + $(requests '"method":"PATCH"') + $(requests '"method":"PUT"') + $(requests '"method":"DELETE"'))); }
+
+# --- interruptions -------------------------------------------------------------------------
+
+all='1 apps 0 grants 1 users 1 groups 1 trusts 1 policies'
+none='0 apps 0 grants 0 users 0 groups 0 trusts 0 policies'
+
+again() { lab POST reset && lab DELETE log && rm -f "$secret"; }
+by='P*' # POST, PUT, PATCH
+met() { # the fault was there, and met
+    lab GET faults
+    ok "$1: met" not file_has "$work/lab.out" '"fault"'
+}
+usable() { # by what it printed
+    cp "$out" "$config"
+    kw exchange
+    base_config
+    [ "$rc" -eq 0 ]
+}
+converges() { # NAME: the same command, until there is no more to do: three times at most
+    local i
+    for i in 1 2 3; do
+        [ "$rc" -eq 0 ] && break
+        setup --apply
+    done
+    ok "$1: done at last" is "$rc" 0
+    ok "$1: nothing twice" is "$(counts)" "$all"
+    ok "$1: in use" usable
+}

@@ -23,7 +23,7 @@ static const char INTRO[] =
     "up needs it. Nothing leaves this machine and nothing it issues is\n"
     "worth anything elsewhere.";
 static const char FAULT_FORM[] =
-    "KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]";
+    "KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=GLOB]";
 static const char FAULTS[] =
     "For every matching request, or the next N only, after letting `skip` pass. Of faults of\n"
     "the same kind the first counts until it is spent. jwk-* and token-* meet the token\n"
