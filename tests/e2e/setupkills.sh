@@ -25,17 +25,18 @@ for n in 0 8; do
 done
 for ((n = 0; n < writes; n++)); do # killed between the request and its answer
     again
-    fault "latency=30000,count=1,skip=$n,method=$by"
+    fault "latency=1500,count=1,skip=$n,method=$by"
     kw_start setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --branch main \
         --client-secret "file:$secret" --service-user ci --group Deployers --statement "$statement" --apply
-    for _ in $(seq 200); do
-        [ "$(requests '"method":"P')" -gt "$n" ] && break
+    for _ in $(seq 400); do
+        lab GET faults
+        grep -q '"fault"' "$work/lab.out" || break
         sleep 0.05
     done
     met "killed, write $n"
     kill -9 "$session"
     kw_wait
-    fault
+    sleep 2 # what was sent is done
     converges "killed, write $n"
 done
 
