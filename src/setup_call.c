@@ -22,7 +22,7 @@
 #include "setup.h"
 #include "source.h"
 
-enum { LIFE_S = 12 * 3600, TRIES = 4, FIRST_MS = 250 };
+enum { LIFE_S = 12 * 3600, TRIES = 4, FIRST_MS = 100 };
 
 /* --- whose bearer ------------------------------------------------------------------------------
  */
@@ -113,14 +113,16 @@ int kw_setup_open(struct kw_setup *s, const char *hosts, struct kw_err *err)
 {
     static struct kw_config admin; /* large */
     static struct kw_session wire;
+    static char caller[32];
     admin = *s->config;
     wire = (struct kw_session){.config = &admin,
-                               .caller = "setup",
+                               .caller = caller,
                                .purpose = KW_FOR_BEARER,
                                .lock = -1,
                                .not_after = (int64_t)time(NULL) + LIFE_S,
                                .principal = "an administrator, by the token that was given",
                                .decided = "keyward setup"};
+    (void)snprintf(caller, sizeof caller, "%s %s", s->revoke ? "revoke" : "setup", s->cloud->name);
     if (s->who != NULL)
         (void)snprintf(wire.principal, sizeof wire.principal, "%s", s->who);
     int r = admin_config(&admin, hosts, s->paths, err);
@@ -282,7 +284,8 @@ int kw_setup_call(struct kw_setup *s, const struct kw_setup_request *q, struct k
         kw_log(KW_DEBUG, "%s %s: %u", q->method, q->url, a->status);
         if (r == 0)
             return 0;
-        if (r == KW_NET && q->reads && tries < TRIES && !kw_interrupted()) {
+        bool time_left = kw_now_ms() - since < (int64_t)s->wait_s * 1000;
+        if (r == KW_NET && q->reads && tries < TRIES && time_left && !kw_interrupted()) {
             struct kw_err waiting;
             kw_log(KW_INFO, "%s %s: %s; trying again", q->method, q->url, err->text);
             if (kw_setup_pause(s, "the network", since, pause, &waiting) == 0) {

@@ -54,7 +54,7 @@ static int look_account(struct kw_setup *s, struct kw_setup_step *t, struct kw_e
     } else {
         t->state = KW_SETUP_SAME;
         t->mine = kw_setup_marked(text_of(t->found, "description"));
-        if (!t->mine)
+        if (!t->mine && !s->destroy)
             why = "it was not made by keyward, and is used as it is";
     }
     (void)snprintf(t->note, sizeof t->note, "%s", why);
@@ -193,13 +193,14 @@ static const struct kw_setup_step *owner(const struct kw_setup *s, const struct 
 }
 
 /* Is m the member that is meant? With the pool go all grants to what is in it: nobody can be
- * that any more. */
+ * that any more. And where nobody said whom the grant is for, it is for whatever is in it. */
 static bool meant(const struct kw_setup *s, const struct kw_google_grant *w, const char *m)
 {
     const struct kw_google *g = kw_google_of(s);
     char member[800], *slash;
     grantee(s, w, member, sizeof member);
-    if (strncmp(member, "principal", 9) != 0 || !s->destroy || !g->pool_step->mine)
+    bool any = s->destroy && (g->pool_step->mine || g->preset.member[0] == '\0');
+    if (strncmp(member, "principal", 9) != 0 || !any)
         return strcmp(m, member) == 0;
     slash = strstr(member, "//");
     char *end = slash != NULL ? strstr(slash, "/workloadIdentityPools/") : NULL;

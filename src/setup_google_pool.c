@@ -205,7 +205,8 @@ static int look_pool(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
         return r;
     kw_google_of(s)->pool_marked = kw_setup_marked(text_of(t->found, "description"));
     if (seen == KW_GOOGLE_OFF)
-        note(t, KW_SETUP_UNSEEN, "the API is not enabled yet");
+        note(t, KW_SETUP_UNSEEN,
+             s->destroy ? "the API is not enabled" : "the API is not enabled yet");
     else if (seen == KW_GOOGLE_ABSENT)
         t->state = KW_SETUP_ABSENT;
     else if (usable(t, t->found)) {
@@ -215,7 +216,7 @@ static int look_pool(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
                  "it is of a mode that takes no providers; choose another --pool");
         else
             note(t, KW_SETUP_SAME,
-                 t->mine ? "" : "it was not made by keyward, and is used as it is");
+                 t->mine || s->destroy ? "" : "it was not made by keyward, and is used as it is");
     }
     if (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_UNSEEN)
         (void)kw_setup_differs_text(t, "displayName", NULL, "keyward");
@@ -349,13 +350,14 @@ static int look_provider(struct kw_setup *s, struct kw_setup_step *t, struct kw_
     enum kw_setup_state pool = g->pool_step->state;
     int r = 0;
     if (pool == KW_SETUP_UNSEEN || pool == KW_SETUP_DELETED)
-        note(t, KW_SETUP_UNSEEN, "its pool is not there yet");
+        note(t, KW_SETUP_UNSEEN, s->destroy ? "" : "its pool is not there yet");
     else if (pool != KW_SETUP_ABSENT)
         r = fetch(s, t, &seen, err);
     if (r != 0)
         return r;
     if (seen == KW_GOOGLE_OFF)
-        note(t, KW_SETUP_UNSEEN, "the API is not enabled yet");
+        note(t, KW_SETUP_UNSEEN,
+             s->destroy ? "the API is not enabled" : "the API is not enabled yet");
     else if (seen == KW_GOOGLE_THERE && usable(t, t->found) && s->destroy)
         t->state = KW_SETUP_SAME;
     else if (seen == KW_GOOGLE_THERE && t->note[0] == '\0' && t->state == KW_SETUP_UNSEEN)

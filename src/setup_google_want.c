@@ -325,10 +325,15 @@ static int demand_condition(struct kw_setup *s, const struct kw_google *g, struc
 }
 
 /* As Google will check it, and by the code that `claims` judges by. */
-static int check(const json_t *want, struct kw_err *err)
+static int check(const struct kw_google *g, struct kw_err *err)
 {
     struct kw_google_map m;
-    json_t *copy = json_deep_copy(want);
+    char name[256];
+    json_t *copy = json_deep_copy(g->provider_want);
+    (void)snprintf(name, sizeof name,
+                   "projects/%s/locations/global/workloadIdentityPools/%s/providers/%s",
+                   g->number[0] != '\0' ? g->number : "1", g->pool, g->provider);
+    (void)json_object_set_new(copy, "name", json_string(name));
     if (json_object_get(copy, "oidc") == NULL)
         (void)json_object_set_new(copy, "oidc", json_pack("{s:s}", "issuerUri", ""));
     char *text = copy != NULL ? json_dumps(copy, JSON_COMPACT) : NULL;
@@ -378,5 +383,5 @@ int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
             (void)json_object_set(oidc, "allowedAudiences", g->audiences);
         r = oidc == NULL ? no_memory(err) : add_keys(s, g, oidc, err);
     }
-    return r != 0 ? r : check(g->provider_want, err);
+    return r != 0 ? r : check(g, err);
 }

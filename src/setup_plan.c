@@ -17,7 +17,7 @@
 #include "log.h"
 #include "setup.h"
 
-enum { PAUSE_MS = 200, PAUSE_MOST_MS = 5000 };
+enum { PAUSE_MS = 100, PAUSE_MOST_MS = 5000 };
 
 /* --- steps
  * ---------------------------------------------------------------------------------------- */
@@ -93,6 +93,8 @@ void kw_setup_warn(struct kw_setup *s, const char *text, ...)
     (void)vsnprintf(line, sizeof line, text, ap);
     va_end(ap);
     kw_printable(line);
+    if (s->destroy) /* what is to go can be as wide as it likes */
+        return;
     if (s->warnings == NULL)
         s->warnings = json_array();
     json_array_foreach(s->warnings, i, one) if (strcmp(json_string_value(one), line) == 0) return;

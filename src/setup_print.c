@@ -65,18 +65,18 @@ static struct look look_of(const struct kw_setup *s, const struct kw_setup_step 
         [KW_SETUP_SAME] = {'=', "", "as wanted"},
         [KW_SETUP_FOREIGN] = {'!', "\033[1;31m", "not keyward's to change"},
     };
-    static const struct look goes = {'-', "\033[31m", "to be removed"},
-                             stays = {'=', "", "not made by keyward: stays"},
-                             away = {' ', "", "is not there"}, unseen = {'?', "", "can't be seen"};
+    static const struct look goes = {'-', "\033[31m", "to be removed"}, stays = {'=', "", "stays"},
+                             others = {'=', "", "not made by keyward: stays"},
+                             away = {' ', "", "is not there"};
     if (t->failed[0] != '\0')
         return (struct look){'!', "\033[1;31m", "can't be looked at"};
     if (!s->destroy)
         return looks[t->state];
     if (kw_setup_goes(t))
         return goes;
-    if (t->state == KW_SETUP_UNSEEN)
-        return unseen;
-    return t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED ? away : stays;
+    if (t->state <= KW_SETUP_DELETED)
+        return away;
+    return t->mine || t->undo == NULL || t->note[0] != '\0' ? stays : others;
 }
 
 /* One line, not too long, whatever it is. */
@@ -141,14 +141,17 @@ void kw_setup_print_plan(const struct kw_setup *s, FILE *out)
     const char *none = getenv("NO_COLOR");
     bool colour = isatty(fileno(out)) == 1 && (none == NULL || none[0] == '\0');
     size_t n = kw_setup_changes(s);
+    bool all = true;
+    for (size_t i = 0; i < s->n; i++)
+        all = all && s->steps[i].failed[0] == '\0' && s->steps[i].state != KW_SETUP_FOREIGN;
     for (size_t i = 0; i < s->n; i++)
         print_step(s, &s->steps[s->destroy ? s->n - 1 - i : i], colour, out);
     print_warnings(s, colour, out);
-    if (n == 0)
+    if (n == 0 && (all || s->destroy))
         (void)fprintf(out, "%s\n",
                       s->destroy ? "nothing of keyward's is there"
                                  : "all is as wanted: nothing to be done");
-    else if (!s->apply && !s->destroy)
+    else if (n > 0 && !s->apply && !s->destroy)
         (void)fprintf(out, "%zu to be made or changed; nothing was done: --apply does it\n", n);
 }
 
@@ -184,13 +187,11 @@ static const char *state_word(enum kw_setup_state state)
 
 static json_t *step_json(const struct kw_setup *s, const struct kw_setup_step *t)
 {
-    struct look k = look_of(s, t);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:b, s:s, s:O?, s:s?, s:s?, s:s?}", "kind", t->kind, "name",
-                  t->name, "state", state_word(t->planned), "made_by_keyward", t->mine, "plan",
-                  k.word, "diff", t->planned_diff, "note", t->note[0] != '\0' ? t->note : NULL,
-                  "error", t->failed[0] != '\0' ? t->failed : NULL, "done", t->done);
-    return o;
+    return json_pack("{s:s, s:s, s:s, s:b, s:O?, s:s?, s:s?, s:s?, s:s?}", "kind", t->kind, "name",
+                     t->name, "state", state_word(t->planned), "made_by_keyward", t->mine, "diff",
+                     t->planned_diff, "note", t->note[0] != '\0' ? t->note : NULL, "stays",
+                     s->destroy && t->undo == NULL ? t->stays : NULL, "error",
+                     t->failed[0] != '\0' ? t->failed : NULL, "done", t->done);
 }
 
 json_t *kw_setup_json(const struct kw_setup *s, const char *commands, const char *ini)

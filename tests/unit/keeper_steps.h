@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 
 #include "src/audit.h"
+#include "src/b64.h"
 #include "src/io.h"
 #include "src/oci_sign.h"
 
