@@ -84,7 +84,7 @@ static int account(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
     static const char domain[] = ".iam.gserviceaccount.com";
     const char *given = kw_arg(s->args, "service-account"), *project = kw_arg(s->args, "project");
-    char mail[256] = "";
+    char mail[320] = "";
     if (given == NULL)
         given = s->config->service_account;
     if (given[0] == '\0')
@@ -94,7 +94,7 @@ static int account(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     bool id = n >= 6 && n <= 30 && strchr(LOWER, given[0]) != NULL &&
               strspn(given, LOWER DIGITS "-") >= n && given[n - 1] != '-';
     if (at == NULL && id && project != NULL && !number(project))
-        (void)snprintf(mail, sizeof mail, "%s@%s%s", given, project, domain);
+        (void)snprintf(mail, sizeof mail, "%.30s@%.64s%s", given, project, domain);
     else if (at == NULL)
         return kw_fail(err, KW_USAGE,
                        "--service-account is an e-mail, or with --project (by its id, not its "
@@ -128,7 +128,7 @@ static int project(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     if (r == 0 && g->project[0] == '\0')
         (void)snprintf(g->project, sizeof g->project, "%s", g->number);
     if (r == 0 && number(g->project) && g->number[0] == '\0')
-        (void)snprintf(g->number, sizeof g->number, "%s", g->project);
+        (void)snprintf(g->number, sizeof g->number, "%.23s", g->project);
     if (r == 0 && !project_good(g->project))
         r = kw_fail(err, KW_USAGE, "which project? Give --project by its id or number");
     return r;
