@@ -227,8 +227,10 @@ static int add_user(struct kw_oci_setup *o, const char *name, struct kw_err *err
     if (strlen(name) > TEXT_MOST)
         return kw_fail(err, KW_USAGE, "the name of a service user is longer than %d bytes",
                        TEXT_MOST);
-    (void)json_array_append_new(o->users, json_string(name));
-    return check_text(name, "the name of a service user", err);
+    int r = check_text(name, "the name of a service user", err);
+    if (r == 0)
+        (void)json_array_append_new(o->users, json_string(name));
+    return r;
 }
 
 int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err)

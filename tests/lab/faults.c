@@ -154,7 +154,7 @@ int lab_fault_parse(const char *spec, struct lab_fault_rule *f, struct kw_err *e
         } else if (value == NULL || !set_option(f, part, value)) {
             return kw_fail(err, KW_USAGE,
                            "fault \"%s\": bad option \"%s\"; they are count=N (from 1), skip=N, "
-                           "path=GLOB, host=GLOB, method=GLOB",
+                           "path=GLOB, host=GLOB, method=M",
                            f->text, part);
         }
     }

@@ -80,7 +80,7 @@ struct lab_fault_table {
 
 void lab_faults_init(struct lab_fault_table *t);
 
-/* SPEC: KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=GLOB]. */
+/* SPEC: KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]. */
 int lab_fault_parse(const char *spec, struct lab_fault_rule *f, struct kw_err *err);
 int lab_faults_add(struct lab_fault_table *t, const char *spec, struct kw_err *err);
 void lab_faults_clear(struct lab_fault_table *t);
