@@ -193,7 +193,7 @@ static int take_wait(struct kw_setup *s, struct kw_err *err)
 static int go(struct kw_setup *s, struct kw_err *err)
 {
     const char *name = s->args->operands[0];
-    struct kw_config c;
+    static struct kw_config c; /* as s is */
     for (size_t i = 0; i < N_CLOUDS; i++)
         if (strcmp(clouds[i]->name, name) == 0)
             s->cloud = clouds[i];

@@ -136,7 +136,7 @@ bool kw_setup_differs_text(struct kw_setup_step *t, const char *field, const cha
 /* Is the description ours? */
 bool kw_setup_marked(const char *description);
 
-/* --- setup_call.c: the administrator's calls -------------------------------------------------- */
+/* --- setup_call.c: the administrator's calls ------------------------------------------------ */
 
 struct kw_setup_request {
     const char *method, *url;
@@ -179,8 +179,7 @@ void kw_setup_answer_free(struct kw_setup_answer *a);
 int kw_setup_pause(struct kw_setup *s, const char *what, int64_t since, unsigned ms,
                    struct kw_err *err);
 
-/* --- setup_print.c ------------------------------------------------------------------------------
- */
+/* --- setup_print.c -------------------------------------------------------------------------- */
 
 /* The shell's word for a text: as it is, or in single quotes. */
 void kw_setup_quote(struct kw_buf *b, const char *text);

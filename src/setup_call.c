@@ -24,8 +24,7 @@
 
 enum { LIFE_S = 12 * 3600, TRIES = 4, FIRST_MS = 100 };
 
-/* --- whose bearer ------------------------------------------------------------------------------
- */
+/* --- whose bearer --------------------------------------------------------------------------- */
 
 static int from_file(struct kw_setup *s, const char *file, const char *what, struct kw_err *err)
 {
@@ -77,8 +76,7 @@ int kw_setup_admin(struct kw_setup *s, const char *variable, struct kw_err *err)
     return check_bearer(s, err);
 }
 
-/* --- the processes -------------------------------------------------------------------------------
- */
+/* --- the processes -------------------------------------------------------------------------- */
 
 /* What the workload may do says nothing of what its administrator may: other hosts, no budgets. */
 static int admin_config(struct kw_config *c, const char *hosts, const char *paths,
@@ -155,8 +153,7 @@ int kw_setup_close(struct kw_setup *s, int r, struct kw_err *err)
     return r;
 }
 
-/* --- a call
- * --------------------------------------------------------------------------------------- */
+/* --- a call --------------------------------------------------------------------------------- */
 
 struct taking {
     struct kw_setup_answer *a;
@@ -305,8 +302,7 @@ void kw_setup_answer_free(struct kw_setup_answer *a)
     *a = (struct kw_setup_answer){0};
 }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------- */
+/* --- waiting -------------------------------------------------------------------------------- */
 
 int kw_setup_pause(struct kw_setup *s, const char *what, int64_t since, unsigned ms,
                    struct kw_err *err)

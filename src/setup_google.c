@@ -18,8 +18,7 @@ static const char *const options[] = {
     "grant",        "condition",      "mapping", "audience", "jwks-file",
     "trust-anchor", "intermediate",   NULL};
 
-/* --- names
- * --------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------- */
 
 static int id_good(const char *id, const char *option, struct kw_err *err)
 {
@@ -134,8 +133,7 @@ static int project(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     return r;
 }
 
-/* --- grants
- * ------------------------------------------------------------------------------------------- */
+/* --- grants --------------------------------------------------------------------------------- */
 
 static bool made_of(const char *text, const char *bytes)
 {
@@ -180,8 +178,7 @@ static int grants(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     return r;
 }
 
-/* --- all of it
- * ------------------------------------------------------------------------------------------ */
+/* --- all of it ------------------------------------------------------------------------------ */
 
 static int begin_names(struct kw_setup *s, struct kw_err *err)
 {
@@ -271,8 +268,7 @@ static int open(struct kw_setup *s, struct kw_err *err)
     return r != 0 || s->revoke ? r : find_number(s, kw_google_of(s), err);
 }
 
-/* --- keyward.ini
- * ------------------------------------------------------------------------------------------ */
+/* --- keyward.ini ---------------------------------------------------------------------------- */
 
 /* A value that the file's reader would read otherwise is left out, and that is said. */
 static void line(struct kw_buf *b, const char *key, const char *value)
@@ -298,7 +294,11 @@ static void google_section(const struct kw_setup *s, const struct kw_google *g, 
         line(b, "service_account", g->account);
     if (g->x509) {
         line(b, "client_cert", c->client_cert[0] != '\0' ? c->client_cert : "/path/to/chain.pem");
-        kw_put_str(b, "; client_key = pkcs11:object=NAME of the certificate's key in the token\n");
+        if (c->tls_key_set && made_of(c->tls_key.object, LOWER DIGITS "-_."))
+            kw_put_fmt(b, "client_key = pkcs11:object=%s\n", c->tls_key.object);
+        else
+            kw_put_str(b,
+                       "; client_key = pkcs11:object=NAME, the certificate's key in the token\n");
     } else
         line(b, "issuer_uri", g->preset.issuer);
     json_object_foreach(g->preset.mapping, key, v)
@@ -310,7 +310,9 @@ static void google_section(const struct kw_setup *s, const struct kw_google *g, 
     if (g->preset.condition[0] != '\0')
         line(b, "attribute_condition", g->preset.condition);
     json_array_foreach(g->audiences, i, one)
+    {
         kw_put_fmt(b, "%s%s", i == 0 ? "allowed_audiences = " : " ", json_string_value(one));
+    }
     kw_put_str(b, json_array_size(g->audiences) > 0 ? "\n\n" : "\n");
 }
 

@@ -5,7 +5,8 @@
  *
  *   setup_google.c       options, the row of steps, keyward.ini
  *   setup_google_want.c  the provider: mapping, condition, keys, certificates
- *   setup_google_pool.c  APIs, pool, provider        setup_google_iam.c  account, grants
+ *   setup_google_pool.c  APIs and pool      setup_google_provider.c
+ *   setup_google_iam.c   account, grants
  *   setup_google_call.c  requests, refusals, operations
  *   setup_google_revoke.c
  */
@@ -17,6 +18,8 @@
 #include "setup_preset.h"
 
 enum { KW_GOOGLE_GRANTS = 16 };
+
+enum kw_google_seen { KW_GOOGLE_THERE, KW_GOOGLE_ABSENT, KW_GOOGLE_OFF /* the API is */ };
 
 struct kw_google_grant {
     char role[200];
@@ -44,16 +47,24 @@ static inline struct kw_google *kw_google_of(const struct kw_setup *s)
     return s->own;
 }
 
-/* --- setup_google_want.c --------------------------------------------------------------------- */
+/* A member's text; "" where there is none. */
+static inline const char *kw_google_text(const json_t *o, const char *name)
+{
+    const char *v = json_string_value(json_object_get(o, name));
+    return v != NULL ? v : "";
+}
+
+/* --- setup_google_want.c -------------------------------------------------------------------- */
 
 /* Fills preset and provider_want from options and profile, and checks mapping and condition as
  * Google would. KW_USAGE. */
 int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err);
 
-/* --- the steps ------------------------------------------------------------------------------- */
+/* --- the steps ------------------------------------------------------------------------------ */
 
 int kw_google_add_apis(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_pool(struct kw_setup *s, struct kw_err *err);
+int kw_google_add_provider(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_iam(struct kw_setup *s, struct kw_err *err);
 /* setup_google_revoke.c: the step of a revocation, and what to say after it. */
 int kw_google_revoke(struct kw_setup *s, struct kw_err *err);
@@ -61,6 +72,15 @@ void kw_google_revoked(const struct kw_setup *s, struct kw_buf *b);
 
 /* https://iam.googleapis.com/v1/projects/P/locations/global/workloadIdentityPools/POOL */
 void kw_google_pool_url(const struct kw_setup *s, char *url, size_t size);
+/* For pool and provider (step.arg 1): reads it into step.found; is it one that can be used as it
+ * lies there? Else state and note are set. Then what is done to it. */
+int kw_google_fetch(struct kw_setup *s, struct kw_setup_step *t, enum kw_google_seen *seen,
+                    struct kw_err *err);
+bool kw_google_usable(struct kw_setup_step *t, const json_t *o);
+void kw_google_note(struct kw_setup_step *t, enum kw_setup_state state, const char *text);
+int kw_google_undelete(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err);
+int kw_google_delete(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err);
+
 /* The resource's host and what is behind it. */
 void kw_google_url(const struct kw_setup *s, char *url, size_t size, const char *service,
                    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -69,10 +89,7 @@ void kw_google_url(const struct kw_setup *s, char *url, size_t size, const char 
  * what is let in; with $NUMBER where that is not known. */
 void kw_google_member(const struct kw_setup *s, char *member, size_t size);
 
-/* --- setup_google_call.c -----------------------------------------------------------------------
- */
-
-enum kw_google_seen { KW_GOOGLE_THERE, KW_GOOGLE_ABSENT, KW_GOOGLE_OFF /* the API is */ };
+/* --- setup_google_call.c -------------------------------------------------------------------- */
 
 /* Reads something. *ret is new, NULL unless THERE. KW_CLOUD with Google's words and a cure. */
 int kw_google_read(struct kw_setup *s, const char *method, const char *url, const json_t *body,

@@ -23,14 +23,7 @@ void kw_google_url(const struct kw_setup *s, char *url, size_t size, const char 
     va_end(ap);
 }
 
-/* --- refusals ----------------------------------------------------------------------------------
- */
-
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *v = json_string_value(json_object_get(o, name));
-    return v != NULL ? v : "";
-}
+/* --- refusals ------------------------------------------------------------------------------- */
 
 static bool has_reason(const json_t *error, const char *reason)
 {
@@ -38,7 +31,7 @@ static bool has_reason(const json_t *error, const char *reason)
     size_t i;
     json_array_foreach(json_object_get(error, "details"), i, one)
     {
-        if (strcmp(text_of(one, "reason"), reason) == 0)
+        if (strcmp(kw_google_text(one, "reason"), reason) == 0)
             return true;
     }
     return false;
@@ -62,9 +55,9 @@ static const char *cure(unsigned status, const char *message)
 static int refused(const struct kw_setup_answer *a, struct kw_err *err)
 {
     const json_t *e = json_object_get(a->body, "error");
-    const char *message = text_of(e, "message"), *help = cure(a->status, message);
+    const char *message = kw_google_text(e, "message"), *help = cure(a->status, message);
     return kw_fail(err, KW_CLOUD, "Google refused: %u %s: %.400s%s%s", a->status,
-                   text_of(e, "status"), message[0] != '\0' ? message : "without a word",
+                   kw_google_text(e, "status"), message[0] != '\0' ? message : "without a word",
                    help[0] != '\0' ? "; " : "", help);
 }
 
@@ -74,8 +67,7 @@ static bool off(const struct kw_setup_answer *a)
     return a->status == 403 && has_reason(json_object_get(a->body, "error"), "SERVICE_DISABLED");
 }
 
-/* --- reading and changing ------------------------------------------------------------------------
- */
+/* --- reading and changing ------------------------------------------------------------------- */
 
 int kw_google_read(struct kw_setup *s, const char *method, const char *url, const json_t *body,
                    enum kw_google_seen *seen, json_t **ret, struct kw_err *err)
@@ -99,7 +91,7 @@ int kw_google_read(struct kw_setup *s, const char *method, const char *url, cons
 /* What looking again can cure: somebody was faster, or what was just made doesn't show yet. */
 static bool look_again(const struct kw_setup_answer *a)
 {
-    const char *message = text_of(json_object_get(a->body, "error"), "message");
+    const char *message = kw_google_text(json_object_get(a->body, "error"), "message");
     return a->status == 404 || a->status == 409 || a->status == 412 || off(a) ||
            (a->status == 400 && strstr(message, "does not exist") != NULL);
 }
@@ -123,8 +115,7 @@ int kw_google_write(struct kw_setup *s, const char *method, const char *url, con
     return r;
 }
 
-/* --- operations
- * ------------------------------------------------------------------------------------ */
+/* --- operations ----------------------------------------------------------------------------- */
 
 /* google.rpc.Code: which of them may be over at the next try. */
 static bool passing(json_int_t code)
@@ -140,7 +131,7 @@ static int judge(const json_t *op, struct kw_err *err)
     json_int_t code = json_integer_value(json_object_get(e, "code"));
     return kw_fail(err, passing(code) ? KW_NET : KW_CLOUD,
                    "Google began it and then failed: code %lld: %.300s", (long long)code,
-                   text_of(e, "message"));
+                   kw_google_text(e, "message"));
 }
 
 /* Its name is below /v1/, and goes into a URL: made of what such names are made of. */
@@ -157,7 +148,7 @@ static int follow(struct kw_setup *s, const char *service, json_t **op, const ch
     int64_t since = kw_now_ms(), deadline = since + (int64_t)s->wait_s * 1000;
     unsigned pause = POLL_MS;
     char url[700];
-    const char *name = text_of(*op, "name");
+    const char *name = kw_google_text(*op, "name");
     if (name[0] == '\0' || json_is_true(json_object_get(*op, "done"))) /* done at once */
         return judge(*op, err);
     if (!name_good(name))

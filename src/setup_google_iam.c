@@ -12,19 +12,12 @@
 
 #define IMPERSONATE "roles/iam.workloadIdentityUser"
 
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *v = json_string_value(json_object_get(o, name));
-    return v != NULL ? v : "";
-}
-
 static int no_memory(struct kw_err *err)
 {
     return kw_fail(err, KW_FAILED, "there is no memory left");
 }
 
-/* --- the account
- * ------------------------------------------------------------------------------------- */
+/* --- the account ---------------------------------------------------------------------------- */
 
 static void account_url(const struct kw_setup *s, const char *more, char *url, size_t size)
 {
@@ -53,7 +46,7 @@ static int look_account(struct kw_setup *s, struct kw_setup_step *t, struct kw_e
         why = "it is disabled, and somebody will have had a reason; enable it yourself";
     } else {
         t->state = KW_SETUP_SAME;
-        t->mine = kw_setup_marked(text_of(t->found, "description"));
+        t->mine = kw_setup_marked(kw_google_text(t->found, "description"));
         if (!t->mine && !s->destroy)
             why = "it was not made by keyward, and is used as it is";
     }
@@ -97,8 +90,7 @@ static void command_account(const struct kw_setup *s, const struct kw_setup_step
                undo ? " --quiet\n" : " --display-name=keyward --description='" KW_SETUP_MARK "'\n");
 }
 
-/* --- grants: where the policy is
- * ---------------------------------------------------------------------- */
+/* --- grants: where the policy is ------------------------------------------------------------ */
 
 static const struct kw_google_grant *grant_of(const struct kw_setup *s,
                                               const struct kw_setup_step *t)
@@ -161,8 +153,7 @@ static int set_policy(struct kw_setup *s, const struct kw_google_grant *w, json_
     return r;
 }
 
-/* --- grants: who
- * ------------------------------------------------------------------------------------- */
+/* --- grants: who ---------------------------------------------------------------------------- */
 
 void kw_google_member(const struct kw_setup *s, char *member, size_t size)
 {
@@ -222,7 +213,8 @@ static json_t *binding(const struct kw_setup *s, const struct kw_google_grant *w
     *ret_at = 0;
     json_array_foreach(json_object_get(policy, "bindings"), i, one)
     {
-        if (strcmp(text_of(one, "role"), w->role) != 0 || json_object_get(one, "condition") != NULL)
+        if (strcmp(kw_google_text(one, "role"), w->role) != 0 ||
+            json_object_get(one, "condition") != NULL)
             continue;
         json_array_foreach(json_object_get(one, "members"), k, m)
         {

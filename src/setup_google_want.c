@@ -24,8 +24,7 @@ static int no_memory(struct kw_err *err)
     return kw_fail(err, KW_FAILED, "there is no memory left");
 }
 
-/* --- the issuer's keys
- * ------------------------------------------------------------------------------- */
+/* --- the issuer's keys ---------------------------------------------------------------------- */
 
 /* Google takes these members and refuses all others; a private one would be a leak. */
 static int clean_key(json_t *key, const char *path, struct kw_err *err)
@@ -115,8 +114,7 @@ static int add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oidc,
     return r;
 }
 
-/* --- certificates
- * ------------------------------------------------------------------------------------- */
+/* --- certificates --------------------------------------------------------------------------- */
 
 static json_t *pem_of(X509 *cert)
 {
@@ -183,8 +181,7 @@ static int store(struct kw_setup *s, json_t *want, struct kw_err *err)
     return r;
 }
 
-/* --- whom
- * ---------------------------------------------------------------------------------------------- */
+/* --- whom ----------------------------------------------------------------------------------- */
 
 /* A certificate has no claims: its subject's name is what is let in. */
 static int x509_preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
@@ -274,8 +271,7 @@ static int preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     return kw_preset(&ask, &g->preset, err);
 }
 
-/* --- mapping, condition, audiences
- * ---------------------------------------------------------------------- */
+/* --- mapping, condition, audiences ---------------------------------------------------------- */
 
 static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
@@ -353,7 +349,10 @@ static void pass_warnings(struct kw_setup *s, const struct kw_google *g)
 {
     const json_t *one;
     size_t i;
-    json_array_foreach(g->preset.warnings, i, one) kw_setup_warn(s, "%s", json_string_value(one));
+    json_array_foreach(g->preset.warnings, i, one)
+    {
+        kw_setup_warn(s, "%s", json_string_value(one));
+    }
 }
 
 int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err)

@@ -19,8 +19,7 @@
 
 enum { PAUSE_MS = 100, PAUSE_MOST_MS = 5000 };
 
-/* --- steps
- * ---------------------------------------------------------------------------------------- */
+/* --- steps ---------------------------------------------------------------------------------- */
 
 struct kw_setup_step *kw_setup_add(struct kw_setup *s, struct kw_err *err, const char *kind,
                                    const char *name, ...)
@@ -101,8 +100,7 @@ void kw_setup_warn(struct kw_setup *s, const char *text, ...)
     (void)json_array_append_new(s->warnings, json_string(line));
 }
 
-/* --- looking
- * --------------------------------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------------------------- */
 
 static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
@@ -142,8 +140,7 @@ static int look_at_all(struct kw_setup *s, struct kw_err *err)
     return unseen > 0 ? (int)err->code : 0;
 }
 
-/* --- asking
- * ----------------------------------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------------------------- */
 
 /* On a terminal a person is asked; without one the option was the consent. */
 static int consent(const struct kw_setup *s, size_t changes, struct kw_err *err)
@@ -159,8 +156,7 @@ static int consent(const struct kw_setup *s, size_t changes, struct kw_err *err)
     return yes ? 0 : kw_fail(err, KW_FAILED, "not agreed to; nothing was changed");
 }
 
-/* --- applying
- * ------------------------------------------------------------------------------------- */
+/* --- applying ------------------------------------------------------------------------------- */
 
 struct waiting {
     int64_t since, deadline;
@@ -295,8 +291,7 @@ static int apply(struct kw_setup *s, struct kw_err *err)
     return r;
 }
 
-/* --- destroying
- * ----------------------------------------------------------------------------------- */
+/* --- destroying ----------------------------------------------------------------------------- */
 
 static bool gone(const struct kw_setup_step *t)
 {
@@ -348,8 +343,7 @@ static int destroy(struct kw_setup *s, struct kw_err *err)
     return r;
 }
 
-/* --- all of it
- * -------------------------------------------------------------------------------------- */
+/* --- all of it ------------------------------------------------------------------------------ */
 
 static int refuse_foreign(const struct kw_setup *s, struct kw_err *err)
 {

@@ -10,7 +10,7 @@
 
 #include "setup.h"
 
-enum { VALUE = 160 };
+enum { VALUE = 600 };
 
 void kw_setup_quote(struct kw_buf *b, const char *text)
 {
@@ -47,8 +47,7 @@ size_t kw_setup_changes(const struct kw_setup *s)
     return n;
 }
 
-/* --- for people
- * ----------------------------------------------------------------------------------- */
+/* --- for people ----------------------------------------------------------------------------- */
 
 struct look {
     char sign;
@@ -103,8 +102,11 @@ static void print_diff(const struct kw_setup_step *t, FILE *out)
         const json_t *old = json_object_get(one, "from");
         value(old, from, sizeof from);
         value(json_object_get(one, "to"), to, sizeof to);
-        (void)fprintf(out, "      %s: %s%s%s\n", json_string_value(json_object_get(one, "field")),
-                      json_is_null(old) ? "" : from, json_is_null(old) ? "" : " -> ", to);
+        char field[200];
+        (void)snprintf(field, sizeof field, "%s", json_string_value(json_object_get(one, "field")));
+        kw_printable(field);
+        (void)fprintf(out, "      %s: %s%s%s\n", field, json_is_null(old) ? "" : from,
+                      json_is_null(old) ? "" : " -> ", to);
     }
 }
 
@@ -163,8 +165,7 @@ void kw_setup_print_done(const struct kw_setup *s, const struct kw_setup_step *t
         (void)fprintf(stderr, "keyward: %s %s\n", t->done, kw_setup_title(t, title, sizeof title));
 }
 
-/* --- for a shell
- * ----------------------------------------------------------------------------------- */
+/* --- for a shell ---------------------------------------------------------------------------- */
 
 void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
 {
@@ -175,8 +176,7 @@ void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
     }
 }
 
-/* --- for programs
- * ---------------------------------------------------------------------------------- */
+/* --- for programs --------------------------------------------------------------------------- */
 
 static const char *state_word(enum kw_setup_state state)
 {

@@ -69,7 +69,7 @@ use() { # CONFIGURATION: with what an installation has besides
 use "$work/files/ini"
 succeeds 'exchange' exchange
 ok 'exchange: as the account' has "$account"
-object=$LAB_STORAGE_URL/storage/v1/b/lab-bucket/o/hello.txt?alt=media
+object="$LAB_STORAGE_URL/storage/v1/b/lab-bucket/o/hello.txt?alt=media"
 succeeds 'request' request GET "$object"
 ok 'request: the object' is "$(cat "$out")" 'hello from lab-bucket'
 succeeds 'claims' claims

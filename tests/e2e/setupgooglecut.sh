@@ -21,7 +21,7 @@ converges() { # NAME: what the next run makes of it
     apply
     ok "$1: the one after it changes nothing" is "$rc $(changes)" "0 $before"
 }
-google=host=*.googleapis.com
+google='host=*.googleapis.com'
 
 fresh
 lab DELETE log

@@ -12,11 +12,10 @@ cd "$work/job" || exit 1
 start_token
 start_lab --bare
 printf '%s\n' "$(cat "$LAB_GOOGLE_ADMIN_TOKEN_FILE")" >>"$work/secrets"
-admin_config() { # LINE...: what an administrator has: no profile yet
+admin_config() { # what an administrator has: no profile yet
     {
         printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"
         printf '[audit]\nfile = %s\n' "$work/audit.jsonl"
-        printf '%s\n' "$@"
     } >"$config"
 }
 admin_config
@@ -48,6 +47,7 @@ everything() { # pools, providers, accounts, who may be the account: as it shoul
     echo "$(many "$iam/$N/$W" state) $(many "$iam/$N/$W/ci-pool/providers" state)" \
         "$(many "$iam/$N/serviceAccounts" email) $(bound)"
 }
+# shellcheck disable=SC2034 # for the scripts
 pool=$iam/$N/$W/ci-pool
 changes() { # how many requests changed, or tried to change, something
     lab GET log

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# keyward setup google for others than GitHub: the PKCS#11 token as issuer (its key set is
+# uploaded), X.509 federation with a key in it, and what each CI system's preset plans.
+# shellcheck source=tests/e2e/setuplib.sh
+. "$(dirname "$0")/setuplib.sh"
+unset ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN
+p11() { P11_PIN=$pin pkcs11-tool --module "$softhsm" --token-label "$label" --login --pin env:P11_PIN "$@" >"$work/p11.log" 2>&1 || { cat "$work/p11.log" && exit 1; }; }
+object="$LAB_STORAGE_URL/storage/v1/b/lab-bucket/o/hello.txt?alt=media"
+with_token() { # LINE...: an administrator's configuration that knows the token
+    admin_config
+    { printf '[token]\nuri = %s\n' "$token_uri" && printf '%s\n' "$@"; } >>"$config"
+}
+google=(--project lab-project --pool own-pool --grant "roles/storage.objectViewer=$bucket")
+
+# --- the token issues --------------------------------------------------------------------------------
+p11 --keypairgen --key-type EC:prime256v1 --label issuer --id 01
+issuer=('[issuer]' 'key = pkcs11:object=issuer' 'iss = https://hsm.test' 'sub = hsm:deployer')
+with_token "${issuer[@]}"
+kw setup google "${google[@]}" --issuer token "${as_admin[@]}" --apply -o "$work/files/ini"
+ok 'token: done' is "$rc" 0
+ok 'token: no secret told' no_secrets
+ok 'token: its key was uploaded' grep -q '"jwksJson":".*P-256' <<<"$(goog GET "$iam/$N/$W/own-pool/providers/token")"
+ok 'token: only its subject is let in' file_has "$work/files/ini" "attribute_condition = assertion.sub == 'hsm:deployer'"
+{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri" && printf '%s\n' "${issuer[@]}" &&
+    printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"; } >"$config"
+succeeds 'token: exchange' exchange
+ok 'token: direct' has "subject/hsm:deployer"
+succeeds 'token: the object, by the direct grant' request GET "$object"
+ok 'token: its content' is "$(cat "$out")" 'hello from lab-bucket'
+p11 --keypairgen --key-type EC:prime256v1 --label next --id 02
+with_token "${issuer[@]/issuer/next}" >/dev/null
+sed -i 's/^\[next\]/[issuer]/; s/^key = .*/key = pkcs11:object=next/' "$config"
+kw setup google "${google[@]}" --issuer token "${as_admin[@]}"
+ok 'token: another key is a change' has 'oidc.jwksJson: '
+kw setup google "${google[@]}" --issuer token "${as_admin[@]}" --apply
+ok 'token: changed' says 'changed provider token'
+
+# --- a key set by file ---------------------------------------------------------------------------------
+kw jwks >/dev/null
+cp "$out" "$work/jwks.json"
+sed 's/"kty"/"x5t": "x", "kty"/' "$work/jwks.json" >"$work/more.json"
+sed 's/"kty"/"d": "x", "kty"/' "$work/jwks.json" >"$work/private.json"
+kube=(--issuer kubernetes --issuer-url https://k8s.test --repository ci/deployer)
+admin_config
+kw setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/more.json" "${as_admin[@]}" --apply
+ok 'kubernetes: done, stray members left out' is "$rc" 0
+ok 'kubernetes: who' has "claim.sub = system:serviceaccount:ci:deployer"
+kw setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/jwks.json" "${as_admin[@]}" --json
+ok 'kubernetes: the same keys are no change' is "$(field pending)" 0
+fails 'a private key' 2 'private key in it|member d' setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/private.json" "${as_admin[@]}"
+fails 'no key set' 2 'no JWK set' setup google "${google[@]}" "${kube[@]}" --jwks-file "$config" "${as_admin[@]}"
+kw setup google "${google[@]}" "${kube[@]}" "${as_admin[@]}"
+ok 'kubernetes without keys: a warning' has '--jwks-file'
+
+# --- X.509 -----------------------------------------------------------------------------------------------
+p11 --keypairgen --key-type EC:prime256v1 --label workload --id 4711
+p11 --read-object --type pubkey --id 4711 --output-file "$work/pub.der"
+(
+    cd "$work" || exit 1
+    openssl ecparam -genkey -name prime256v1 -out root.key
+    openssl req -x509 -new -key root.key -subj /CN=root -days 2 -out root.pem \
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
+    printf 'keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n' >leaf.ext
+    openssl req -new -newkey rsa:2048 -nodes -keyout dummy.key -subj /CN=workload-1 -out leaf.csr
+    openssl pkey -pubin -inform DER -in pub.der -out pub.pem
+    openssl x509 -req -in leaf.csr -force_pubkey pub.pem -CA root.pem -CAkey root.key -CAcreateserial -days 1 \
+        -extfile leaf.ext -out leaf.pem
+) >"$work/openssl.log" 2>&1 || { cat "$work/openssl.log" && exit 1; }
+with_token '[google lab]' "client_cert = $work/leaf.pem" 'client_key = pkcs11:object=workload'
+x509=(--issuer x509 --trust-anchor "$work/root.pem" --subject workload-1)
+kw setup google "${google[@]}" "${x509[@]}" "${as_admin[@]}" --apply -o "$work/files/ini"
+ok 'x509: done' is "$rc" 0
+{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri" &&
+    printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"; } >"$config"
+succeeds 'x509: exchange' exchange
+ok 'x509: who' has 'subject/workload-1'
+succeeds 'x509: the object' request GET "$object"
+kw setup google "${google[@]}" "${x509[@]}" "${as_admin[@]}" --json
+ok 'x509: again: nothing to be done' is "$(field pending)" 0
+fails 'x509: no anchor' 2 '--trust-anchor' setup google "${google[@]}" --issuer x509 "${as_admin[@]}"
+fails 'x509: no certificate' 2 'no certificate' setup google "${google[@]}" --issuer x509 --trust-anchor "$config" "${as_admin[@]}"
+fails 'x509: a repository' 2 'for tokens' setup google "${google[@]}" "${x509[@]}" --repository a/b "${as_admin[@]}"
+admin_config
+kw setup google "${google[@]}" "${x509[@]}" --provider token "${as_admin[@]}"
+ok 'another kind: refused' is "$rc" 6
+ok 'another kind: why' says 'of another kind'
+
+# --- plans ---------------------------------------------------------------------------------------------------
+planned() { # NAME TEXT ARGUMENT...
+    local name=$1 text=$2
+    shift 2
+    kw setup google --project lab-project --pool other-pool --service-account ci-deploy "${as_admin[@]}" "$@"
+    ok "$name: plan" is "$rc" 0
+    ok "$name: $text" has "$text"
+}
+planned gitlab "assertion.project_id == '4711' && assertion.ref == 'main' && assertion.ref_type == 'branch'" \
+    --issuer gitlab --repository-id 4711 --branch main
+planned circleci "oidc.issuerUri: \"https://oidc.circleci.com/org/5b1c\"" --issuer circleci --owner-id 5b1c --repository-id aa11
+planned buildkite "assertion.pipeline_slug == 'demo'" --issuer buildkite --repository keyward/demo
+planned 'an issuer by its URL' "oidc.issuerUri: \"https://own.test\"" --issuer https://own.test --subject me
+planned 'a condition of one'"'"'s own' "attributeCondition: \"assertion.actor == 'me'\"" --issuer github --condition "assertion.actor == 'me'"
+planned 'a mapping besides' 'attributeMapping attribute.actor: "assertion.actor"' --issuer github --repository-id 1 --mapping attribute.actor=assertion.actor
+planned 'audiences' 'oidc.allowedAudiences: ["https://a.test"]' --issuer github --repository-id 1 --audience https://a.test
+planned 'too much' 'warning: roles/owner is the right to nearly everything' --issuer github --repository-id 1 --grant roles/owner=project
+planned 'all of the pool' 'warning: rights are granted to every identity of the pool' --issuer github --condition "assertion.actor == 'me'"
+planned 'by name' 'warning: the repository keyward/demo is named, not numbered' --issuer github --repository keyward/demo
+
+# --- what others see of it ---------------------------------------------------------------------------------------
+# A pool with a second provider in it stays when one of them goes.
+kw setup google "${google[@]}" --provider token "${as_admin[@]}" --destroy
+ok 'one of several: done' is "$rc" 0
+ok 'one of several: it goes' says 'removed provider token'
+ok 'one of several: the pool stays' says 'is in it'
+ok 'one of several: the others are there' is "$(many "$iam/$N/$W/own-pool/providers" state)" 2
+finish
