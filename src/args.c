@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_OPTIONS = 48 };
+enum { MAX_OPTIONS = 64 };
 
 const struct kw_option kw_global_options[] = {
     {"config", '\0', "FILE", "read this configuration file (see keyward --help config)"},

@@ -32,7 +32,7 @@ struct kw_option {
  * kw_args_each(). */
 struct kw_args {
     const struct kw_option *options;
-    const char *values[48];
+    const char *values[64];
     int argc; /* as given, for repeated options */
     char **argv;
     int n_operands;

@@ -11,7 +11,7 @@
 
 enum { WAIT_S = 300, WAIT_MOST_S = 3600 };
 
-static const struct kw_setup_cloud *const clouds[] = {&kw_setup_google};
+static const struct kw_setup_cloud *const clouds[] = {&kw_setup_oci, &kw_setup_google};
 enum { N_CLOUDS = sizeof clouds / sizeof clouds[0] };
 
 static const struct kw_option setup_options[] = {
@@ -51,13 +51,58 @@ static const struct kw_option setup_options[] = {
     {"mapping", '\0', "KEY=CEL",
      "Google: one more attribute mapping, or another; may be given several times"},
     {"audience", '\0', "AUD",
-     "Google: an audience that the tokens may be for, instead of the provider's name; may be given "
-     "several times"},
+     "an audience that the tokens may be for, instead of the provider's name (Google; may be given "
+     "several times) or the domain's URL (OCI; '' for any)"},
     {"jwks-file", '\0', "FILE", "Google: the issuer's keys, to be uploaded"},
     {"trust-anchor", '\0', "FILE",
      "Google, x509: PEM of the authorities that are trusted; may be given several times"},
     {"intermediate", '\0', "FILE",
      "Google, x509: PEM of intermediate authorities; may be given several times"},
+    {"domain-url", '\0', "URL",
+     "OCI: the identity domain, https://idcs-...; else [oci] domain_url"},
+    {"from", '\0', "FILE",
+     "OCI: the WorkloadIdFederation scripts' setupConfig.ini, as it is; options go before it"},
+    {"admin-profile", '\0', "NAME",
+     "OCI: whose rights: this profile of ~/.oci/config (key file or session token); DEFAULT, or "
+     "the "
+     "one that FILE names"},
+    {"admin-key", '\0', "URI", "OCI: an API key in the PKCS#11 token instead (pkcs11:object=...)"},
+    {"admin-key-id", '\0', "ID", "OCI: that key's TENANCY/USER/FINGERPRINT"},
+    {"admin-app", '\0', "NAME",
+     "OCI: make an application that is an administrator for as long as this takes, and make users "
+     "and the trust as it"},
+    {"client-auth", '\0', "HOW",
+     "OCI: how keyward proves itself at an exchange: basic (a client secret), assertion (a "
+     "certificate), signature (an API key in the token; no application and no secret); else [oci] "
+     "client_auth"},
+    {"app", '\0', "NAME", "OCI: the confidential application (keyward-PROFILE, as all names are)"},
+    {"client-secret", '\0', "PLACE",
+     "OCI: where its secret goes: file:/PATH (0600), fd:N, credential:NAME (/etc/credstore/NAME); "
+     "else [oci] client_secret_source, else ~/.config/keyward/APP.secret"},
+    {"certificate", '\0', "FILE", "OCI, assertion: the certificate (PEM) of the key in the token"},
+    {"certificate-alias", '\0', "NAME", "OCI: its alias; by default it has its digest in it"},
+    {"service-user", '\0', "NAME", "OCI: the user that a job becomes"},
+    {"group", '\0', "NAME", "OCI: a group for it, made if it isn't there"},
+    {"statement", '\0', "TEXT",
+     "OCI: what the group may, \"Allow group 'Default'/'G' to ...\"; may be given several times"},
+    {"policy", '\0', "NAME", "OCI: the policy that has the statements"},
+    {"compartment", '\0', "OCID", "OCI: where the policy is; else the tenancy"},
+    {"region", '\0', "NAME",
+     "OCI: of IAM, and for keyward.ini; else [oci] region, or the profile's"},
+    {"trust", '\0', "NAME", "OCI: the trust's name, which can't be changed later"},
+    {"jwks-url", '\0', "URL", "OCI: the issuer's keys, where --issuer doesn't say it"},
+    {"rule", '\0', "RULE",
+     "OCI: CLAIM eq VALUE (* is a wildcard) or CLAIM co TEXT, instead of those of --issuer; RULE "
+     "-> "
+     "USER for another service user; may be given several times, the first that matches wins"},
+    {"claim", '\0', "NAME=VALUE",
+     "OCI: a claim that the tokens must have besides; may be given several times"},
+    {"clock-skew", '\0', "SECONDS", "OCI: how far the issuer's clock may be off (60)"},
+    {"rpst", '\0', "TYPE", "OCI: for resource principals: the trust's impersonatingResource"},
+    {"propagate", '\0', "CLAIM",
+     "OCI, with --rpst: a claim for policies to see; may be given three times"},
+    {"adopt", '\0', NULL,
+     "OCI: take over (mark, and make as wanted) what has these names and wasn't made by keyward"},
     {NULL, '\0', NULL, NULL},
 };
 
@@ -71,6 +116,11 @@ static const struct kw_option revoke_options[] = {
     {"admin-token-command", '\0', "COMMAND", "the same, as COMMAND prints it"},
     {"project", '\0', "ID", "Google: the project, where the profile's provider is not the one"},
     {"pool", '\0', "ID", "Google: the pool"},
+    {"issuer-url", '\0', "URL", "OCI: the trust's issuer, where [policy] issuer is not the one"},
+    {"domain-url", '\0', "URL", "OCI: the identity domain, where [oci] domain_url is not the one"},
+    {"admin-profile", '\0', "NAME", "OCI: whose rights: this profile of ~/.oci/config (DEFAULT)"},
+    {"admin-key", '\0', "URI", "OCI: an API key in the PKCS#11 token instead (pkcs11:object=...)"},
+    {"admin-key-id", '\0', "ID", "OCI: that key's TENANCY/USER/FINGERPRINT"},
     {NULL, '\0', NULL, NULL},
 };
 
@@ -188,7 +238,7 @@ static int run_revoke(const struct kw_cli *cli, const struct kw_args *args, stru
 
 const struct kw_command kw_cmd_setup = {
     .name = "setup",
-    .operands = "google",
+    .operands = "oci|google",
     .min_operands = 1,
     .max_operands = 1,
     .summary = "make the trust at a cloud: plan, --apply, --destroy",
@@ -206,23 +256,34 @@ const struct kw_command kw_cmd_setup = {
         "options, "
         "else from [google NAME]. What was deleted at Google is brought back. Without "
         "--admin-token-file or --admin-token-command the token is read from the file that "
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names.\n\n"
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names.\n"
+        "OCI: a confidential application (or a certificate for one, or with --client-auth "
+        "signature "
+        "neither), service users, a group with them, an IAM policy, and the trust with its rules. "
+        "Asked as a profile of the OCI command line, whose key main reads and uses, or by an API "
+        "key in the token, or by an access token (which IAM, so --statement, does not take). The "
+        "client secret is never shown: it is handed out before the application becomes active.\n\n"
         "Example:\n  keyward setup google --project my-project --issuer github --repository-id "
-        "592302719 \\\n      --branch main --service-account deployer --apply",
+        "592302719 \\\n      --branch main --service-account deployer --apply\n"
+        "  keyward --profile prod setup oci --domain-url "
+        "https://idcs-0123.identity.oraclecloud.com "
+        "\\\n      --issuer github --repository octo/repo --environment production --apply",
     .options = setup_options,
     .run = run_setup,
 };
 
 const struct kw_command kw_cmd_revoke = {
     .name = "revoke",
-    .operands = "google",
+    .operands = "oci|google",
     .min_operands = 1,
     .max_operands = 1,
     .summary = "switch the trust at a cloud off at once, and say what stays valid",
     .text = "For when a job has gone wrong. Google: disables the profile's workload identity pool, "
             "so that no token is exchanged any more and the federated ones that are out there "
             "stop; a service account's token lives to its end. Everything stays as it was set up, "
-            "and --restore switches it on again.\n\n"
+            "and --restore switches it on again. OCI: deactivates the trust of the profile's "
+            "issuer, and the application if keyward made it; session tokens that are out there "
+            "live to their end.\n\n"
             "Example:\n  keyward --profile prod revoke google --admin-token-command 'gcloud auth "
             "print-access-token'",
     .options = revoke_options,

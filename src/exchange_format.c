@@ -53,7 +53,7 @@ int kw_format_place(const char *output, struct kw_err *err)
                        "-o must be an absolute path here: what lies in the working directory ends "
                        "in commits, images and caches");
     int r = kw_workspace_refuse(output, err);
-    return r != 0 ? r : kw_atomic_could(output, err);
+    return r != 0 ? kw_err_wrap(err, "-o") : kw_atomic_could(output, err);
 }
 
 int kw_format_write(const char *output, const char *text, struct kw_err *err)

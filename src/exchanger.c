@@ -90,7 +90,7 @@ static int act(struct kw_exchanger *x, struct kw_in *in, union body *m, struct k
         kw_secret_free(&x->token);
         x->token = m->session.token;
         m->session.token = NULL;
-        x->bearer = m->session.bearer != 0;
+        x->bearer = m->session.bearer;
         return 0;
     case KW_XM_GOOGLE:
         return kw_exchanger_google(x, &m->google, err);

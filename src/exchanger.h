@@ -19,7 +19,7 @@ struct kw_exchanger {
     uint32_t budget_ms;      /* for all work on one call */
     struct kw_secret *token; /* the session's, NULL until there is one */
     struct kw_err tls_why;   /* why the keeper signed no handshake; .text "" if it did */
-    bool bearer;             /* it is Google's: sent as it is, not signed for */
+    uint32_t bearer;         /* enum kw_bearer_form: what the token is */
 };
 
 /* The end of what may be spent on a call that starts now. */

@@ -118,7 +118,8 @@ static int bear(struct kw_exchanger *x, const struct kw_m_call *m, const struct 
         return r;
     if ((size_t)snprintf(headers, size, "%s", m->headers) >= size)
         return kw_fail(err, KW_USAGE, "the request's headers are too long");
-    kw_put_str(authorization, "Bearer ");
+    if (x->bearer != KW_BEARER_WHOLE)
+        kw_put_str(authorization, "Bearer ");
     kw_put(authorization, kw_secret_bytes(x->token), kw_secret_len(x->token));
     return authorization->bad ? kw_fail(err, KW_FAILED, "the access token is too long") : 0;
 }
@@ -131,7 +132,7 @@ static int perform(struct kw_exchanger *x, const struct kw_m_call *m, const stru
     struct kw_buf authorization;
     kw_buf_init(&authorization, 2 * KW_TOKEN_MAX - 64);
     int r =
-        x->bearer
+        x->bearer != KW_BEARER_NONE
             ? bear(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err)
             : authorize(x, m, url, c->deadline_ms, headers, sizeof headers, &authorization, err);
     if (r == 0) {

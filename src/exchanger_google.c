@@ -184,7 +184,7 @@ int kw_exchanger_google(struct kw_exchanger *x, const struct kw_m_google *m, str
     if (r == 0 && !id) { /* an ID token is the user's, not for our own calls */
         kw_secret_free(&x->token);
         x->token = direct ? f.token : c.token;
-        x->bearer = true;
+        x->bearer = KW_BEARER_TOKEN;
         *(direct ? &f.token : &c.token) = NULL;
     }
     kw_secret_free(&f.token);

@@ -52,6 +52,18 @@ int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struc
                : 0;
 }
 
+/* An administrator's API key (`setup oci --admin-key`): for what main asks, within the policy
+ * that the keeper was started with. */
+static int judge_admin(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now, char *rule,
+                       size_t size, struct kw_err *err)
+{
+    if (!k->client.there || !k->session_good)
+        return kw_fail(err, KW_POLICY, "there is no administrator's key, or no leave for it yet");
+    if (now < 0 || (uint64_t)now >= k->session_info.not_after)
+        return kw_fail(err, KW_POLICY, "the leave for the administrator's key has expired");
+    return kw_sign_judge(&k->policy, m->method, m->host, m->target, kw_now_ms(), rule, size, err);
+}
+
 /* The client key signs the exchange itself and nothing else. */
 static int judge_client(struct kw_keeper *k, const struct kw_m_sign *m, char *rule, size_t size,
                         struct kw_err *err)
@@ -86,7 +98,8 @@ int kw_keeper_judge(struct kw_keeper *k, const struct kw_m_sign *m, int64_t now,
     if (r != 0)
         return r;
     if (m->key == KW_SIGN_CLIENT)
-        return judge_client(k, m, rule, size, err);
+        return k->cfg.purpose == KW_FOR_BEARER ? judge_admin(k, m, now, rule, size, err)
+                                               : judge_client(k, m, rule, size, err);
     if (m->key == KW_SIGN_SESSION)
         return judge_session(k, m, now, rule, size, err);
     return kw_fail(err, KW_POLICY, "there is no such key");
@@ -107,9 +120,13 @@ int kw_keeper_sign(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, str
         kw_job_free(j);
         return r;
     }
-    /* Under `run`, what CMD wants signed comes from the proxy and from nobody else. */
-    if (k->cfg.purpose == KW_FOR_RUN && m->key == KW_SIGN_SESSION) {
-        j->result = kw_fail(&j->err, KW_POLICY, "the session key signs for the proxy only");
+    /* Under `run`, what CMD wants signed comes from the proxy and from nobody else; what an
+     * administrator wants, from main. */
+    bool run = k->cfg.purpose == KW_FOR_RUN && m->key == KW_SIGN_SESSION;
+    if (run || (k->cfg.purpose == KW_FOR_BEARER && p != &k->main)) {
+        j->result = kw_fail(&j->err, KW_POLICY, "%s",
+                            run ? "the session key signs for the proxy only"
+                                : "the administrator's key signs for main only");
         kw_note_refusal(k, "sign", m, &j->err);
         free(m);
         kw_job_submit(k, p, j);

@@ -222,8 +222,13 @@ struct kw_m_token {        /* KW_XM_TOKEN */
     char correlation[256]; /* x-oracle-dms-ecid or opc-request-id, "" if none */
     struct kw_secret *token;
 };
+enum kw_bearer_form {
+    KW_BEARER_NONE,  /* a session token: requests are signed */
+    KW_BEARER_TOKEN, /* it goes out as it is, where the keeper allows it */
+    KW_BEARER_WHOLE, /* the same, and it is the whole Authorization header (`setup oci`) */
+};
 struct kw_m_session { /* KW_XM_SESSION */
-    uint32_t bearer;  /* it goes out as it is, where the keeper allows it (`setup`) */
+    uint32_t bearer;  /* enum kw_bearer_form */
     struct kw_secret *token;
 };
 struct kw_m_google {       /* KW_XM_GOOGLE */

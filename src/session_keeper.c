@@ -159,7 +159,9 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
      * token signs. */
     bool issues = purpose == KW_FOR_ISSUE || strcmp(c->source_type, "token") == 0;
     bool tls = purpose == KW_FOR_BEARER && c->tls_key_set;
-    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls;
+    bool admin = purpose == KW_FOR_BEARER && c->client_key_admin;
+    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls ||
+                       admin;
     if (needs_token && !c->token_set)
         return kw_fail(err, KW_USAGE,
                        "no PKCS#11 token is configured; set [token] uri = "
@@ -174,6 +176,10 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     if (tls) {
         (void)snprintf(m->tls_label, sizeof m->tls_label, "%s", c->tls_key.object);
         kw_hex(m->tls_id_hex, c->tls_key.id, c->tls_key.id_len);
+    }
+    if (admin) {
+        (void)snprintf(m->client_label, sizeof m->client_label, "%s", c->client_key.object);
+        kw_hex(m->client_id_hex, c->client_key.id, c->client_key.id_len);
     }
     if (issues) {
         (void)snprintf(m->issuer_label, sizeof m->issuer_label, "%s", c->issuer_key.object);

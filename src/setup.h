@@ -89,6 +89,8 @@ struct kw_setup {
     json_t *warnings;        /* [string] */
     struct kw_session *wire; /* NULL: not open */
     struct kw_secret *admin; /* the administrator's bearer */
+    const char *who;         /* whose rights these are, for the audit log; NULL: the bearer's */
+    const char *paths;       /* what may be called at the hosts (as sign.path); NULL: anything */
     void *own;               /* the cloud's */
 };
 
@@ -140,7 +142,14 @@ struct kw_setup_request {
     const char *method, *url;
     const char *headers; /* lines "name: value\n"; NULL: accept and content-type of JSON */
     const json_t *body;  /* NULL: none */
+    const char *text;    /* the body instead, if it is no JSON; headers say what it is */
     bool reads;          /* changes nothing: what is temporary is tried again */
+    /* Authorizes just this request, before each try: hands the exchanger the whole header
+     * (KW_BEARER_WHOLE), may add to headers what it covers. body: NULL for none. NULL: s->admin,
+     * as it was handed over at the start. */
+    int (*authorize)(struct kw_setup *s, const struct kw_setup_request *q, const char *body,
+                     size_t n, char *headers, size_t size, struct kw_err *err);
+    const struct kw_secret *bearer, *authorization; /* for authorize(): instead of the usual */
 };
 struct kw_setup_answer {
     unsigned status;

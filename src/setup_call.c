@@ -79,12 +79,13 @@ int kw_setup_admin(struct kw_setup *s, const char *variable, struct kw_err *err)
 /* --- the processes -------------------------------------------------------------------------- */
 
 /* What the workload may do says nothing of what its administrator may: other hosts, no budgets. */
-static int admin_config(struct kw_config *c, const char *hosts, struct kw_err *err)
+static int admin_config(struct kw_config *c, const char *hosts, const char *paths,
+                        struct kw_err *err)
 {
     size_t at = 0;
     (void)snprintf(c->sign_host, sizeof c->sign_host, "%s", hosts);
     (void)snprintf(c->sign_method, sizeof c->sign_method, "GET POST PUT PATCH DELETE");
-    c->sign_path[0] = '\0';
+    (void)snprintf(c->sign_path, sizeof c->sign_path, "%s", paths != NULL ? paths : "");
     c->sign_per_minute = c->sign_max_count = 0;
     c->tls_key_set = false;
     (void)snprintf(c->source_type, sizeof c->source_type, "auto");
@@ -120,7 +121,9 @@ int kw_setup_open(struct kw_setup *s, const char *hosts, struct kw_err *err)
                                .principal = "an administrator, by the token that was given",
                                .decided = "keyward setup"};
     (void)snprintf(caller, sizeof caller, "%s %s", s->revoke ? "revoke" : "setup", s->cloud->name);
-    int r = admin_config(&admin, hosts, err);
+    if (s->who != NULL)
+        (void)snprintf(wire.principal, sizeof wire.principal, "%s", s->who);
+    int r = admin_config(&admin, hosts, s->paths, err);
     if (r != 0)
         return r;
     s->wire = &wire;
@@ -131,7 +134,7 @@ int kw_setup_open(struct kw_setup *s, const char *hosts, struct kw_err *err)
         r = kw_session_await_keeper(s->wire, err);
     if (r == 0)
         r = kw_session_open_signing(s->wire, err);
-    return r != 0 ? r : hand_over(s, err);
+    return r != 0 || s->admin == NULL ? r : hand_over(s, err);
 }
 
 int kw_setup_close(struct kw_setup *s, int r, struct kw_err *err)
@@ -178,18 +181,13 @@ static int data(void *arg, const void *bytes, size_t n, struct kw_err *err)
 }
 
 /* The body, in memory that has no name. */
-static int give(const json_t *o, struct kw_body *b, struct kw_err *err)
+static int give(const char *text, struct kw_body *b, struct kw_err *err)
 {
-    char *text = json_dumps(o, JSON_COMPACT);
-    if (text == NULL)
-        return kw_fail(err, KW_FAILED, "there is no memory for a request's body");
     int r = 0;
     b->len = strlen(text);
     b->fd = memfd_create("keyward setup", MFD_CLOEXEC);
     if (b->fd < 0 || kw_write_all(b->fd, text, b->len) != 0 || lseek(b->fd, 0, SEEK_SET) != 0)
         r = kw_fail_errno(err, KW_FAILED, "could not keep a request's body");
-    explicit_bzero(text, b->len);
-    free(text);
     return r;
 }
 
@@ -222,25 +220,46 @@ static int judge(struct taking *t, struct kw_err *err)
     if (a->status < 200 || (a->status >= 300 && a->status < 400))
         return kw_fail(err, KW_CLOUD, "it answered %u, a redirect or nothing that can be used",
                        a->status);
-    if (a->status < 300 && t->body.len > 0 && !json_is_object(a->body))
-        return kw_fail(err, KW_CLOUD, "it answered %u with something that is no JSON object",
-                       a->status);
+    if (a->status < 300 && t->body.len > 0 && !json_is_object(a->body) && !json_is_array(a->body))
+        return kw_fail(err, KW_CLOUD, "it answered %u with something that is no JSON", a->status);
     return 0;
+}
+
+/* The body as it goes out, owned; NULL where there is none, or (with *r) no memory. */
+static char *body_text(const struct kw_setup_request *q, int *r, struct kw_err *err)
+{
+    char *text = q->body != NULL   ? json_dumps(q->body, JSON_COMPACT)
+                 : q->text != NULL ? strdup(q->text)
+                                   : NULL;
+    if (text == NULL && (q->body != NULL || q->text != NULL))
+        *r = kw_fail(err, KW_FAILED, "there is no memory for a request's body");
+    return text;
 }
 
 static int once(struct kw_setup *s, const struct kw_setup_request *q, struct kw_setup_answer *a,
                 struct kw_err *err)
 {
     static const char json[] = "accept: application/json\ncontent-type: application/json\n";
+    char headers[2048];
     struct kw_body body = {.fd = -1};
     struct taking t = {.a = a};
     const struct kw_sink sink = {begin, data, &t};
-    const char *headers = q->headers != NULL ? q->headers
-                          : q->body != NULL  ? json
-                                             : "accept: application/json\n";
+    int r = 0;
+    (void)snprintf(headers, sizeof headers, "%s",
+                   q->headers != NULL ? q->headers
+                   : q->body != NULL  ? json
+                                      : "accept: application/json\n");
     kw_setup_answer_free(a);
     kw_buf_init(&t.body, KW_SETUP_ANSWER);
-    int r = q->body != NULL ? give(q->body, &body, err) : 0;
+    char *text = body_text(q, &r, err);
+    size_t n = text != NULL ? strlen(text) : 0;
+    if (r == 0 && text != NULL)
+        r = give(text, &body, err);
+    if (r == 0 && q->authorize != NULL)
+        r = q->authorize(s, q, text, n, headers, sizeof headers, err);
+    if (text != NULL)
+        explicit_bzero(text, n);
+    free(text);
     if (r == 0)
         r = kw_call(s->wire, q->method, q->url, headers, &body, &sink, err);
     if (r == 0)

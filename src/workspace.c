@@ -46,9 +46,9 @@ static int place_of(const char *path, char *out, struct kw_err *err)
 {
     char copy[PATH_MAX];
     if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
-        return kw_fail(err, KW_USAGE, "-o: the path is too long");
+        return kw_fail(err, KW_USAGE, "the path is too long");
     if (realpath(copy, out) != NULL)
-        return up(out) ? 0 : kw_fail(err, KW_USAGE, "-o: %s is a directory", path);
+        return up(out) ? 0 : kw_fail(err, KW_USAGE, "%s is a directory", path);
     if (up(copy) && realpath(copy, out) != NULL)
         return 0;
     out[0] = '\0';
@@ -60,7 +60,7 @@ static int place_of(const char *path, char *out, struct kw_err *err)
 static int refuse(const char *path, const char *what, const char *dir, struct kw_err *err)
 {
     return kw_fail(err, KW_USAGE,
-                   "-o: %.300s lies in %s (%.300s), and what lies there ends in commits, images, "
+                   "%.300s lies in %s (%.300s), and what lies there ends in commits, images, "
                    "artifacts and caches; name a file outside it, in $RUNNER_TEMP say",
                    path, what, dir);
 }

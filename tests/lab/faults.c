@@ -216,7 +216,7 @@ static bool meets(const struct lab_fault_rule *f, const char *method, const char
 {
     return concerns(f->kind, path) && !f->spent && (!f->path[0] || kw_glob(f->path, path, false)) &&
            (!f->host[0] || kw_glob(f->host, host, true)) &&
-           (!f->method[0] || strcmp(f->method, method) == 0);
+           (!f->method[0] || kw_glob(f->method, method, false));
 }
 
 /* Counts a rule that is met; false: it lets this one pass. */

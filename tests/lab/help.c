@@ -25,7 +25,8 @@ static const char INTRO[] =
 static const char FAULT_FORM[] =
     "KIND[=VALUE][,count=N][,skip=N][,path=GLOB][,host=GLOB][,method=M]";
 static const char FAULTS[] =
-    "For every matching request, or the next N only, after letting `skip` pass. Of faults of\n"
+    "For every matching request, or the next N only, after letting `skip` pass; M is a GLOB,\n"
+    "too. Of faults of\n"
     "the same kind the first counts until it is spent. jwk-* and token-* meet the token\n"
     "endpoint only, jwt-* the issuer's /token-request only; denied, lro-polls, spread and clock\n"
     "hold for all. Also at run time, by /lab/faults.";

@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 
 #include "src/audit.h"
+#include "src/b64.h"
 #include "src/io.h"
 #include "src/oci_sign.h"
 
@@ -195,6 +196,24 @@ static inline void client_config(void)
     (void)snprintf(c->client_name, sizeof c->client_name, "my \"client\"");
     (void)snprintf(c->client_kid, sizeof c->client_kid, "cert-alias");
     (void)snprintf(c->audit_label, sizeof c->audit_label, "auditor");
+}
+
+/* The SPKI that the audit log gives for the client key. */
+static inline size_t client_spki(unsigned char *out, size_t room)
+{
+    char *s = audit_text(), *at = strstr(s, "\"what\":\"client key\"");
+    assert_non_null(at);
+    at = strstr(at, "\"spki\":\"");
+    assert_non_null(at);
+    at += 8;
+    struct kw_buf b;
+    kw_buf_init(&b, room);
+    assert_true(kw_b64_get(&b, at, strcspn(at, "\"")));
+    size_t n = b.len;
+    memcpy(out, b.p, n);
+    kw_buf_free(&b);
+    free(s);
+    return n;
 }
 
 #endif

@@ -128,24 +128,6 @@ static void budgets(void **state)
 
 /* --- the client key ------------------------------------------------------------- */
 
-/* The SPKI that the audit log gives for the client key. */
-static size_t client_spki(unsigned char *out, size_t room)
-{
-    char *s = audit_text(), *at = strstr(s, "\"what\":\"client key\"");
-    assert_non_null(at);
-    at = strstr(at, "\"spki\":\"");
-    assert_non_null(at);
-    at += 8;
-    struct kw_buf b;
-    kw_buf_init(&b, room);
-    assert_true(kw_b64_get(&b, at, strcspn(at, "\"")));
-    size_t n = b.len;
-    memcpy(out, b.p, n);
-    kw_buf_free(&b);
-    free(s);
-    return n;
-}
-
 static json_t *part(const char *jwt, int which)
 {
     struct kw_buf b;

@@ -72,6 +72,45 @@ static void bearer(void **state)
     audit_has(words, never);
 }
 
+/* An administrator's key signs what main asks for, at the hosts and paths it was started with,
+ * and nothing for the exchanger. */
+static void admin_key(void **state)
+{
+    (void)state;
+    static const char host[] = "idcs-1.identity.oraclecloud.com", path[] = "/admin/v1/Apps?count=2";
+    struct kw_m_keeper_ready ready;
+    (void)unlink(rig_log);
+    client_config();
+    rig.cfg.purpose = KW_FOR_BEARER;
+    rig.cfg.client_host[0] = rig.cfg.audit_label[0] = '\0';
+    (void)snprintf(rig.cfg.sign_host, sizeof rig.cfg.sign_host, "%s", host);
+    (void)snprintf(rig.cfg.sign_path, sizeof rig.cfg.sign_path, "/admin/v1/*");
+    assert_true(rig_spawn(&rig, true));
+    tell(KW_KM_START, &rig.cfg);
+    hear(KW_KM_READY, &ready);
+    kw_in_free(&in);
+    struct kw_m_sign m = request(KW_SIGN_CLIENT, "GET", host, path, 0);
+    assert_int_equal(ask(&rig.main, m, spki, 0), KW_POLICY); /* no leave yet */
+    session(600);
+    unsigned char der[KW_SPKI_MAX];
+    size_t n = client_spki(der, sizeof der);
+    for (int i = 0; i < KW_CLIENT_MAX + 4; i++) /* a set-up has more calls than an exchange */
+        assert_int_equal(ask(&rig.main, m, der, n), 0);
+    assert_int_equal(ask(&rig.sign, m, der, n), KW_POLICY);
+    assert_non_null(strstr(err.text, "main only"));
+    m = request(KW_SIGN_CLIENT, "GET", API, path, 0);
+    assert_int_equal(ask(&rig.main, m, der, n), KW_POLICY);
+    m = request(KW_SIGN_CLIENT, "GET", host, "/oauth2/v1/token", 0);
+    assert_int_equal(ask(&rig.main, m, der, n), KW_POLICY);
+    m = request(KW_SIGN_SESSION, "GET", host, path, 0);
+    assert_int_equal(ask(&rig.main, m, der, n), KW_POLICY); /* there is no session key */
+    close_rig(1);
+    static const char *const words[] = {"\"event\":\"sign\"", "\"key\":\"client\"",
+                                        "\"refusals\":5", NULL};
+    static const char *const never[] = {"count=2", NULL};
+    audit_has(words, never);
+}
+
 /* Budgets bound bearers as they bound signatures. */
 static void bearer_budget(void **state)
 {
@@ -291,7 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bearer), cmocka_unit_test(bearer_budget), cmocka_unit_test(no_bearer),
         cmocka_unit_test(issues), cmocka_unit_test(no_issuer),     cmocka_unit_test(tls),
-        cmocka_unit_test(no_tls),
+        cmocka_unit_test(no_tls), cmocka_unit_test(admin_key),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an identity domain's resources (SCIM, RFC 7643 and 7644) and IAM's policies are asked
+ * and said, without asking: filters, differences, PatchOps, refusals in words. Pure.
+ */
+#ifndef KW_SCIM_H
+#define KW_SCIM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "err.h"
+
+#define KW_SCIM_URN  "urn:ietf:params:scim:schemas:oracle:idcs:"
+#define KW_SCIM_CORE "urn:ietf:params:scim:schemas:core:2.0:"
+#define KW_SCIM_USER KW_SCIM_URN "extension:user:User"
+
+/* The key of the tag that everything keyward makes has; its value is the set-up's name. */
+#define KW_SCIM_TAG "keyward"
+
+/* Is what is there as it is wanted? An object: all members that are wanted are so. An array
+ * of texts: the same ones, in whatever order. Of objects: as many, each as wanted, in that
+ * order. null: nothing, or nothing in it. */
+bool kw_scim_same(const json_t *have, json_t *want);
+
+/* The Operations that make `have` what is wanted, attribute by attribute; an empty array where
+ * it is. Not compared: schemas, tags, and what fixed[] (ended by NULL) names. A new array. */
+json_t *kw_scim_changes(const json_t *have, json_t *want, const char *const *fixed);
+
+/* A PatchOp of these Operations, which it takes. */
+json_t *kw_scim_patch(json_t *operations);
+
+/* What a new resource is made of: `want` without what is wanted to be absent. A new object. */
+json_t *kw_scim_new(json_t *want);
+
+/* Whose it is: by its tags (SCIM) or freeformTags (IAM). "": nobody's of ours; else the
+ * set-up's name, which `o` owns. */
+const char *kw_scim_mark(const json_t *o);
+json_t *kw_scim_tags(const char *name);                          /* for a new resource */
+json_t *kw_scim_tags_with(const json_t *have, const char *name); /* for one that is adopted */
+
+/* "KIND?filter=ATTRIBUTE eq "VALUE"&attributes=..." percent-encoded after `base`; values may
+ * hold what they like. NULL where there is no memory; freed by the caller. */
+char *kw_scim_query(const char *base, const char *kind, const char *attribute, const char *value,
+                    const char *attributes);
+
+/* The one resource of a ListResponse (or of IAM's array), borrowed; NULL with 0 where there
+ * is none. KW_CLOUD where the answer is none, or has several: `what` names them. */
+int kw_scim_one(const json_t *answer, const char *what, json_t **ret, struct kw_err *err);
+
+/* An answer of 4xx or 5xx: what was tried (`what`), what the cloud says, the cure where there
+ * is one. 429 and 5xx are KW_NET, the rest KW_CLOUD. body may be NULL. */
+int kw_scim_refused(unsigned status, const json_t *body, const char *id, const char *what,
+                    struct kw_err *err);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside `keyward setup oci`: what is wanted, what is known of what is there, and who asks.
+ *
+ *   setup_oci.c         the cloud: begin, open, ini      setup_oci_wish.c   options, --from
+ *   setup_oci_admin.c   whose key that is                setup_oci_call.c   calls, authorized
+ *   setup_oci_want.c    what each thing is made of       setup_oci_step.c   compare, make, remove
+ *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
+ *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
+ *   setup_oci_print.c   commands, keyward.ini            setup_oci_revoke.c `revoke oci`
+ *
+ * All but the IAM policy is in the identity domain (SCIM, below /admin/v1).
+ */
+#ifndef KW_SETUP_OCI_H
+#define KW_SETUP_OCI_H
+
+#include <openssl/evp.h>
+
+#include "oci_exchange.h"
+#include "scim.h"
+#include "setup.h"
+#include "setup_preset.h"
+#include "url.h"
+
+enum kw_oci_admin_kind {
+    KW_ADMIN_NONE,   /* --print-commands */
+    KW_ADMIN_BEARER, /* --admin-token-file, --admin-token-command */
+    KW_ADMIN_KEY,    /* a profile of the OCI command line: its key file, or session token */
+    KW_ADMIN_TOKEN,  /* an API key in the PKCS#11 token */
+};
+
+struct kw_oci_admin {
+    enum kw_oci_admin_kind kind;
+    EVP_PKEY *key;            /* KEY */
+    struct kw_secret *key_id; /* tenancy/user/fingerprint, or ST$ and the session token */
+    char who[512];            /* for people */
+    char tenancy[256], region[64];
+};
+
+struct kw_oci_setup {
+    /* what is wanted; texts are of options, configuration or `from` */
+    json_t *from;       /* setupConfig.ini, NULL: none */
+    char base[96];      /* what names begin with that were not given */
+    const char *domain; /* https://..., no slash at its end */
+    struct kw_url url;  /* the same */
+    char region[64];
+    char identity[512]; /* https://identity.REGION...: IAM's */
+    enum kw_client_auth auth;
+    const char *app;    /* NULL: none (client_auth = signature) */
+    const char *secret; /* where its secret goes: file:/PATH, fd:N, credential:NAME; NULL: none */
+    const char *temp;   /* the admin application, NULL: none */
+    const char *cert_file;
+    char alias[128];                          /* of the certificate, "" for none */
+    json_t *certificate;                      /* base64 of its DER */
+    const char *user;                         /* of rules that name none */
+    json_t *users;                            /* all, once each */
+    const char *group, *policy, *compartment; /* NULL: none */
+    json_t *statements;                       /* of the policy */
+    const char *trust, *issuer, *jwks;
+    json_t *key_pem;      /* instead of jwks: the issuer's public key */
+    const char *audience; /* "": any */
+    const char *res_type; /* NULL: no resource principals */
+    uint32_t skew;
+    json_t *rules;        /* [{rule, user}] in order */
+    json_t *validations;  /* [{name, value}] */
+    json_t *propagations; /* [string] */
+    struct kw_preset preset;
+    bool adopt;
+    /* what is known */
+    char client_id[256]; /* "" */
+    json_t *ids;         /* userName: short id */
+    char group_id[128];
+    bool told;        /* this run has handed the secret out */
+    bool temp_wanted; /* something is to be done as the admin application */
+    struct kw_secret *temp_bearer;
+    struct kw_oci_admin admin;
+};
+
+static inline struct kw_oci_setup *kw_oci(const struct kw_setup *s)
+{
+    return s->own;
+}
+
+/* --- setup_oci_wish.c ---------------------------------------------------------------------------
+ */
+
+extern const char *const kw_oci_options[];
+/* Reads options, setupConfig.ini and profile; KW_USAGE for what can't be meant. */
+int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+/* The same for `revoke`: domain, administrator, issuer. */
+int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+/* "RULE" or "RULE -> USER" as an element of .rules, and its user among .users. */
+int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err);
+
+/* --- setup_oci_want.c: pure
+ * ----------------------------------------------------------------------- */
+
+/* New objects: all that is compared, and made where nothing is. Ids that aren't known yet are
+ * names of shell variables: "$CLIENT_ID". */
+json_t *kw_oci_want_app(const struct kw_oci_setup *o);
+json_t *kw_oci_want_certificate(const struct kw_oci_setup *o);
+json_t *kw_oci_want_user(const char *name);
+json_t *kw_oci_want_group(const struct kw_oci_setup *o);
+json_t *kw_oci_want_policy(const struct kw_oci_setup *o);
+json_t *kw_oci_want_trust(const struct kw_oci_setup *o);
+json_t *kw_oci_member(const char *user_id, bool add); /* the whole PatchOp */
+json_t *kw_oci_status(const char *app_id, bool active);
+json_t *kw_oci_new_secret(const char *app_id);
+json_t *kw_oci_temp_app(const char *name);
+json_t *kw_oci_temp_grant(const char *app_id, const char *role_id);
+/* The id of a user of the rules: its short id, or the variable's name in text. */
+const char *kw_oci_user_id(const struct kw_oci_setup *o, const char *name, char *text, size_t size);
+
+/* --- setup_oci_admin.c
+ * ----------------------------------------------------------------------------- */
+
+/* Who asks: by options, the file's profile, or the OCI command line's default one. */
+int kw_oci_admin(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+void kw_oci_admin_free(struct kw_oci_admin *a);
+
+/* --- setup_oci_call.c
+ * ------------------------------------------------------------------------------ */
+
+/* Starts the processes with what the administrator needs of them. */
+int kw_oci_open(struct kw_setup *s, struct kw_err *err);
+
+/* One call of the domain ("/admin/v1/...") or, with a whole URL, of IAM. A status from 400 on is
+ * *err, with `what` in it; 404 only where `gone` is NULL, else it sets *gone. */
+struct kw_oci_call {
+    const char *method, *target, *what;
+    const json_t *body;
+    const char *match; /* if-match; NULL: none */
+    bool *gone;
+    bool temp; /* as the admin application, where there is one */
+};
+int kw_oci_call(struct kw_setup *s, const struct kw_oci_call *c, json_t **ret, struct kw_err *err);
+
+/* The one resource of that name, *ret NULL where there is none; it is the caller's. */
+int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, const char *value,
+                const char *attributes, const char *what, json_t **ret, struct kw_err *err);
+
+/* An access token of the domain's for an application: client credentials. */
+int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
+                        struct kw_secret **ret, struct kw_err *err);
+
+/* Of an application: on or off, and a new secret (the old one is void then). */
+int kw_oci_app_switch(struct kw_setup *s, const char *id, bool active, struct kw_err *err);
+int kw_oci_app_secret(struct kw_setup *s, const char *id, const char *what, json_t **ret,
+                      struct kw_err *err);
+
+/* A member that is a text, or "". */
+const char *kw_oci_text(const json_t *o, const char *name);
+
+/* What a step is about: its .arg. */
+enum kw_oci_thing {
+    KW_OCI_CERTIFICATE,
+    KW_OCI_APP,
+    KW_OCI_TEMP,
+    KW_OCI_USER,
+    KW_OCI_GROUP,
+    KW_OCI_MEMBER,
+    KW_OCI_POLICY,
+    KW_OCI_TRUST,
+    KW_OCI_TEMP_END,
+};
+
+/* --- steps
+ * ------------------------------------------------------------------------------------------- */
+
+int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and certificate */
+int kw_oci_add_who(struct kw_setup *s, struct kw_err *err); /* users, group, members, policy */
+int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err);
+int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err);
+
+/* For looks: fills state, mine, diff and found (taken over) from what is there (NULL: nothing)
+ * and what is wanted (taken over); fixed as for kw_scim_changes(). What isn't ours and differs
+ * is FOREIGN unless --adopt. */
+int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, json_t *want,
+                   const char *const *fixed);
+/* The PATCH that makes it so, or the POST that makes it. */
+int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, json_t *want,
+                const char *const *fixed, json_t **ret, struct kw_err *err);
+int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
+                  struct kw_err *err);
+
+/* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
+int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);
+void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
+
+/* The temporary administrator's bearer, made at the first call that wants it. */
+int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
+
+/* --- setup_oci_print.c
+ * --------------------------------------------------------------------------------- */
+
+void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                     struct kw_buf *b);
+/* For `revoke`: an application by its client id, or a trust by its issuer, on or off. */
+void kw_oci_switch_command(const struct kw_oci_setup *o, bool app, const char *name, bool on,
+                           struct kw_buf *b);
+int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err);
+
+#endif

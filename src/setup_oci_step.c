@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the steps of a set-up at OCI have in common: a resource is compared, made, patched and
+ * removed by its id.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "setup_oci.h"
+
+const char *kw_oci_text(const json_t *o, const char *name)
+{
+    const char *v = json_string_value(json_object_get(o, name));
+    return v != NULL ? v : "";
+}
+
+/* All of a new one, or what of it is otherwise. */
+static void tell(struct kw_setup_step *t, const json_t *have, const json_t *changes, json_t *want)
+{
+    const char *name;
+    json_t *v;
+    size_t i;
+    if (have == NULL) {
+        json_object_foreach(want, name, v)
+        {
+            if (strcmp(name, "schemas") != 0)
+                (void)kw_setup_differs(t, name, NULL, v);
+        }
+        return;
+    }
+    json_array_foreach(changes, i, v)
+    {
+        name = kw_oci_text(v, "path");
+        (void)kw_setup_differs(t, name, json_object_get(have, name), json_object_get(want, name));
+    }
+}
+
+int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, json_t *want,
+                   const char *const *fixed)
+{
+    json_t *changes = have != NULL ? kw_scim_changes(have, want, fixed) : NULL;
+    const char *policy = kw_oci_text(have, "description");
+    t->mine =
+        have != NULL && (kw_scim_mark(have)[0] != '\0' ||
+                         (json_object_get(have, "statements") != NULL && kw_setup_marked(policy)));
+    bool adopts = have != NULL && !t->mine && kw_oci(s)->adopt;
+    tell(t, have, changes, want);
+    if (adopts)
+        (void)kw_setup_differs_text(t, "keyward's mark", NULL, KW_SETUP_MARK);
+    t->state = have == NULL                               ? KW_SETUP_ABSENT
+               : json_array_size(changes) == 0 && !adopts ? KW_SETUP_SAME
+               : t->mine || adopts                        ? KW_SETUP_DIFFERS
+                                                          : KW_SETUP_FOREIGN;
+    if (t->state == KW_SETUP_FOREIGN)
+        (void)snprintf(t->note, sizeof t->note,
+                       "it is there, not as wanted, and keyward didn't make it: choose another "
+                       "name, or --adopt it");
+    else if (t->state == KW_SETUP_SAME && !t->mine)
+        (void)snprintf(t->note, sizeof t->note, "not made by keyward: used as it is");
+    t->found = have;
+    json_decref(changes);
+    json_decref(want);
+    return 0;
+}
+
+/* "Apps/ID" */
+static int path_of(const struct kw_setup_step *t, const char *kind, char *path, size_t size,
+                   struct kw_err *err)
+{
+    const char *id = kw_oci_text(t->found, "id");
+    for (const char *p = id; *p != '\0'; p++)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *p) == NULL)
+            id = "";
+    return id[0] != '\0' && (size_t)snprintf(path, size, "/admin/v1/%s/%s", kind, id) < size
+               ? 0
+               : kw_fail(err, KW_CLOUD, "the domain gave it an id that can't be one");
+}
+
+int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, json_t *want,
+                const char *const *fixed, json_t **ret, struct kw_err *err)
+{
+    char path[512], title[600];
+    const char *meta = kw_oci_text(json_object_get(t->found, "meta"), "version");
+    struct kw_oci_call c = {.method = "POST",
+                            .target = path,
+                            .what = kw_setup_title(t, title, sizeof title),
+                            .temp = true};
+    json_t *body;
+    int r = 0;
+    *ret = NULL;
+    if (t->state == KW_SETUP_ABSENT) {
+        (void)snprintf(path, sizeof path, "/admin/v1/%s", kind);
+        body = kw_scim_new(want);
+        (void)json_object_set_new(body, "tags", kw_scim_tags("setup"));
+    } else {
+        json_t *ops = kw_scim_changes(t->found, want, fixed);
+        if (!t->mine) /* it is adopted */
+            (void)json_array_append_new(ops,
+                                        json_pack("{s:s,s:s,s:o}", "op", "replace", "path", "tags",
+                                                  "value", kw_scim_tags_with(t->found, "setup")));
+        bool nothing = json_array_size(ops) == 0;
+        body = kw_scim_patch(ops);
+        c.method = "PATCH";
+        c.match = meta[0] != '\0' ? meta : NULL;
+        r = path_of(t, kind, path, sizeof path, err);
+        if (nothing || r != 0) {
+            json_decref(body);
+            json_decref(want);
+            return r;
+        }
+    }
+    c.body = body;
+    r = kw_oci_call(s, &c, ret, err);
+    json_decref(body);
+    json_decref(want);
+    return r;
+}
+
+int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind, struct kw_err *err)
+{
+    char path[512], title[600];
+    bool gone = false;
+    const struct kw_oci_call c = {.method = "DELETE",
+                                  .target = path,
+                                  .what = kw_setup_title(t, title, sizeof title),
+                                  .gone = &gone};
+    int r = path_of(t, kind, path, sizeof path, err);
+    return r != 0 ? r : kw_oci_call(s, &c, NULL, err);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who may become a service user: the IdentityPropagationTrust of the issuer. A domain has one
+ * for each issuer, and its name stays what it was made as.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "setup_oci.h"
+
+/* impersonationServiceUsers is shown only where it is asked for. */
+#define SHOWN                                                                                      \
+    "name,description,type,issuer,active,allowImpersonation,subjectType,clockSkewSeconds,"         \
+    "oauthClients,impersonationServiceUsers,claimValidations,claimPropagations,clientClaimName,"   \
+    "clientClaimValues,publicKeyEndpoint,publicCertificate,impersonatingResource,tags"
+
+static const char *const fixed[] = {"name", "issuer", "description", NULL};
+
+/* Ids as people know them, and as they are called before they are known: the name of the
+ * application, of the user. So a plan says the same before and after those are made. */
+static json_t *client_shown(const struct kw_oci_setup *o, const json_t *list, bool ours)
+{
+    json_t *out = json_array(), *one;
+    size_t i;
+    json_array_foreach(list, i, one)
+    {
+        const char *id = json_string_value(one);
+        bool known =
+            ours || (id != NULL && o->client_id[0] != '\0' && strcmp(id, o->client_id) == 0);
+        if (known && o->app != NULL)
+            (void)json_array_append_new(out, json_sprintf("application %s", o->app));
+        else
+            (void)json_array_append(out, one);
+    }
+    return out;
+}
+
+static const char *user_shown(const struct kw_oci_setup *o, const char *id)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach(o->ids, name, v)
+    {
+        if (strcmp(json_string_value(v), id) == 0)
+            return name;
+    }
+    return id;
+}
+
+/* ours: from .rules, else from what is there. Objects, whose order counts. */
+static json_t *rules_shown(const struct kw_oci_setup *o, const json_t *list, bool ours)
+{
+    json_t *out = json_array(), *one;
+    size_t i;
+    json_array_foreach(ours ? o->rules : list, i, one)
+    {
+        const char *user =
+            ours ? kw_oci_text(one, "user") : user_shown(o, kw_oci_text(one, "value"));
+        (void)json_array_append_new(
+            out, json_pack("{s:s,s:s}", "rule", kw_oci_text(one, "rule"), "user", user));
+    }
+    return out;
+}
+
+static json_t *shown(const struct kw_oci_setup *o, json_t *t, bool ours)
+{
+    json_t *copy = t != NULL ? json_copy(t) : NULL;
+    const json_t *clients = json_object_get(t, "oauthClients");
+    const json_t *rules = json_object_get(t, "impersonationServiceUsers");
+    if (copy == NULL)
+        return NULL;
+    if (json_is_array(clients))
+        (void)json_object_set_new(copy, "oauthClients", client_shown(o, clients, ours));
+    if (json_is_array(rules))
+        (void)json_object_set_new(copy, "impersonationServiceUsers", rules_shown(o, rules, ours));
+    return copy;
+}
+
+/* What is seen there and wanted by nobody here can be a trap. */
+static void note_traps(struct kw_setup *s, const struct kw_setup_step *t)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(t->found, "impersonationServiceUsers"), i, one)
+    {
+        const char *wide = kw_preset_wide_rule(kw_oci_text(one, "rule"));
+        if (wide != NULL && t->state != KW_SETUP_SAME)
+            kw_setup_warn(s, "the trust that is there has the rule %.200s: %s",
+                          kw_oci_text(one, "rule"), wide);
+    }
+}
+
+static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    json_t *have, *want = kw_oci_want_trust(o);
+    int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", o->issuer, SHOWN, "trust", &have,
+                        err);
+    if (r == 0)
+        r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true), fixed);
+    json_decref(want);
+    if (r != 0)
+        return r;
+    json_decref(t->found); /* act() wants the ids */
+    t->found = have;
+    note_traps(s, t);
+    const char *name = kw_oci_text(have, "name");
+    if (have != NULL && t->note[0] == '\0' && strcmp(name, o->trust) != 0)
+        (void)snprintf(t->note, sizeof t->note, "its name is %.200s, which can't be changed", name);
+    return 0;
+}
+
+static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    json_t *answer;
+    bool known = o->app == NULL || o->client_id[0] != '\0';
+    if (!known || json_object_size(o->ids) < json_array_size(o->users))
+        return kw_fail(err, KW_NET, "its application or its users can't be seen yet");
+    int r =
+        kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o), fixed, &answer, err);
+    json_decref(answer);
+    return r;
+}
+
+static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    return kw_oci_remove(s, t, "IdentityPropagationTrusts", err);
+}
+
+int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err)
+{
+    struct kw_setup_step *t = kw_setup_add(s, err, "trust", "%s", kw_oci(s)->issuer);
+    if (t == NULL)
+        return (int)err->code;
+    t->look = look;
+    t->act = act;
+    t->undo = undo;
+    t->command = kw_oci_commands;
+    t->arg = KW_OCI_TRUST;
+    return 0;
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is wanted: options, then the scripts' setupConfig.ini, then the profile, then names
+ * that follow from its name. All that can be wrong without a network is found here.
+ */
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "b64.h"
+#include "fetch.h"
+#include "io.h"
+#include "oci_rule.h"
+#include "pyini.h"
+#include "setup_oci.h"
+#include "workspace.h"
+
+enum { TEXT_MOST = 255, SKEW = 60, SKEW_MOST = 600, PROPAGATIONS = 3, LISTS_MOST = 32 };
+
+const char *const kw_oci_options[] = {"from",
+                                      "domain-url",
+                                      "app",
+                                      "client-auth",
+                                      "client-secret",
+                                      "certificate",
+                                      "admin-app",
+                                      "admin-key",
+                                      "admin-key-id",
+                                      "admin-profile",
+                                      "service-user",
+                                      "group",
+                                      "statement",
+                                      "policy",
+                                      "compartment",
+                                      "trust",
+                                      "rule",
+                                      "jwks-url",
+                                      "audience",
+                                      "rpst",
+                                      "claim",
+                                      "propagate",
+                                      "clock-skew",
+                                      "region",
+                                      "adopt",
+                                      "certificate-alias",
+                                      NULL};
+
+/* What would be taken for something else in JSON, a filter or a terminal. */
+static int check_text(const char *text, const char *what, struct kw_err *err)
+{
+    char copy[2048];
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    kw_printable(copy);
+    if (text[0] == '\0' || strcmp(copy, text) != 0)
+        return kw_fail(err, KW_USAGE, "%s is empty, too long, or not printable", what);
+    return 0;
+}
+
+/* An option, else a value of the file, else what is left. */
+static int take(struct kw_setup *s, const char *option, const char *section, const char *key,
+                const char *fallback, const char **ret, struct kw_err *err)
+{
+    const char *v = kw_arg(s->args, option);
+    const char *from = kw_pyini_get(kw_oci(s)->from, section, key, false);
+    char what[64];
+    (void)snprintf(what, sizeof what, "%s%s", v != NULL ? "--" : "", v != NULL ? option : key);
+    if (v == NULL && from != NULL && from[0] != '\0')
+        v = from;
+    if (v == NULL)
+        v = fallback;
+    *ret = v;
+    if (v != NULL && strlen(v) > TEXT_MOST)
+        return kw_fail(err, KW_USAGE, "%s is longer than %d bytes", what, TEXT_MOST);
+    return v != NULL ? check_text(v, what, err) : 0;
+}
+
+/* --- the domain
+ * ------------------------------------------------------------------------------------- */
+
+static int take_domain(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    static char domain[TEXT_MOST + 1];
+    const char *given = NULL;
+    int r = take(s, "domain-url", "IdentityDomain", "iam_guid",
+                 s->config->domain_url[0] != '\0' ? s->config->domain_url : NULL, &given, err);
+    if (r != 0)
+        return r;
+    if (given == NULL)
+        return kw_fail(err, KW_USAGE, "which identity domain? Give --domain-url https://...");
+    (void)snprintf(domain, sizeof domain, "%s", given);
+    while (strlen(domain) > 8 && domain[strlen(domain) - 1] == '/')
+        domain[strlen(domain) - 1] = '\0';
+    o->domain = domain;
+    r = kw_url_parse(domain, "the domain's URL", KW_USAGE, &o->url, err);
+    if (r == 0 && strcmp(o->url.target, "/") != 0)
+        r = kw_fail(err, KW_USAGE, "the domain's URL %s has a path: it is https://HOST only",
+                    domain);
+    return r;
+}
+
+/* IAM is reached by region, in the realm that the domain is in. */
+static int take_identity(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *region = kw_arg(s->args, "region"), *mark = strstr(o->url.host, ".identity.");
+    if (region == NULL)
+        region = s->config->region[0] != '\0' ? s->config->region : o->admin.region;
+    if (region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
+        return kw_fail(err, KW_USAGE, "%.60s is no name of a region", region);
+    (void)snprintf(o->region, sizeof o->region, "%s", region);
+    (void)snprintf(o->identity, sizeof o->identity, "https://identity.%s.oci.%s",
+                   region[0] != '\0' ? region : "REGION",
+                   mark != NULL ? mark + sizeof ".identity." - 1 : "oraclecloud.com");
+    return o->policy != NULL && region[0] == '\0' && !s->commands
+               ? kw_fail(err, KW_USAGE, "a policy needs --region, or [oci] region")
+               : 0;
+}
+
+/* --- the client
+ * --------------------------------------------------------------------------------------- */
+
+/* Registered under its own digest's name, so that its successor gets another one. */
+static int take_certificate(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *alias = kw_arg(s->args, "certificate-alias");
+    unsigned char *der = NULL, digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    char hex[2 * EVP_MAX_MD_SIZE + 1];
+    struct kw_buf pem, text;
+    if (o->cert_file == NULL)
+        return kw_fail(err, KW_USAGE,
+                       "client_auth = assertion needs --certificate FILE (PEM), of the key in the "
+                       "token that signs the assertions");
+    kw_buf_init(&pem, 64 * 1024);
+    kw_buf_init(&text, 64 * 1024);
+    int r = kw_read_file(o->cert_file, &pem, KW_USAGE, err);
+    BIO *in = r == 0 ? BIO_new_mem_buf(kw_buf_str(&pem), (int)pem.len) : NULL;
+    X509 *cert = in != NULL ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = cert != NULL ? X509_get0_pubkey(cert) : NULL;
+    int len = cert != NULL ? i2d_X509(cert, &der) : -1;
+    if (r == 0 && (len <= 0 || key == NULL || EVP_PKEY_is_a(key, "RSA") != 1 ||
+                   X509_digest(cert, EVP_sha256(), digest, &n) != 1))
+        r = kw_fail(err, KW_USAGE, "%s holds no certificate of an RSA key in PEM", o->cert_file);
+    if (r == 0) {
+        kw_hex(hex, digest, n);
+        kw_b64_put(&text, der, (size_t)len);
+        o->certificate = json_string(kw_buf_str(&text));
+        if ((size_t)snprintf(o->alias, sizeof o->alias, "%s%s%.8s", alias != NULL ? alias : o->base,
+                             alias != NULL ? "" : "-", alias != NULL ? "" : hex) >= sizeof o->alias)
+            r = kw_fail(err, KW_USAGE, "--certificate-alias is too long");
+    }
+    OPENSSL_free(der);
+    X509_free(cert);
+    BIO_free(in);
+    ERR_clear_error();
+    kw_buf_free(&pem);
+    kw_buf_free(&text);
+    return r;
+}
+
+/* Where the secret goes, checked before there is one. */
+static int take_place(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    static char place[1100];
+    const char *given = kw_arg(s->args, "client-secret"), *home = getenv("HOME");
+    const char *configured = s->config->client_secret_source;
+    if (given == NULL && configured[0] != '\0' && strncmp(configured, "fd:", 3) != 0)
+        given = configured;
+    if (given != NULL)
+        (void)snprintf(place, sizeof place, "%s", given);
+    else if (home == NULL || home[0] != '/')
+        return kw_fail(err, KW_USAGE,
+                       "where is the client secret to go? Give --client-secret file:/PATH, fd:N or "
+                       "credential:NAME");
+    else
+        (void)snprintf(place, sizeof place, "file:%s/.config/keyward/%s.secret", home, o->base);
+    o->secret = place;
+    if (strncmp(place, "file:/", 6) == 0)
+        return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret") : 0;
+    if (strncmp(place, "credential:", 11) == 0 && place[11] != '\0' && place[11] != '.' &&
+        strchr(place, '/') == NULL)
+        return 0;
+    return strncmp(place, "fd:", 3) == 0 && place[3] != '\0' &&
+                   strspn(place + 3, "0123456789") == strlen(place + 3)
+               ? 0
+               : kw_fail(err, KW_USAGE,
+                         "--client-secret is file:/PATH, fd:N or credential:NAME (which is written "
+                         "to /etc/credstore), never a value");
+}
+
+static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    static const char *const words[] = {"basic", "signature", "assertion"};
+    const char *auth = kw_arg(s->args, "client-auth");
+    o->auth = s->config->client_auth;
+    for (size_t i = 0; auth != NULL && i < 3; i++)
+        if (strcmp(auth, words[i]) == 0) {
+            o->auth = (enum kw_client_auth)i;
+            auth = NULL;
+        }
+    if (auth != NULL)
+        return kw_fail(err, KW_USAGE, "--client-auth is basic, assertion or signature");
+    if (o->auth == KW_AUTH_SIGNATURE)
+        return 0; /* nobody's secret: the request is signed, and the trust names no client */
+    int r = take(s, "app", "WIFConfig", "token_exchange_app_name", o->base, &o->app, err);
+    o->cert_file = kw_arg(s->args, "certificate");
+    if (r == 0)
+        r = o->auth == KW_AUTH_ASSERTION ? take_certificate(s, o, err) : take_place(s, o, err);
+    return r;
+}
+
+/* --- who is let in
+ * ---------------------------------------------------------------------------------------- */
+
+static int add_user(struct kw_oci_setup *o, const char *name, struct kw_err *err)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(o->users, i, one)
+    {
+        if (strcmp(json_string_value(one), name) == 0)
+            return 0;
+    }
+    if (strlen(name) > TEXT_MOST)
+        return kw_fail(err, KW_USAGE, "the name of a service user is longer than %d bytes",
+                       TEXT_MOST);
+    int r = check_text(name, "the name of a service user", err);
+    if (r == 0)
+        (void)json_array_append_new(o->users, json_string(name));
+    return r;
+}
+
+int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err)
+{
+    char rule[1280];
+    struct kw_oci_rule parsed;
+    const char *arrow = strstr(text, " -> "), *user = arrow != NULL ? arrow + 4 : o->user;
+    size_t n = arrow != NULL ? (size_t)(arrow - text) : strlen(text);
+    if (n >= sizeof rule)
+        return kw_fail(err, KW_USAGE, "--rule: the rule is too long");
+    memcpy(rule, text, n);
+    rule[n] = '\0';
+    int r = check_text(rule, "--rule", err);
+    if (r == 0)
+        r = kw_oci_rule_parse(rule, &parsed, err);
+    if (r == 0 && parsed.contains && strchr(parsed.value, '*') != NULL)
+        r = kw_fail(err, KW_USAGE, "the rule '%.200s': with co, * is no wildcard", rule);
+    if (r == 0)
+        r = add_user(o, user, err);
+    if (r == 0)
+        (void)json_array_append_new(o->rules, json_pack("{s:s,s:s}", "rule", rule, "user", user));
+    return r;
+}
+
+static void warn_rules(struct kw_setup *s, const struct kw_oci_setup *o)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(o->rules, i, one)
+    {
+        const char *rule = kw_oci_text(one, "rule"), *wide = kw_preset_wide_rule(rule);
+        struct kw_oci_rule parsed;
+        if (wide != NULL)
+            kw_setup_warn(s, "rule %.300s: %s", rule, wide);
+        if (kw_oci_rule_parse(rule, &parsed, NULL) != 0)
+            continue;
+        if (parsed.quoted)
+            kw_setup_warn(s,
+                          "rule %.300s: its value is quoted, and live domains were seen never "
+                          "to match such: leave the quotes out",
+                          rule);
+        if (parsed.contains)
+            kw_setup_warn(s,
+                          "rule %.300s: any token whose %.100s holds that text somewhere "
+                          "matches, whoever's: use eq",
+                          rule, parsed.claim);
+    }
+}
+
+static int take_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *one,
+        *from = kw_pyini_get(o->from, "TrustConfiguration", "impersonationrule", false);
+    const json_t *preset;
+    size_t i;
+    int pos = 0, r = 0;
+    while (r == 0 && (one = kw_args_each(s->args, "rule", &pos)) != NULL)
+        r = kw_oci_wish_rule(o, one, err);
+    if (r == 0 && json_array_size(o->rules) == 0 && from != NULL && from[0] != '\0')
+        r = kw_oci_wish_rule(o, from, err);
+    if (r == 0 && json_array_size(o->rules) == 0)
+        json_array_foreach(o->preset.rules, i, preset)
+        {
+            if (r == 0)
+                r = kw_oci_wish_rule(o, json_string_value(preset), err);
+        }
+    if (r == 0 && json_array_size(o->rules) == 0)
+        r = kw_fail(err, KW_USAGE,
+                    "which tokens are let in? Give --repository (with --branch or --environment), "
+                    "or --rule 'CLAIM eq VALUE'");
+    if (r == 0 && (json_array_size(o->rules) > LISTS_MOST || json_array_size(o->users) > 8))
+        r = kw_fail(err, KW_USAGE, "more than %d rules, or more than 8 service users", LISTS_MOST);
+    if (r == 0)
+        warn_rules(s, o);
+    return r;
+}
+
+/* The public half of the key in the token that issues the JWTs. */
+static int take_issuer_key(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    unsigned char spki[KW_SPKI_MAX];
+    const unsigned char *p = spki;
+    size_t n = 0;
+    char *text = NULL;
+    if (s->commands) {
+        o->key_pem = json_string("$ISSUER_KEY_PEM");
+        return 0;
+    }
+    int r = kw_public_alone(s->config, spki, &n, err);
+    if (r != 0)
+        return r;
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)n);
+    BIO *out = BIO_new(BIO_s_mem());
+    long len = key != NULL && out != NULL && PEM_write_bio_PUBKEY(out, key) == 1
+                   ? BIO_get_mem_data(out, &text)
+                   : 0;
+    if (len > 0)
+        o->key_pem = json_stringn(text, (size_t)len);
+    BIO_free(out);
+    EVP_PKEY_free(key);
+    return o->key_pem != NULL ? 0 : kw_fail(err, KW_FAILED, "the issuer key has no PEM form");
+}
+
+static int take_issuer(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const struct kw_args *a = s->args;
+    const char *from = kw_pyini_get(o->from, "TrustConfiguration", "issuer", false);
+    struct kw_preset_ask ask = {.issuer = kw_arg(a, "issuer"),
+                                .issuer_url = kw_arg(a, "issuer-url"),
+                                .repository = kw_arg(a, "repository"),
+                                .repository_id = kw_arg(a, "repository-id"),
+                                .owner_id = kw_arg(a, "owner-id"),
+                                .branch = kw_arg(a, "branch"),
+                                .environment = kw_arg(a, "environment"),
+                                .subject = kw_arg(a, "subject")};
+    if (ask.issuer == NULL && from != NULL && from[0] != '\0')
+        ask.issuer = from;
+    bool token = ask.issuer != NULL && strcmp(ask.issuer, "token") == 0;
+    if (token && ask.issuer_url == NULL && s->config->issuer_iss[0] != '\0')
+        ask.issuer_url = s->config->issuer_iss;
+    if (token && ask.subject == NULL && s->config->issuer_sub[0] != '\0')
+        ask.subject = s->config->issuer_sub;
+    int r = kw_preset(&ask, &o->preset, err);
+    if (r != 0)
+        return r;
+    const json_t *one;
+    size_t i;
+    json_array_foreach(o->preset.warnings, i, one) kw_setup_warn(s, "%s", json_string_value(one));
+    o->issuer = o->preset.issuer;
+    r = take(s, "jwks-url", "TrustConfiguration", "jwk_uri",
+             o->preset.jwks_url[0] != '\0' ? o->preset.jwks_url : NULL, &o->jwks, err);
+    if (r == 0 && o->jwks == NULL && token)
+        return take_issuer_key(s, o, err);
+    if (r == 0 && o->jwks == NULL)
+        r = kw_fail(err, KW_USAGE,
+                    "where are the issuer's keys? OCI fetches them: give --jwks-url https://...");
+    struct kw_url url;
+    return r == 0 ? kw_url_parse(o->jwks, "the URL of the issuer's keys", KW_USAGE, &url, err) : r;
+}
+
+/* --- the trust's other fields
+ * -------------------------------------------------------------------------------- */
+
+static int take_lists(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *one;
+    int pos = 0, r = 0;
+    while (r == 0 && (one = kw_args_each(s->args, "claim", &pos)) != NULL) {
+        const char *eq = strchr(one, '=');
+        if (eq == NULL || eq == one || eq[1] == '\0')
+            return kw_fail(err, KW_USAGE, "--claim is NAME=VALUE");
+        r = check_text(one, "--claim", err);
+        (void)json_array_append_new(o->validations, json_pack("{s:s%,s:s}", "name", one,
+                                                              (size_t)(eq - one), "value", eq + 1));
+    }
+    pos = 0;
+    while (r == 0 && (one = kw_args_each(s->args, "propagate", &pos)) != NULL) {
+        r = check_text(one, "--propagate", err);
+        (void)json_array_append_new(o->propagations, json_string(one));
+    }
+    pos = 0;
+    while (r == 0 && (one = kw_args_each(s->args, "statement", &pos)) != NULL) {
+        r = check_text(one, "--statement", err);
+        (void)json_array_append_new(o->statements, json_string(one));
+    }
+    if (r == 0 && json_array_size(o->propagations) > PROPAGATIONS)
+        r = kw_fail(err, KW_USAGE, "--propagate: a trust takes %d at most", PROPAGATIONS);
+    if (r == 0 && json_array_size(o->propagations) > 0 && o->res_type == NULL)
+        r = kw_fail(err, KW_USAGE, "--propagate is for resource principals: it needs --rpst");
+    return r;
+}
+
+static int take_skew(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *text = kw_arg(s->args, "clock-skew");
+    char *end = NULL;
+    long n = text != NULL ? strtol(text, &end, 10) : SKEW;
+    if (text != NULL && (*text < '0' || *text > '9' || *end != '\0' || n > SKEW_MOST))
+        return kw_fail(err, KW_USAGE, "--clock-skew is 0 to %d seconds", SKEW_MOST);
+    o->skew = (uint32_t)n;
+    return 0;
+}
+
+static int take_policy(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    bool wanted = json_array_size(o->statements) > 0;
+    int r = take(s, "policy", "", "", wanted ? o->base : NULL, &o->policy, err);
+    if (r == 0 && !wanted && o->policy != NULL)
+        r = kw_fail(err, KW_USAGE, "--policy needs --statement 'Allow group ... to ...'");
+    const char *tenancy = s->config->tenancy[0] != '\0' ? s->config->tenancy : o->admin.tenancy;
+    if (r == 0)
+        r = take(s, "compartment", "", "", tenancy[0] != '\0' ? tenancy : NULL, &o->compartment,
+                 err);
+    if (r == 0 && o->policy != NULL && o->compartment == NULL && !s->commands)
+        r = kw_fail(err, KW_USAGE, "a policy needs --compartment OCID (the tenancy's, or another)");
+    return r;
+}
+
+int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *given = kw_arg(s->args, "issuer-url");
+    int r = take_domain(s, o, err);
+    if (r == 0)
+        r = kw_oci_admin(s, o, err);
+    o->issuer = given != NULL ? given : s->config->issuer;
+    if (r == 0 && o->issuer[0] == '\0')
+        r = kw_fail(err, KW_USAGE,
+                    "which trust? The profile has no [policy] issuer: give --issuer-url");
+    if (r == 0)
+        r = check_text(o->issuer, "the issuer", err);
+    return r == 0 ? take_identity(s, o, err) : r;
+}
+
+int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *from = kw_arg(s->args, "from"), *profile = s->config->profile;
+    const char *audience = kw_arg(s->args, "audience");
+    (void)snprintf(o->base, sizeof o->base, "keyward%s%s", profile[0] != '\0' ? "-" : "", profile);
+    o->adopt = kw_arg(s->args, "adopt") != NULL;
+    o->res_type = kw_arg(s->args, "rpst");
+    int r = from != NULL ? kw_pyini_read(from, true, &o->from, err) : 0;
+    if (r == 0 && from != NULL &&
+        (json_object_get(o->from, "IdentityDomain") == NULL ||
+         json_object_get(o->from, "TrustConfiguration") == NULL))
+        r = kw_fail(err, KW_USAGE,
+                    "%s is no setupConfig.ini: it has no [IdentityDomain] and [TrustConfiguration]",
+                    from);
+    if (r == 0)
+        r = take_domain(s, o, err);
+    if (r == 0)
+        r = kw_oci_admin(s, o, err);
+    if (r == 0)
+        r = take_client(s, o, err);
+    if (r == 0)
+        r = take(s, "admin-app", "WIFConfig", "admin_app_name", NULL, &o->temp, err);
+    if (r == 0)
+        r = take(s, "service-user", "ServiceUserConfig", "user_name", o->base, &o->user, err);
+    if (r == 0)
+        r = take(s, "group", "", "", NULL, &o->group, err);
+    if (r == 0)
+        r = take(s, "trust", "", "", o->base, &o->trust, err);
+    if (r == 0)
+        r = take_issuer(s, o, err);
+    if (r == 0)
+        r = take_rules(s, o, err);
+    if (r == 0)
+        r = take_skew(s, o, err);
+    if (r == 0)
+        r = take_lists(s, o, err);
+    if (r == 0)
+        r = take_policy(s, o, err);
+    if (r == 0)
+        r = take_identity(s, o, err);
+    if (o->temp != NULL && o->app != NULL && strcmp(o->temp, o->app) == 0 && r == 0)
+        r = kw_fail(err, KW_USAGE, "--app and --admin-app are two applications");
+    o->audience = audience != NULL                        ? audience
+                  : s->config->audience[0] != '\0'        ? s->config->audience
+                  : s->config->source_audience[0] != '\0' ? s->config->source_audience
+                                                          : o->domain;
+    return r == 0 && o->audience[0] != '\0' ? check_text(o->audience, "--audience", err) : r;
+}
