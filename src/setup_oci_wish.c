@@ -358,7 +358,10 @@ static int take_issuer(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
         return r;
     const json_t *one;
     size_t i;
-    json_array_foreach(o->preset.warnings, i, one) kw_setup_warn(s, "%s", json_string_value(one));
+    json_array_foreach(o->preset.warnings, i, one)
+    {
+        kw_setup_warn(s, "%s", json_string_value(one));
+    }
     o->issuer = o->preset.issuer;
     r = take(s, "jwks-url", "TrustConfiguration", "jwk_uri",
              o->preset.jwks_url[0] != '\0' ? o->preset.jwks_url : NULL, &o->jwks, err);
