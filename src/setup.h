@@ -7,9 +7,12 @@
  * there, and keyward's mark on it, is in the cloud, so an interrupted set-up goes on where
  * it was, and a second one changes nothing.
  *
- *   cmd_setup.c       options, dispatch; revoke   setup_preset.c  what each kind of issuer needs
- *   setup_plan.c      look, plan, apply, destroy  setup_print.c   the plan for people and programs
- *   setup_call.c      the administrator's calls   setup_google*.c, setup_oci*.c: the steps
+ *   cmd_setup.c, cmd_revoke.c  options, dispatch
+ *   setup_plan.c               look, plan, apply, destroy
+ *   setup_print.c              the plan for people, programs and shells
+ *   setup_call.c               the administrator's calls
+ *   setup_preset*.c            what each kind of issuer needs
+ *   setup_google*.c, setup_oci*.c  the steps
  *
  * Who calls: main reads and writes the JSON; the exchanger sends, with the administrator's
  * bearer, to the hosts that kw_setup_open() named and to no others; the keeper judges and
@@ -122,6 +125,10 @@ struct kw_setup_step *kw_setup_add(struct kw_setup *s, struct kw_err *err, const
 
 /* A warning for people, once each; printable. */
 void kw_setup_warn(struct kw_setup *s, const char *text, ...) __attribute__((format(printf, 2, 3)));
+
+/* cmd_setup.c, for cmd_revoke.c too: operand and options into s, whose cli and args are set, the
+ * configuration, and then all of it. */
+int kw_setup_command(struct kw_setup *s, struct kw_err *err);
 
 /* setup_plan.c: all of it but the options. Prints (results on stdout), asks, changes. */
 int kw_setup_go(struct kw_setup *s, struct kw_err *err);
