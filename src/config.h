@@ -71,7 +71,7 @@ struct kw_config {
     enum kw_client_auth client_auth; /* client_auth = basic | assertion | signature */
     struct kw_uri client_key;        /* object= and/or id= */
     bool client_key_set;
-    bool client_key_admin; /* `setup oci --admin-key`: it signs an administrator's calls */
+    bool client_key_admin;    /* `setup oci --admin-key`: it signs an administrator's calls */
     char client_key_id[512];  /* keyId of the API key: tenancy/user/fingerprint */
     char client_key_kid[256]; /* certificate alias for assertions */
     char region[64];

@@ -160,8 +160,8 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     bool issues = purpose == KW_FOR_ISSUE || strcmp(c->source_type, "token") == 0;
     bool tls = purpose == KW_FOR_BEARER && c->tls_key_set;
     bool admin = purpose == KW_FOR_BEARER && c->client_key_admin;
-    bool needs_token = purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls ||
-                       admin;
+    bool needs_token =
+        purpose != KW_FOR_BEARER || c->audit_key[0] != '\0' || issues || tls || admin;
     if (needs_token && !c->token_set)
         return kw_fail(err, KW_USAGE,
                        "no PKCS#11 token is configured; set [token] uri = "

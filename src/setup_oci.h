@@ -3,6 +3,7 @@
  * Inside `keyward setup oci`: what is wanted, what is known of what is there, and who asks.
  *
  *   setup_oci.c         the cloud: begin, open, ini      setup_oci_wish.c   options, --from
+ *   setup_oci_let.c     whose tokens are let in
  *   setup_oci_admin.c   whose key that is                setup_oci_call.c   calls, authorized
  *   setup_oci_want.c    what each thing is made of       setup_oci_step.c   compare, make, remove
  *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
@@ -89,6 +90,15 @@ extern const char *const kw_oci_options[];
 int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 /* The same for `revoke`: domain, administrator, issuer. */
 int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+/* A text that an option, else the file's key, else fallback (NULL: none) gives. */
+enum { KW_OCI_TEXT = 255 };
+int kw_oci_take(struct kw_setup *s, const char *option, const char *section, const char *key,
+                const char *fallback, const char **ret, struct kw_err *err);
+/* KW_USAGE for what would be taken for something else in JSON, a filter or a terminal. */
+int kw_oci_check_text(const char *text, const char *what, struct kw_err *err);
+/* setup_oci_let.c */
+int kw_oci_wish_issuer(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 /* "RULE" or "RULE -> USER" as an element of .rules, and its user among .users. */
 int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err);
 

@@ -33,31 +33,32 @@ static int in_home(const char *path, char *out, size_t size, struct kw_err *err)
 
 static int pass_phrase(char *buf, int size, int rwflag, void *arg)
 {
-    const char *pass = arg;
-    size_t n = pass != NULL ? strlen(pass) : 0;
+    const struct kw_secret *pass = arg;
+    size_t n = pass != NULL ? kw_secret_len(pass) : 0;
     (void)rwflag;
     if (n == 0 || n > (size_t)size)
         return -1;
-    memcpy(buf, pass, n);
+    memcpy(buf, kw_secret_bytes(pass), n);
     return (int)n;
 }
 
 static int read_key(struct kw_oci_admin *a, const char *given, const char *pass, struct kw_err *err)
 {
-    char path[1024], phrase[256] = "";
-    struct kw_secret *pem = NULL;
+    char path[1024];
+    struct kw_secret *pem = NULL, *phrase = NULL;
     int r = in_home(given, path, sizeof path, err);
     if (r == 0)
         r = kw_secret_read_file(path, PEM_MOST, KW_USAGE, &pem, err);
     if (r != 0)
         return r;
-    (void)snprintf(phrase, sizeof phrase, "%s", pass != NULL ? pass : "");
+    if (pass != NULL)
+        phrase = kw_secret_from(pass, strlen(pass));
     BIO *in = BIO_new_mem_buf(kw_secret_bytes(pem), (int)kw_secret_len(pem));
     if (in != NULL)
         a->key = PEM_read_bio_PrivateKey(in, NULL, pass_phrase, phrase);
     BIO_free(in);
     ERR_clear_error();
-    explicit_bzero(phrase, sizeof phrase);
+    kw_secret_free(&phrase);
     kw_secret_free(&pem);
     if (a->key == NULL)
         return kw_fail(err, KW_USAGE,

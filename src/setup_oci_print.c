@@ -265,7 +265,9 @@ static void put_policy(const struct kw_oci_setup *o, const char *profile, struct
     json_t *v;
     kw_put_fmt(b, "\n[policy %s]\nissuer = %s\n", profile, o->issuer);
     json_object_foreach(o->preset.claims, name, v)
+    {
         kw_put_fmt(b, "claim.%s = %s\n", name, json_string_value(v));
+    }
     kw_put_str(b, "sign.host = *.oraclecloud.com\n");
 }
 

@@ -14,7 +14,8 @@
     "oauthClients,impersonationServiceUsers,claimValidations,claimPropagations,clientClaimName,"   \
     "clientClaimValues,publicKeyEndpoint,publicCertificate,impersonatingResource,tags"
 
-static const char *const fixed[] = {"name", "issuer", "description", NULL};
+static const char *const fixed[] = {"name", "issuer", "description", "active", NULL};
+static const char *const adopted[] = {"name", "issuer", "description", NULL};
 
 /* Ids as people know them, and as they are called before they are known: the name of the
  * application, of the user. So a plan says the same before and after those are made. */
@@ -90,20 +91,56 @@ static void note_traps(struct kw_setup *s, const struct kw_setup_step *t)
     }
 }
 
+/* An issuer that differs in its last slash is another issuer. */
+static int note_slash(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
+{
+    char other[600];
+    const char *issuer = kw_oci(s)->issuer;
+    size_t n = strlen(issuer);
+    json_t *have = NULL;
+    bool slash = n > 0 && issuer[n - 1] == '/';
+    (void)snprintf(other, sizeof other, "%.*s%s", (int)(slash ? n - 1 : n), issuer,
+                   slash ? "" : "/");
+    int r =
+        kw_oci_find(s, "IdentityPropagationTrusts", "issuer", other, "issuer", "trust", &have, err);
+    if (have != NULL)
+        (void)snprintf(t->note, sizeof t->note,
+                       "there is one for %.300s, which is another issuer: tokens are compared with "
+                       "it to the last slash",
+                       other);
+    json_decref(have);
+    return r;
+}
+
+/* Whoever switched it off had a reason: `revoke --restore` switches it on, and nothing else. */
+static void note_off(struct kw_setup *s, struct kw_setup_step *t, const json_t *have)
+{
+    if (!t->mine || json_is_true(json_object_get(have, "active")))
+        return;
+    (void)snprintf(t->note, sizeof t->note,
+                   "it is switched off, so nobody is let in: keyward revoke oci --restore");
+    if (!s->destroy)
+        kw_setup_warn(s, "the trust in %s is switched off and stays so", kw_oci(s)->issuer);
+}
+
 static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
     json_t *have, *want = kw_oci_want_trust(o);
     int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", o->issuer, SHOWN, "trust", &have,
                         err);
+    if (r == 0 && have == NULL && !s->destroy)
+        r = note_slash(s, t, err);
     if (r == 0)
-        r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true), fixed);
+        r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true),
+                           kw_scim_mark(have)[0] != '\0' ? fixed : adopted);
     json_decref(want);
     if (r != 0)
         return r;
     json_decref(t->found); /* act() wants the ids */
     t->found = have;
     note_traps(s, t);
+    note_off(s, t, have);
     const char *name = kw_oci_text(have, "name");
     if (have != NULL && t->note[0] == '\0' && strcmp(name, o->trust) != 0)
         (void)snprintf(t->note, sizeof t->note, "its name is %.200s, which can't be changed", name);
@@ -117,8 +154,8 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     bool known = o->app == NULL || o->client_id[0] != '\0';
     if (!known || json_object_size(o->ids) < json_array_size(o->users))
         return kw_fail(err, KW_NET, "its application or its users can't be seen yet");
-    int r =
-        kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o), fixed, &answer, err);
+    int r = kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o),
+                        t->mine ? fixed : adopted, &answer, err);
     json_decref(answer);
     return r;
 }

@@ -12,14 +12,12 @@
 #include <string.h>
 
 #include "b64.h"
-#include "fetch.h"
 #include "io.h"
-#include "oci_rule.h"
 #include "pyini.h"
 #include "setup_oci.h"
 #include "workspace.h"
 
-enum { TEXT_MOST = 255, SKEW = 60, SKEW_MOST = 600, PROPAGATIONS = 3, LISTS_MOST = 32 };
+enum { TEXT_MOST = KW_OCI_TEXT, SKEW = 60, SKEW_MOST = 600, PROPAGATIONS = 3 };
 
 const char *const kw_oci_options[] = {"from",
                                       "domain-url",
@@ -50,7 +48,7 @@ const char *const kw_oci_options[] = {"from",
                                       NULL};
 
 /* What would be taken for something else in JSON, a filter or a terminal. */
-static int check_text(const char *text, const char *what, struct kw_err *err)
+int kw_oci_check_text(const char *text, const char *what, struct kw_err *err)
 {
     char copy[2048];
     (void)snprintf(copy, sizeof copy, "%s", text);
@@ -61,7 +59,7 @@ static int check_text(const char *text, const char *what, struct kw_err *err)
 }
 
 /* An option, else a value of the file, else what is left. */
-static int take(struct kw_setup *s, const char *option, const char *section, const char *key,
+int kw_oci_take(struct kw_setup *s, const char *option, const char *section, const char *key,
                 const char *fallback, const char **ret, struct kw_err *err)
 {
     const char *v = kw_arg(s->args, option);
@@ -75,7 +73,7 @@ static int take(struct kw_setup *s, const char *option, const char *section, con
     *ret = v;
     if (v != NULL && strlen(v) > TEXT_MOST)
         return kw_fail(err, KW_USAGE, "%s is longer than %d bytes", what, TEXT_MOST);
-    return v != NULL ? check_text(v, what, err) : 0;
+    return v != NULL ? kw_oci_check_text(v, what, err) : 0;
 }
 
 /* --- the domain
@@ -85,8 +83,9 @@ static int take_domain(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
 {
     static char domain[TEXT_MOST + 1];
     const char *given = NULL;
-    int r = take(s, "domain-url", "IdentityDomain", "iam_guid",
-                 s->config->domain_url[0] != '\0' ? s->config->domain_url : NULL, &given, err);
+    int r =
+        kw_oci_take(s, "domain-url", "IdentityDomain", "iam_guid",
+                    s->config->domain_url[0] != '\0' ? s->config->domain_url : NULL, &given, err);
     if (r != 0)
         return r;
     if (given == NULL)
@@ -205,170 +204,11 @@ static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
         return kw_fail(err, KW_USAGE, "--client-auth is basic, assertion or signature");
     if (o->auth == KW_AUTH_SIGNATURE)
         return 0; /* nobody's secret: the request is signed, and the trust names no client */
-    int r = take(s, "app", "WIFConfig", "token_exchange_app_name", o->base, &o->app, err);
+    int r = kw_oci_take(s, "app", "WIFConfig", "token_exchange_app_name", o->base, &o->app, err);
     o->cert_file = kw_arg(s->args, "certificate");
     if (r == 0)
         r = o->auth == KW_AUTH_ASSERTION ? take_certificate(s, o, err) : take_place(s, o, err);
     return r;
-}
-
-/* --- who is let in
- * ---------------------------------------------------------------------------------------- */
-
-static int add_user(struct kw_oci_setup *o, const char *name, struct kw_err *err)
-{
-    const json_t *one;
-    size_t i;
-    json_array_foreach(o->users, i, one)
-    {
-        if (strcmp(json_string_value(one), name) == 0)
-            return 0;
-    }
-    if (strlen(name) > TEXT_MOST)
-        return kw_fail(err, KW_USAGE, "the name of a service user is longer than %d bytes",
-                       TEXT_MOST);
-    int r = check_text(name, "the name of a service user", err);
-    if (r == 0)
-        (void)json_array_append_new(o->users, json_string(name));
-    return r;
-}
-
-int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err)
-{
-    char rule[1280];
-    struct kw_oci_rule parsed;
-    const char *arrow = strstr(text, " -> "), *user = arrow != NULL ? arrow + 4 : o->user;
-    size_t n = arrow != NULL ? (size_t)(arrow - text) : strlen(text);
-    if (n >= sizeof rule)
-        return kw_fail(err, KW_USAGE, "--rule: the rule is too long");
-    memcpy(rule, text, n);
-    rule[n] = '\0';
-    int r = check_text(rule, "--rule", err);
-    if (r == 0)
-        r = kw_oci_rule_parse(rule, &parsed, err);
-    if (r == 0 && parsed.contains && strchr(parsed.value, '*') != NULL)
-        r = kw_fail(err, KW_USAGE, "the rule '%.200s': with co, * is no wildcard", rule);
-    if (r == 0)
-        r = add_user(o, user, err);
-    if (r == 0)
-        (void)json_array_append_new(o->rules, json_pack("{s:s,s:s}", "rule", rule, "user", user));
-    return r;
-}
-
-static void warn_rules(struct kw_setup *s, const struct kw_oci_setup *o)
-{
-    const json_t *one;
-    size_t i;
-    json_array_foreach(o->rules, i, one)
-    {
-        const char *rule = kw_oci_text(one, "rule"), *wide = kw_preset_wide_rule(rule);
-        struct kw_oci_rule parsed;
-        if (wide != NULL)
-            kw_setup_warn(s, "rule %.300s: %s", rule, wide);
-        if (kw_oci_rule_parse(rule, &parsed, NULL) != 0)
-            continue;
-        if (parsed.quoted)
-            kw_setup_warn(s,
-                          "rule %.300s: its value is quoted, and live domains were seen never "
-                          "to match such: leave the quotes out",
-                          rule);
-        if (parsed.contains)
-            kw_setup_warn(s,
-                          "rule %.300s: any token whose %.100s holds that text somewhere "
-                          "matches, whoever's: use eq",
-                          rule, parsed.claim);
-    }
-}
-
-static int take_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
-{
-    const char *one,
-        *from = kw_pyini_get(o->from, "TrustConfiguration", "impersonationrule", false);
-    const json_t *preset;
-    size_t i;
-    int pos = 0, r = 0;
-    while (r == 0 && (one = kw_args_each(s->args, "rule", &pos)) != NULL)
-        r = kw_oci_wish_rule(o, one, err);
-    if (r == 0 && json_array_size(o->rules) == 0 && from != NULL && from[0] != '\0')
-        r = kw_oci_wish_rule(o, from, err);
-    if (r == 0 && json_array_size(o->rules) == 0)
-        json_array_foreach(o->preset.rules, i, preset)
-        {
-            if (r == 0)
-                r = kw_oci_wish_rule(o, json_string_value(preset), err);
-        }
-    if (r == 0 && json_array_size(o->rules) == 0)
-        r = kw_fail(err, KW_USAGE,
-                    "which tokens are let in? Give --repository (with --branch or --environment), "
-                    "or --rule 'CLAIM eq VALUE'");
-    if (r == 0 && (json_array_size(o->rules) > LISTS_MOST || json_array_size(o->users) > 8))
-        r = kw_fail(err, KW_USAGE, "more than %d rules, or more than 8 service users", LISTS_MOST);
-    if (r == 0)
-        warn_rules(s, o);
-    return r;
-}
-
-/* The public half of the key in the token that issues the JWTs. */
-static int take_issuer_key(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
-{
-    unsigned char spki[KW_SPKI_MAX];
-    const unsigned char *p = spki;
-    size_t n = 0;
-    char *text = NULL;
-    if (s->commands) {
-        o->key_pem = json_string("$ISSUER_KEY_PEM");
-        return 0;
-    }
-    int r = kw_public_alone(s->config, spki, &n, err);
-    if (r != 0)
-        return r;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)n);
-    BIO *out = BIO_new(BIO_s_mem());
-    long len = key != NULL && out != NULL && PEM_write_bio_PUBKEY(out, key) == 1
-                   ? BIO_get_mem_data(out, &text)
-                   : 0;
-    if (len > 0)
-        o->key_pem = json_stringn(text, (size_t)len);
-    BIO_free(out);
-    EVP_PKEY_free(key);
-    return o->key_pem != NULL ? 0 : kw_fail(err, KW_FAILED, "the issuer key has no PEM form");
-}
-
-static int take_issuer(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
-{
-    const struct kw_args *a = s->args;
-    const char *from = kw_pyini_get(o->from, "TrustConfiguration", "issuer", false);
-    struct kw_preset_ask ask = {.issuer = kw_arg(a, "issuer"),
-                                .issuer_url = kw_arg(a, "issuer-url"),
-                                .repository = kw_arg(a, "repository"),
-                                .repository_id = kw_arg(a, "repository-id"),
-                                .owner_id = kw_arg(a, "owner-id"),
-                                .branch = kw_arg(a, "branch"),
-                                .environment = kw_arg(a, "environment"),
-                                .subject = kw_arg(a, "subject")};
-    if (ask.issuer == NULL && from != NULL && from[0] != '\0')
-        ask.issuer = from;
-    bool token = ask.issuer != NULL && strcmp(ask.issuer, "token") == 0;
-    if (token && ask.issuer_url == NULL && s->config->issuer_iss[0] != '\0')
-        ask.issuer_url = s->config->issuer_iss;
-    if (token && ask.subject == NULL && s->config->issuer_sub[0] != '\0')
-        ask.subject = s->config->issuer_sub;
-    int r = kw_preset(&ask, &o->preset, err);
-    if (r != 0)
-        return r;
-    const json_t *one;
-    size_t i;
-    json_array_foreach(o->preset.warnings, i, one) kw_setup_warn(s, "%s", json_string_value(one));
-    o->issuer = o->preset.issuer;
-    r = take(s, "jwks-url", "TrustConfiguration", "jwk_uri",
-             o->preset.jwks_url[0] != '\0' ? o->preset.jwks_url : NULL, &o->jwks, err);
-    if (r == 0 && o->jwks == NULL && token)
-        return take_issuer_key(s, o, err);
-    if (r == 0 && o->jwks == NULL)
-        r = kw_fail(err, KW_USAGE,
-                    "where are the issuer's keys? OCI fetches them: give --jwks-url https://...");
-    struct kw_url url;
-    return r == 0 ? kw_url_parse(o->jwks, "the URL of the issuer's keys", KW_USAGE, &url, err) : r;
 }
 
 /* --- the trust's other fields
@@ -382,18 +222,18 @@ static int take_lists(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
         const char *eq = strchr(one, '=');
         if (eq == NULL || eq == one || eq[1] == '\0')
             return kw_fail(err, KW_USAGE, "--claim is NAME=VALUE");
-        r = check_text(one, "--claim", err);
+        r = kw_oci_check_text(one, "--claim", err);
         (void)json_array_append_new(o->validations, json_pack("{s:s%,s:s}", "name", one,
                                                               (size_t)(eq - one), "value", eq + 1));
     }
     pos = 0;
     while (r == 0 && (one = kw_args_each(s->args, "propagate", &pos)) != NULL) {
-        r = check_text(one, "--propagate", err);
+        r = kw_oci_check_text(one, "--propagate", err);
         (void)json_array_append_new(o->propagations, json_string(one));
     }
     pos = 0;
     while (r == 0 && (one = kw_args_each(s->args, "statement", &pos)) != NULL) {
-        r = check_text(one, "--statement", err);
+        r = kw_oci_check_text(one, "--statement", err);
         (void)json_array_append_new(o->statements, json_string(one));
     }
     if (r == 0 && json_array_size(o->propagations) > PROPAGATIONS)
@@ -417,13 +257,13 @@ static int take_skew(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *
 static int take_policy(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
     bool wanted = json_array_size(o->statements) > 0;
-    int r = take(s, "policy", "", "", wanted ? o->base : NULL, &o->policy, err);
+    int r = kw_oci_take(s, "policy", "", "", wanted ? o->base : NULL, &o->policy, err);
     if (r == 0 && !wanted && o->policy != NULL)
         r = kw_fail(err, KW_USAGE, "--policy needs --statement 'Allow group ... to ...'");
     const char *tenancy = s->config->tenancy[0] != '\0' ? s->config->tenancy : o->admin.tenancy;
     if (r == 0)
-        r = take(s, "compartment", "", "", tenancy[0] != '\0' ? tenancy : NULL, &o->compartment,
-                 err);
+        r = kw_oci_take(s, "compartment", "", "", tenancy[0] != '\0' ? tenancy : NULL,
+                        &o->compartment, err);
     if (r == 0 && o->policy != NULL && o->compartment == NULL && !s->commands)
         r = kw_fail(err, KW_USAGE, "a policy needs --compartment OCID (the tenancy's, or another)");
     return r;
@@ -440,7 +280,7 @@ int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
         r = kw_fail(err, KW_USAGE,
                     "which trust? The profile has no [policy] issuer: give --issuer-url");
     if (r == 0)
-        r = check_text(o->issuer, "the issuer", err);
+        r = kw_oci_check_text(o->issuer, "the issuer", err);
     return r == 0 ? take_identity(s, o, err) : r;
 }
 
@@ -465,17 +305,18 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
     if (r == 0)
         r = take_client(s, o, err);
     if (r == 0)
-        r = take(s, "admin-app", "WIFConfig", "admin_app_name", NULL, &o->temp, err);
+        r = kw_oci_take(s, "admin-app", "WIFConfig", "admin_app_name", NULL, &o->temp, err);
     if (r == 0)
-        r = take(s, "service-user", "ServiceUserConfig", "user_name", o->base, &o->user, err);
+        r = kw_oci_take(s, "service-user", "ServiceUserConfig", "user_name", o->base, &o->user,
+                        err);
     if (r == 0)
-        r = take(s, "group", "", "", NULL, &o->group, err);
+        r = kw_oci_take(s, "group", "", "", NULL, &o->group, err);
     if (r == 0)
-        r = take(s, "trust", "", "", o->base, &o->trust, err);
+        r = kw_oci_take(s, "trust", "", "", o->base, &o->trust, err);
     if (r == 0)
-        r = take_issuer(s, o, err);
+        r = kw_oci_wish_issuer(s, o, err);
     if (r == 0)
-        r = take_rules(s, o, err);
+        r = kw_oci_wish_rules(s, o, err);
     if (r == 0)
         r = take_skew(s, o, err);
     if (r == 0)
@@ -490,5 +331,5 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
                   : s->config->audience[0] != '\0'        ? s->config->audience
                   : s->config->source_audience[0] != '\0' ? s->config->source_audience
                                                           : o->domain;
-    return r == 0 && o->audience[0] != '\0' ? check_text(o->audience, "--audience", err) : r;
+    return r == 0 && o->audience[0] != '\0' ? kw_oci_check_text(o->audience, "--audience", err) : r;
 }

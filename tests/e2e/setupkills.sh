@@ -46,7 +46,7 @@ for kind in cut drop late-status=503; do
         [ "$kind" = cut ] || [ "$n" -ge 2 ] || continue
         again
         setup --apply
-        by=D*
+        by='D*'
         [ "$n" -lt 5 ] || by='P*' n=1
         fault "$kind,count=1,skip=$n,method=$by"
         setup --destroy --wait 20

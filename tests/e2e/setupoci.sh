@@ -95,7 +95,9 @@ setup --apply
 expect_exit 'changed: repaired' 0
 raw GET "IdentityPropagationTrusts/$trust?attributes=impersonationServiceUsers,active"
 ok 'changed: repaired rule' file_has "$work/raw" '"rule":"sub eq repo:keyward/demo:ref:refs/heads/main"'
-ok 'changed: active' file_has "$work/raw" '"active":true'
+ok 'changed: switched off stays off' file_has "$work/raw" '"active":false'
+ok 'changed: told' says 'is switched off and stays so'
+raw PATCH "IdentityPropagationTrusts/$trust" "{$op,\"Operations\":[{\"op\":\"replace\",\"path\":\"active\",\"value\":true}]}"
 raw PUT "AppStatusChanger/$app" "{\"schemas\":[\"urn:ietf:params:scim:schemas:oracle:idcs:AppStatusChanger\"],\"active\":false,\"id\":\"$app\"}"
 setup
 ok 'application switched off: a new secret' has 'client secret: "file:'
@@ -160,6 +162,8 @@ ok 'theirs: the trust' has "! trust https://token.actions.lab.test: not keyward'
 ok 'theirs: a person' has 'it is no service user, and can'"'"'t become one'
 setup --apply
 expect_exit 'theirs: apply' 6
+kw setup oci --issuer github --issuer-url "$LAB_ISSUER/" --repository a/b --client-auth signature
+ok 'theirs: another slash' has "there is one for $LAB_ISSUER, which is another issuer"
 setup --destroy
 expect_exit 'theirs: destroy' 0
 ok 'theirs: nothing touched' is "$(writes)" 0

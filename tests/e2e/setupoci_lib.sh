@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # between those that source this and lib.sh
 # Sourced, after lib.sh, by setupoci.sh and setupcuts.sh: a bare lab with an administrator whose
 # API key is in a profile of the OCI command line, and in the token.
 tenancy=ocid1.tenancy.oc1..aaaaaaaakeywardlab
@@ -8,16 +9,19 @@ statement="Allow group 'Default'/'Deployers' to manage object-family in tenancy"
 ocicli=$(cd "$(dirname "$0")" && pwd)/ocicli
 export OCICLI_KEY=$work/api.pem OCICLI_KEY_ID=$admin_id
 
-start_admin() { # LAB-OPTION...
+start_admin() {
     start_token
     mkdir "$work/job" && cd "$work/job" || exit 1 # a secret may not go into the working directory
     openssl genrsa -out "$work/api.pem" 2048 2>"$work/openssl.log"
     openssl pkey -in "$work/api.pem" -pubout -out "$work/api.pub"
-    start_lab --bare --api-key "$admin_id=$work/api.pub" "$@"
+    start_lab --bare --api-key "$admin_id=$work/api.pub"
     mkdir "$HOME/.oci"
-    # shellcheck disable=SC2046 # words
-    printf '[DEFAULT]\ntenancy=%s\nuser=%s\nfingerprint=%s\nregion=%s\n# the CLI'"'"'s own\nkey_file=~/api.pem\n[NOBODY]\nkey_file=%s\n' \
-        $(echo $admin_id | tr / ' ') "$LAB_REGION" "$work/other.pem" >"$HOME/.oci/config"
+    {
+        echo '[DEFAULT]' && echo "tenancy=$tenancy" && echo "region=$LAB_REGION"
+        echo 'user=ocid1.user.oc1..aaaaaaaaadmin' && echo 'fingerprint=20:3b:97:13:55:1c:5b:0d:d3:37:d8:50:4e:c5:3a:34'
+        echo '# as the CLI has it' && echo 'key_file=~/api.pem'
+        echo '[NOBODY]' && echo "key_file=$work/other.pem"
+    } >"$HOME/.oci/config"
     cp "$work/api.pem" "$HOME/api.pem"
     openssl genrsa -out "$work/other.pem" 2048 2>"$work/openssl.log"
     base_config
@@ -40,7 +44,7 @@ total() { # KIND: how many there are of it
     raw GET "$1"
     sed -n 's/.*"totalResults":\([0-9]*\).*/\1/p' "$work/raw"
 }
-policies() { "$ocicli" iam policy list --compartment-id "$tenancy" --name "${1-keyward-lab}" | grep -o '"lifecycleState"' | wc -l; }
+policies() { "$ocicli" iam policy list --compartment-id "$tenancy" --name keyward-lab | grep -o '"lifecycleState"' | wc -l; }
 counts() { echo "$(total Apps) apps $(total Grants) grants $(total Users) users $(total Groups) groups $(total IdentityPropagationTrusts) trusts $(policies) policies"; }
 writes() { echo $(($(requests '"method":"POST"') + $(requests '"method":"PATCH"') + $(requests '"method":"PUT"') + $(requests '"method":"DELETE"'))); }
 
@@ -62,8 +66,7 @@ usable() { # by what it printed
     [ "$rc" -eq 0 ]
 }
 converges() { # NAME: the same command, until there is no more to do: three times at most
-    local i
-    for i in 1 2 3; do
+    for _ in 1 2 3; do
         [ "$rc" -eq 0 ] && break
         setup --apply
     done

@@ -2,6 +2,7 @@
  *
  * What an identity domain or IAM answers to `setup oci`: lists, resources, refusals. Input: a
  * line with what is wanted, then the answer, both JSON. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,8 +58,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         changes(have, want);
     must(kw_scim_same(answer, answer) || answer == NULL);
     char name[512];
-    (void)strncpy(name, mark, sizeof name - 1);
-    name[sizeof name - 1] = '\0';
+    (void)snprintf(name, sizeof name, "%s", mark);
     char *query = kw_scim_query("https://d", "Apps", "displayName", name, "id");
     must(query == NULL || (strchr(query, ' ') == NULL && strchr(query, '"') == NULL &&
                            strpbrk(query, "\n#") == NULL));
