@@ -159,7 +159,8 @@ char *kw_scim_query(const char *base, const char *kind, const char *attribute, c
     }
     kw_put_str(&filter, "\"");
     kw_put_fmt(&url, "%s/admin/v1/%s?filter=", base, kind);
-    kw_pct_put(&url, kw_buf_str(&filter), filter.len);
+    if (!filter.bad)
+        kw_pct_put(&url, kw_buf_str(&filter), filter.len);
     kw_put_fmt(&url, "&count=2&attributes=%s", attributes);
     if (!filter.bad && !url.bad)
         text = strdup(kw_buf_str(&url));

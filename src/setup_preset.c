@@ -13,6 +13,8 @@
 /* --- what is put together ------------------------------------------------------------------- */
 
 static void append(struct kw_preset_job *j, char *text, size_t size, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+static void append(struct kw_preset_job *j, char *text, size_t size, const char *fmt, va_list ap)
 {
     size_t at = strlen(text);
     int len = vsnprintf(text + at, size - at, fmt, ap);
@@ -51,6 +53,8 @@ void kw_preset_claim(struct kw_preset_job *j, const char *name, const char *valu
     j->bad = json_object_set_new(j->p->claims, name, json_string(value)) != 0 || j->bad;
 }
 
+static void add(struct kw_preset_job *j, json_t *list, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
 static void add(struct kw_preset_job *j, json_t *list, const char *fmt, va_list ap)
 {
     char line[1200] = "";
