@@ -41,6 +41,9 @@ start_world() {
     openssl pkey -in "$scratch/key.pem" -outform DER -out "$scratch/key.der"
     export KW_SPY_REAL=$module KW_SPY_KEY=$scratch/key.der KW_SPY_INSIDER=import
     config "$build/tests/mock/insider.so" 'env = KW_SPY_REAL KW_SPY_KEY KW_SPY_INSIDER' >"$scratch/import.ini"
+    # A module that is as slow as an HSM, and lets others work meanwhile (tests/mock/mock.c).
+    (umask 077 && echo 1234 >"$scratch/mock.pin")
+    mock_config 4 >"$scratch/slow.ini"
     # Of the lab's configuration, Google's part instead of OCI's.
     sed -E -e 's/^; (\[google lab\]|provider =|service_account =)/\1/' -e '/^\[oci /,/^$/d' -e '/^audience =/d' \
         -e 's/^dial = .*/& *.googleapis.com:443/' "$LAB_KEYWARD_INI" >"$scratch/google.ini"
@@ -49,6 +52,11 @@ start_world() {
 }
 config() { # MODULE LINE
     printf '[token]\nuri = pkcs11:token=bench?module-path=%s&pin-source=file:%s/pin\n%s\n' "$1" "$scratch" "$2"
+    cat "$LAB_KEYWARD_INI"
+}
+mock_config() { # SESSIONS
+    printf '[token]\nuri = pkcs11:token=mock?module-path=%s&pin-source=file:%s/mock.pin\nenv = KW_MOCK\nsessions = %s\n' \
+        "$build/tests/mock/mock.so" "$scratch" "$1"
     cat "$LAB_KEYWARD_INI"
 }
 kw() { "$build/keyward" --config "$scratch/$1.ini" --profile lab "${@:2}"; }
@@ -77,6 +85,23 @@ requests_rate() {
     floor=$(calc %.0f "$raw < $direct ? $raw : $direct")
     row "signed requests; floor: the lesser of \`C_Sign\` ($(calc %.0f "$raw")) and curl at the lab ($(calc %.0f "$direct"))" \
         "$(calc %.0f "$ours")" "$floor" /s "$(calc %.2f "$ours / $floor")" 'at least 0.9'
+}
+
+# --- a module that takes 5 ms for each signature -------------------------------------------------
+slow_module() {
+    local url=$LAB_OBJECTS_URL/n/ sessions ours one=''
+    export KW_MOCK='C_Sign@*=sleep5'
+    for sessions in 1 2 4 8 16; do
+        mock_config "$sessions" >"$scratch/slow.ini"
+        for _ in $(seq $(((rounds + 2) / 3))); do
+            run slow rate "$url" $((sessions * 150)) "$sessions" | awk -v n=$((sessions * 150)) '{print n / $1}' >>"$scratch/slow.$sessions"
+        done
+        ours=$(median <"$scratch/slow.$sessions")
+        one=${one:-$ours}
+        row "signed requests, a module of 5 ms a signature, $sessions sessions; floor: as many times what one does" \
+            "$(calc %.0f "$ours")" "$(calc %.0f "$one * $sessions")" /s "$(calc %.2f "$ours / $one / $sessions")" 'in step'
+    done
+    unset KW_MOCK
 }
 
 # --- what the proxy itself adds ------------------------------------------------------------------
@@ -152,14 +177,20 @@ starts() {
     for _ in $(seq $((rounds * 3))); do
         wall "$scratch/start.run" kw import run -- true
         wall "$scratch/start.exchange" kw import exchange
+        KW_MOCK='C_GenerateKeyPair@*=sleep300' wall "$scratch/start.slow.run" kw slow run -- true
+        KW_MOCK='C_GenerateKeyPair@*=sleep300' wall "$scratch/start.slow.exchange" kw slow exchange
     done
     run_ms=$(median <"$scratch/start.run") exchange_ms=$(median <"$scratch/start.exchange")
     row "\`run -- true\`, session key given; floor: \`exchange\`, the same" "$(calc %.0f "$run_ms * 1000")" "$(calc %.0f "$exchange_ms * 1000")" ms \
+        "$(calc %+.0f "($run_ms - $exchange_ms) * 1000") ms" 'at most 30 ms more'
+    run_ms=$(median <"$scratch/start.slow.run") exchange_ms=$(median <"$scratch/start.slow.exchange")
+    row "\`run -- true\`, a module of 300 ms a key; floor: \`exchange\`, the same" "$(calc %.0f "$run_ms * 1000")" "$(calc %.0f "$exchange_ms * 1000")" ms \
         "$(calc %+.0f "($run_ms - $exchange_ms) * 1000") ms" 'at most 30 ms more'
 }
 
 start_world
 requests_rate
+slow_module
 bearer_latency
 upload
 idle_memory
