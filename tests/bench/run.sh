@@ -131,7 +131,7 @@ requests_rate() {
     floor=$(calc %.0f "$raw < $proxy ? $raw : $proxy")
     row "signed requests; floor: the lesser of \`C_Sign\` alone ($(calc %.0f "$raw")) and HAProxy alone ($(calc %.0f "$proxy"))" \
         "$(calc %.0f "$ours")" "$floor" /s "$(calc %.2f "$ours / $floor")" 'at least 0.9'
-    row 'the same; floor: `C_Sign` and HAProxy at once' \
+    row "the same; floor: \`C_Sign\` and HAProxy at once" \
         "$(calc %.0f "$ours")" "$(calc %.0f "$both")" /s "$(calc %.2f "$ours / $both")" ''
 }
 
