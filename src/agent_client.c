@@ -31,6 +31,11 @@ static int connect_to(const char *path, int *ret_fd, struct kw_err *err)
                                 "no agent answers at %s ([agent] socket); is it running "
                                 "(systemctl status keyward-agent)?",
                                 path)
+            : errno == EACCES
+                ? kw_fail(err, KW_FAILED,
+                          "this user may not use the agent's socket %s: its group may (systemd's "
+                          "unit has keyward: usermod -aG keyward USER, and log in again)",
+                          path)
                 : kw_fail_errno(err, KW_FAILED, "the agent's socket %s ([agent] socket)", path);
     (void)close(*ret_fd);
     *ret_fd = -1;

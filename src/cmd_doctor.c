@@ -9,13 +9,16 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "jwt.h"
 #include "session.h"
+#include "setup.h"
 #include "state.h"
 
 struct report {
     const struct kw_cli *cli;
     json_t *steps;
-    int worst; /* exit code: see tell() */
+    int worst;      /* exit code: see tell() */
+    json_t *claims; /* of the subject token, once there was one */
 };
 
 static void tell(struct report *rep, const char *name, int r, const char *text)
@@ -40,6 +43,18 @@ static void tell(struct report *rep, const char *name, int r, const char *text)
     (void)fflush(stdout);
 }
 
+/* The token is gone after the exchange; what it said is of use then. */
+static void keep_claims(const struct kw_session *s, struct report *rep)
+{
+    struct kw_jwt jwt;
+    if (rep->claims != NULL || s->subject == NULL ||
+        kw_jwt_decode(kw_secret_bytes(s->subject), kw_secret_len(s->subject), "subject token",
+                      KW_SUBJECT, &jwt, NULL) != 0)
+        return;
+    rep->claims = json_incref(jwt.claims);
+    kw_jwt_free(&jwt);
+}
+
 static void run_steps(struct kw_session *s, struct report *rep)
 {
     unsigned done = 0;
@@ -54,6 +69,7 @@ static void run_steps(struct kw_session *s, struct report *rep)
             continue;
         }
         int r = step->run(s, &err);
+        keep_claims(s, rep);
         if (r == 0) {
             done |= 1u << i;
             if (step->tell != NULL)
@@ -77,8 +93,35 @@ static void tell_system(struct report *rep)
 
 static const struct kw_option options[] = {
     {"cloud", '\0', "NAME", "oci or google, where the profile has both"},
+    {"admin-profile", '\0', "NAME",
+     "OCI: look at the trust as well, with the rights of this profile of ~/.oci/config"},
+    {"admin-key", '\0', "URI", "the same by an API key in the PKCS#11 token (pkcs11:object=...)"},
+    {"admin-key-id", '\0', "ID", "that key's TENANCY/USER/FINGERPRINT"},
+    {"admin-token-file", '\0', "FILE",
+     "the same by an access token: a 0600 FILE, fd:N, or credential:NAME"},
+    {"admin-token-command", '\0', "COMMAND", "the same, as COMMAND prints it"},
     {NULL, '\0', NULL, NULL},
 };
+
+static void told(void *arg, const char *name, int r, const char *text)
+{
+    tell(arg, name, r, text);
+}
+
+/* What is at the cloud, if somebody's rights to look at it were given. */
+static void look_at_cloud(const struct kw_cli *cli, const struct kw_args *args, struct kw_config *c,
+                          struct report *rep)
+{
+    struct kw_err err = {0};
+    bool asked = kw_arg(args, "admin-profile") != NULL || kw_arg(args, "admin-key") != NULL ||
+                 kw_arg(args, "admin-token-file") != NULL ||
+                 kw_arg(args, "admin-token-command") != NULL;
+    if (!asked || kw_interrupted())
+        return;
+    int r = kw_setup_examine(cli, args, c, rep->claims, told, rep, &err);
+    if (r != 0)
+        tell(rep, "cloud", r, err.text);
+}
 
 static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
 {
@@ -98,6 +141,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         /* Behind a step that failed, the end is no news, but a broken fence always is. */
         if (ended == KW_SANDBOX || (ended != 0 && rep.worst == 0))
             tell(&rep, "end", ended, at_end.text);
+        look_at_cloud(cli, args, &c, &rep);
     }
     err->text[0] = '\0'; /* told above, with the rest */
     if (cli->json) {
@@ -106,6 +150,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
     } else if (rep.worst == 0)
         (void)printf("all is well\n");
     json_decref(rep.steps);
+    json_decref(rep.claims);
     kw_config_free(&c);
     return rep.worst;
 }
@@ -114,11 +159,16 @@ const struct kw_command kw_cmd_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "try everything in order and name the cure of what fails",
-    .text = "Runs the steps of a real session one by one: configuration, processes and fences, "
-            "subject token and claim policy, the PKCS#11 token with one login, key generation and "
-            "the extraction self-test, the exchange, the session token. Goes on behind a failure "
-            "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
-            "first failure, but 4 wherever the PIN was refused.",
+    .text =
+        "Runs the steps of a real session one by one: configuration, processes and fences, "
+        "subject token and claim policy, the PKCS#11 token with one login, key generation and "
+        "the extraction self-test, the exchange, the session token. Goes on behind a failure "
+        "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
+        "first failure, but 4 wherever the PIN was refused.\n"
+        "With an administrator's rights (--admin-...; OCI), the trust is looked at, too, and "
+        "nothing changed: is it active and for this issuer, to the last slash, does it name the "
+        "client, do audience and claims fit the token, which rule lets it in (unquoted, with "
+        "short ids), is that a service user, do the clocks agree.",
     .options = options,
     .run = run,
 };

@@ -78,6 +78,9 @@ struct kw_setup_step {
     const char *done;         /* "made", "changed", "brought back", "removed", or NULL */
 };
 
+/* r: 0 good, -1 not tried, else an exit code. */
+typedef void kw_setup_tell(void *arg, const char *name, int r, const char *text);
+
 struct kw_setup_cloud;
 struct kw_setup {
     const struct kw_cli *cli;
@@ -115,6 +118,12 @@ struct kw_setup_cloud {
     /* The keyward.ini that goes with it. Also called for --print-commands. */
     int (*ini)(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err);
     void (*free)(struct kw_setup *s);
+    /* For `doctor`, with an administrator's rights: says of each thing at the cloud whether it is
+     * what an exchange of this profile's needs. claims: the subject token's, NULL: there is none.
+     * prepare() is as revoke(), but adds no steps. An error ends it. NULL: can't be done. */
+    int (*prepare)(struct kw_setup *s, struct kw_err *err);
+    int (*examine)(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+                   struct kw_err *err);
 };
 extern const struct kw_setup_cloud kw_setup_google, kw_setup_oci;
 
@@ -129,6 +138,10 @@ void kw_setup_warn(struct kw_setup *s, const char *text, ...) __attribute__((for
 /* cmd_setup.c, for cmd_revoke.c too: operand and options into s, whose cli and args are set, the
  * configuration, and then all of it. */
 int kw_setup_command(struct kw_setup *s, struct kw_err *err);
+
+/* setup_examine.c: `doctor`'s look at the cloud, where an administrator's rights were given. */
+int kw_setup_examine(const struct kw_cli *cli, const struct kw_args *args, struct kw_config *c,
+                     const json_t *claims, kw_setup_tell *tell, void *arg, struct kw_err *err);
 
 /* setup_plan.c: all of it but the options. Prints (results on stdout), asks, changes. */
 int kw_setup_go(struct kw_setup *s, struct kw_err *err);

@@ -26,7 +26,7 @@ static void end(struct kw_setup *s)
     s->own = NULL;
 }
 
-static int new (struct kw_setup *s, struct kw_err *err)
+static int blank(struct kw_setup *s, struct kw_err *err)
 {
     struct kw_oci_setup *o = calloc(1, sizeof *o);
     if (o == NULL)
@@ -43,7 +43,7 @@ static int new (struct kw_setup *s, struct kw_err *err)
 
 static int begin(struct kw_setup *s, struct kw_err *err)
 {
-    int r = new (s, err);
+    int r = blank(s, err);
     if (r == 0)
         r = kw_oci_wish(s, kw_oci(s), err);
     if (r == 0)
@@ -57,11 +57,15 @@ static int begin(struct kw_setup *s, struct kw_err *err)
     return r == 0 ? kw_oci_add_temp(s, true, err) : r;
 }
 
+static int prepare(struct kw_setup *s, struct kw_err *err)
+{
+    int r = blank(s, err);
+    return r == 0 ? kw_oci_wish_revoke(s, kw_oci(s), err) : r;
+}
+
 static int revoke(struct kw_setup *s, struct kw_err *err)
 {
-    int r = new (s, err);
-    if (r == 0)
-        r = kw_oci_wish_revoke(s, kw_oci(s), err);
+    int r = prepare(s, err);
     return r == 0 ? kw_oci_add_revoke(s, err) : r;
 }
 
@@ -74,4 +78,6 @@ const struct kw_setup_cloud kw_setup_oci = {
     .revoke = revoke,
     .revoked = kw_oci_revoked,
     .free = end,
+    .prepare = prepare,
+    .examine = kw_oci_examine,
 };

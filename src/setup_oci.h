@@ -9,6 +9,7 @@
  *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
  *   setup_oci_print.c   commands, keyward.ini            setup_oci_revoke.c `revoke oci`
+ *   setup_oci_doctor.c  `doctor`
  *
  * All but the IAM policy is in the identity domain (SCIM, below /admin/v1).
  */
@@ -71,8 +72,10 @@ struct kw_oci_setup {
     char client_id[256]; /* "" */
     json_t *ids;         /* userName: short id */
     char group_id[128];
-    bool told;        /* this run has handed the secret out */
-    bool temp_wanted; /* something is to be done as the admin application */
+    bool clock_seen;
+    int64_t clock_off; /* seconds that the domain's clock is before ours */
+    bool told;         /* this run has handed the secret out */
+    bool temp_wanted;  /* something is to be done as the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -196,6 +199,10 @@ int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
 /* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
 int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);
 void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
+
+/* setup_oci_doctor.c: kw_setup_cloud's examine(). */
+int kw_oci_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+                   struct kw_err *err);
 
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);

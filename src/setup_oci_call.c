@@ -13,6 +13,7 @@
 
 #include "b64.h"
 #include "hdr.h"
+#include "httpdate.h"
 #include "log.h"
 #include "oci_sign.h"
 #include "session_int.h"
@@ -171,6 +172,17 @@ static int authorize(struct kw_setup *s, const struct kw_setup_request *q, const
 /* --- one call
  * ----------------------------------------------------------------------------------------- */
 
+/* By its answer; a second more or less is the way. */
+static void see_clock(struct kw_oci_setup *o, const char *headers)
+{
+    char date[64];
+    int64_t t;
+    if (!kw_hdr_find(headers, "date", date, sizeof date) || !kw_httpdate_parse(date, &t))
+        return;
+    o->clock_seen = true;
+    o->clock_off = t - (int64_t)time(NULL);
+}
+
 static int answered(const struct kw_oci_call *c, struct kw_setup_answer *a, json_t **ret,
                     struct kw_err *err)
 {
@@ -217,6 +229,8 @@ int kw_oci_call(struct kw_setup *s, const struct kw_oci_call *c, json_t **ret, s
     q.bearer = whole || !c->temp ? NULL : o->temp_bearer;
     if (r == 0)
         r = kw_setup_call(s, &q, &a, err);
+    if (r == 0)
+        see_clock(o, a.headers);
     if (r == 0)
         r = answered(c, &a, ret, err);
     kw_setup_answer_free(&a);

@@ -80,8 +80,8 @@ static void find(const struct kw_oci_setup *o, struct kw_buf *b, const char *var
     free(url);
 }
 
-static void delete (const struct kw_oci_setup *o, struct kw_buf *b, const char *kind,
-                    const char *attribute, const char *value)
+static void drop(const struct kw_oci_setup *o, struct kw_buf *b, const char *kind,
+                 const char *attribute, const char *value)
 {
     char url[700];
     find(o, b, "ID", kind, attribute, value);
@@ -159,26 +159,26 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
     switch (t->arg % 16) {
     case KW_OCI_CERTIFICATE:
         if (undo)
-            delete (o, b, "OAuthClientCertificates", "certificateAlias", t->name);
+            drop(o, b, "OAuthClientCertificates", "certificateAlias", t->name);
         else
             create(o, b, NULL, "OAuthClientCertificates", kw_oci_want_certificate(o));
         break;
     case KW_OCI_APP:
         if (undo)
-            delete (o, b, "Apps", "displayName", t->name);
+            drop(o, b, "Apps", "displayName", t->name);
         else
             app(o, b);
         break;
     case KW_OCI_USER:
         if (undo)
-            delete (o, b, "Users", "userName", t->name);
+            drop(o, b, "Users", "userName", t->name);
         else
             create(o, b, kw_oci_user_id(o, t->name, text, sizeof text) + 1, "Users",
                    kw_oci_want_user(t->name));
         break;
     case KW_OCI_GROUP:
         if (undo)
-            delete (o, b, "Groups", "displayName", t->name);
+            drop(o, b, "Groups", "displayName", t->name);
         else
             create(o, b, "GROUP", "Groups", kw_oci_want_group(o));
         break;
@@ -190,7 +190,7 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
         break;
     case KW_OCI_TRUST:
         if (undo)
-            delete (o, b, "IdentityPropagationTrusts", "issuer", t->name);
+            drop(o, b, "IdentityPropagationTrusts", "issuer", t->name);
         else
             create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
         break;

@@ -15,8 +15,8 @@ rounds=${2:-9}
 module=${SOFTHSM2_MODULE:-/usr/lib/softhsm/libsofthsm2.so}
 client=$root/tests/bench/run_client
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyward-bench.XXXXXX")
-lab_pid=''
-trap 'kill $lab_pid 2>/dev/null || true; rm -rf "$scratch"' EXIT
+lab_pid='' proxy_pid=''
+trap 'kill $lab_pid $proxy_pid 2>/dev/null || true; rm -rf "$scratch"' EXIT
 requests=2000 bearers=200 idle=500 megabytes=256
 
 start_world() {
@@ -41,6 +41,9 @@ start_world() {
     openssl pkey -in "$scratch/key.pem" -outform DER -out "$scratch/key.der"
     export KW_SPY_REAL=$module KW_SPY_KEY=$scratch/key.der KW_SPY_INSIDER=import
     config "$build/tests/mock/insider.so" 'env = KW_SPY_REAL KW_SPY_KEY KW_SPY_INSIDER' >"$scratch/import.ini"
+    # A module that is as slow as an HSM, and lets others work meanwhile (tests/mock/mock.c).
+    (umask 077 && echo 1234 >"$scratch/mock.pin")
+    mock_config 4 >"$scratch/slow.ini"
     # Of the lab's configuration, Google's part instead of OCI's.
     sed -E -e 's/^; (\[google lab\]|provider =|service_account =)/\1/' -e '/^\[oci /,/^$/d' -e '/^audience =/d' \
         -e 's/^dial = .*/& *.googleapis.com:443/' "$LAB_KEYWARD_INI" >"$scratch/google.ini"
@@ -51,11 +54,50 @@ config() { # MODULE LINE
     printf '[token]\nuri = pkcs11:token=bench?module-path=%s&pin-source=file:%s/pin\n%s\n' "$1" "$scratch" "$2"
     cat "$LAB_KEYWARD_INI"
 }
+mock_config() { # SESSIONS
+    printf '[token]\nuri = pkcs11:token=mock?module-path=%s&pin-source=file:%s/mock.pin\nenv = KW_MOCK\nsessions = %s\n' \
+        "$build/tests/mock/mock.so" "$scratch" "$1"
+    cat "$LAB_KEYWARD_INI"
+}
 kw() { "$build/keyward" --config "$scratch/$1.ini" --profile lab "${@:2}"; }
 run() { kw "$1" run -- "$client" "${@:2}" 2>"$scratch/err" || { cat "$scratch/err" >&2 && return 1; }; }
 # The same client without keyward: by name to the lab, with what `sign` or `exchange` gave.
 plain() { # AUTHORIZATION-FILE WORD...
     BENCH_AUTH=$1 BENCH_CONNECT_TO=$LAB_CONNECT_TO CURL_CA_BUNDLE=$scratch/roots.pem "$client" "${@:2}"
+}
+
+# A plain reverse proxy at work between the same client and the lab: TLS ended and begun again.
+reverse_proxy() {
+    local port=18443 name=${LAB_OBJECTS_URL#https://}
+    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$name" -addext "subjectAltName=DNS:$name" \
+        -keyout "$scratch/proxy.key" -out "$scratch/proxy.pem" 2>/dev/null
+    cat "$scratch/proxy.key" "$scratch/proxy.pem" >"$scratch/proxy.both"
+    cat >"$scratch/haproxy.cfg" <<CONFIG
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend client
+    bind 127.0.0.1:$port ssl crt $scratch/proxy.both
+    default_backend lab
+backend lab
+    server lab 127.0.0.1:${LAB_CONNECT_TO##*:} ssl verify required ca-file $LAB_CA_FILE verifyhost $name sni str($name)
+CONFIG
+    haproxy -db -f "$scratch/haproxy.cfg" >"$scratch/haproxy.log" 2>&1 &
+    proxy_pid=$!
+    through_proxy=::127.0.0.1:$port
+    for _ in $(seq 100); do
+        ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || return 0
+        sleep 0.05
+    done
+    cat "$scratch/haproxy.log" >&2 && return 1
+}
+# The same client through that proxy.
+proxied() { # AUTHORIZATION-FILE WORD...
+    BENCH_AUTH=$1 BENCH_CONNECT_TO=$through_proxy CURL_CA_BUNDLE=$scratch/proxy.pem "$client" "${@:2}"
 }
 
 median() { sort -n | awk '{v[NR]=$1} END {print NR%2 ? v[(NR+1)/2] : (v[NR/2]+v[NR/2+1])/2}'; }
@@ -65,18 +107,49 @@ row() { # WHAT OURS FLOOR UNIT FIGURE WANTED
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
 
 # --- requests per second ------------------------------------------------------------------------
+# Two floors: the lesser of what token and reverse proxy do when each has the machine to itself;
+# and both at once, a request and a signature each, since one machine has to do both.
 requests_rate() {
-    local url=$LAB_OBJECTS_URL/n/ raw floor ours direct
+    local url=$LAB_OBJECTS_URL/n/ raw proxy ours both floor start in raw_pid
     for _ in $(seq "$rounds"); do
         "$build/tests/kw-rate" "$module" 4 3 200 | awk '$1 == "raw_per_second" {print $2}' >>"$scratch/raw"
         kw oci sign GET "$url" >"$scratch/auth"
-        plain "$scratch/auth" rate "$url" "$requests" | awk -v n="$requests" '{print n / $1}' >>"$scratch/direct"
+        proxied "$scratch/auth" rate "$url" "$requests" | awk -v n="$requests" '{print n / $1}' >>"$scratch/proxied"
+        coproc raw_loop { "$build/tests/bench/kw-raw" "$module" bench 4 "$requests"; }
+        # shellcheck disable=SC2154 # that is raw_loop's
+        raw_pid=$raw_loop_PID in=${raw_loop[1]}
+        cat "$scratch/pin" >&"$in"
+        read -r _ <&"${raw_loop[0]}"
+        start=$EPOCHREALTIME
+        echo >&"$in"
+        proxied "$scratch/auth" rate "$url" "$requests" >/dev/null
+        wait "$raw_pid"
+        calc '%.2f\n' "$requests / ($EPOCHREALTIME - $start)" >>"$scratch/both"
         run oci rate "$url" "$requests" | awk -v n="$requests" '{print n / $1}' >>"$scratch/ours"
     done
-    raw=$(median <"$scratch/raw") direct=$(median <"$scratch/direct") ours=$(median <"$scratch/ours")
-    floor=$(calc %.0f "$raw < $direct ? $raw : $direct")
-    row "signed requests; floor: the lesser of \`C_Sign\` ($(calc %.0f "$raw")) and curl at the lab ($(calc %.0f "$direct"))" \
+    raw=$(median <"$scratch/raw") proxy=$(median <"$scratch/proxied") both=$(median <"$scratch/both") ours=$(median <"$scratch/ours")
+    floor=$(calc %.0f "$raw < $proxy ? $raw : $proxy")
+    row "signed requests; floor: the lesser of \`C_Sign\` alone ($(calc %.0f "$raw")) and HAProxy alone ($(calc %.0f "$proxy"))" \
         "$(calc %.0f "$ours")" "$floor" /s "$(calc %.2f "$ours / $floor")" 'at least 0.9'
+    row "the same; floor: \`C_Sign\` and HAProxy at once" \
+        "$(calc %.0f "$ours")" "$(calc %.0f "$both")" /s "$(calc %.2f "$ours / $both")" ''
+}
+
+# --- a module that takes 5 ms for each signature -------------------------------------------------
+slow_module() {
+    local url=$LAB_OBJECTS_URL/n/ sessions ours one=''
+    export KW_MOCK='C_Sign@*=sleep5'
+    for sessions in 1 2 4 8 16; do
+        mock_config "$sessions" >"$scratch/slow.ini"
+        for _ in $(seq $(((rounds + 2) / 3))); do
+            run slow rate "$url" $((sessions * 150)) "$sessions" | awk -v n=$((sessions * 150)) '{print n / $1}' >>"$scratch/slow.$sessions"
+        done
+        ours=$(median <"$scratch/slow.$sessions")
+        one=${one:-$ours}
+        row "signed requests, a module of 5 ms a signature, $sessions sessions; floor: as many times what one does" \
+            "$(calc %.0f "$ours")" "$(calc %.0f "$one * $sessions")" /s "$(calc %.2f "$ours / $one / $sessions")" 'in step'
+    done
+    unset KW_MOCK
 }
 
 # --- what the proxy itself adds ------------------------------------------------------------------
@@ -152,14 +225,22 @@ starts() {
     for _ in $(seq $((rounds * 3))); do
         wall "$scratch/start.run" kw import run -- true
         wall "$scratch/start.exchange" kw import exchange
+        KW_MOCK='C_GenerateKeyPair@*=sleep300' wall "$scratch/start.slow.run" kw slow run -- true
+        KW_MOCK='C_GenerateKeyPair@*=sleep300' wall "$scratch/start.slow.exchange" kw slow exchange
     done
     run_ms=$(median <"$scratch/start.run") exchange_ms=$(median <"$scratch/start.exchange")
     row "\`run -- true\`, session key given; floor: \`exchange\`, the same" "$(calc %.0f "$run_ms * 1000")" "$(calc %.0f "$exchange_ms * 1000")" ms \
         "$(calc %+.0f "($run_ms - $exchange_ms) * 1000") ms" 'at most 30 ms more'
+    run_ms=$(median <"$scratch/start.slow.run") exchange_ms=$(median <"$scratch/start.slow.exchange")
+    row "\`run -- true\`, a module of 300 ms a key; floor: \`exchange\`, the same" "$(calc %.0f "$run_ms * 1000")" "$(calc %.0f "$exchange_ms * 1000")" ms \
+        "$(calc %+.0f "($run_ms - $exchange_ms) * 1000") ms" 'at most 30 ms more'
 }
 
+"$root/ci/packages" haproxy
 start_world
+reverse_proxy
 requests_rate
+slow_module
 bearer_latency
 upload
 idle_memory

@@ -31,6 +31,7 @@ job() { # ARGUMENT...: as kw, but of a job
     kw_wait
 }
 job_start() {
+    : >"$out" 2>"$err" # now: see kw_start
     setsid "$KW_BIN/keyward" --config "$config" "$@" >"$out" 2>"$err" </dev/null &
     session=$!
 }

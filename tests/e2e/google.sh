@@ -43,7 +43,7 @@ fails 'direct: an ID token needs an account' 2 'service_account' exchange --id-t
 ok 'audit: the start, the session, the calls' audited '"event":"start"'
 ok 'audit: a session' audited '"event":"session","principal":"principal://'
 ok 'audit: a call' audited '"event":"call","key":"bearer","method":"GET","host":"compute.googleapis.com"'
-ok 'audit: no token' not audited 'ya29|eyJ'
+ok 'audit: no token' not audited 'ya29\.|eyJ[A-Za-z0-9_-]{8,}\.'
 ok 'audit: the chain holds' "$KW_BIN/keyward" audit verify "$work/audit.jsonl" >"$out" 2>"$err"
 
 # --- impersonation --------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ kw() { # ARGUMENT...: in a session of its own, so that what it leaves behind can
     rc=$?
 }
 kw_start() { # ARGUMENT...: the same in the background; kw_wait ends it
+    # (Now, not when it has come to that: whoever waits for a line would see the last one's.)
+    : >"$out" 2>"$err"
     setsid "$KW_BIN/keyward" --config "$config" --profile lab "$@" >"$out" 2>"$err" <"${input:-/dev/null}" &
     session=$!
 }

@@ -118,6 +118,51 @@ expect_exit 'another user' 0
 ok 'another user: of the trust, too' says 'changed trust'
 ok 'another user: the first stays' is "$(total Users)" 2
 
+# --- doctor, who looks at the trust as well ------------------------------------------------------------
+setup --apply
+cp "$out" "$config"
+client=$(sed -n 's/^client_id = //p' "$config")
+succeeds doctor doctor --admin-profile DEFAULT
+for line in 'ok   OCI: clock' 'ok   OCI: trust' 'ok   OCI: client: application keyward-lab' 'ok   OCI: audience' \
+    'ok   OCI: rules: sub eq repo:keyward/demo:ref:refs/heads/main' 'ok   OCI: service user: ci' 'all is well'; do
+    ok "doctor: $line" has "$line"
+done
+patch() { # ATTRIBUTE VALUE: of the trust
+    raw PATCH "IdentityPropagationTrusts/$trust" "{$op,\"Operations\":[{\"op\":\"replace\",\"path\":\"$1\",\"value\":$2}]}"
+}
+ill() { # NAME TEXT ATTRIBUTE VALUE
+    patch "$3" "$4"
+    kw doctor --admin-profile DEFAULT
+    ok "doctor: $1" has "FAIL OCI: $2"
+    ok "doctor: $1: code" is "$rc" 7
+}
+raw GET "IdentityPropagationTrusts/$trust?attributes=impersonationServiceUsers"
+rule=$(grep -o '"rule":"[^"]*","value":"[^"]*"' "$work/raw")
+person() { echo '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"person","name":{"familyName":"C"},"emails":[{"value":"c@lab.test","type":"work"}]}'; }
+ill 'switched off' 'trust: it is switched off: keyward revoke oci --restore' active false
+patch active true
+ill 'another client' "client: the trust's oauthClients don't have $client" oauthClients '["x"]'
+patch oauthClients "[\"$client\"]"
+ill 'another audience' 'audience and claims: the token'"'"'s aud is none of' clientClaimValues '["https://x"]'
+patch clientClaimValues "[\"$LAB_AUDIENCE\"]"
+ill 'another claim' 'audience and claims: the trust wants ref = y' claimValidations '[{"name":"ref","value":"y"}]'
+patch claimValidations '[]'
+ill 'a quoted rule' 'rule: sub eq '"'x'"': its value is quoted' impersonationServiceUsers "[{\"rule\":\"sub eq 'x'\",\"value\":\"$user\"}]"
+ill 'no rule fits' 'rules: none fits the token' impersonationServiceUsers "[{\"rule\":\"sub eq x\",\"value\":\"$user\"}]"
+ill 'too wide a rule' 'rule: sub eq *: it matches every token' impersonationServiceUsers "[{\"rule\":\"sub eq *\",\"value\":\"$user\"}]"
+raw POST Users "$(person)"
+person=$(raw_id)
+ill 'a person' 'service user: person is no service user' impersonationServiceUsers "[{${rule%,*},\"value\":\"$person\"}]"
+patch impersonationServiceUsers "[{$rule}]"
+succeeds 'doctor: well again' doctor --admin-profile DEFAULT
+kw doctor --admin-profile NONE
+ok 'doctor: no such profile' has 'FAIL cloud: '
+lab DELETE log
+kw doctor --admin-key pkcs11:object=api --admin-key-id "$admin_id"
+ok 'doctor: asks what it may change nothing of' is "$(requests '"method":"P[AU]')" 0
+raw DELETE "Users/$person"
+base_config
+
 # --- revoke --------------------------------------------------------------------------------------------
 cp "$work/made.ini" "$config"
 kw revoke oci

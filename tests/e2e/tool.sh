@@ -104,24 +104,27 @@ ok 'attacker: came to its end' test "$(tail -n 1 "$out")" = end
 ok 'attacker: tried' test "$(grep -c '^closed' "$out")" -ge 25
 
 # Ends.
-kw_start run -- sleep 60
-sleep 2
+in_cmd() { # CMD runs, and goes on
+    kw_start run -- sh -c 'echo began && exec sleep 60'
+    for _ in $(seq 200); do
+        grep -qx began "$out" && return
+        sleep 0.1
+    done
+}
+in_cmd
 pkill -KILL -s "$session" keyward-keeper
 kw_wait
 expect_exit 'keeper killed: 125' 125
 ok 'keeper killed: nothing left' no_strays
-kw_start run -- sleep 60
-sleep 2
+in_cmd
 pkill -KILL -s "$session" keyward-proxy
 kw_wait
 expect_exit 'proxy killed: 125' 125
-kw_start run -- sleep 60
-sleep 2
+in_cmd
 kill -TERM "$session"
 kw_wait
 expect_exit 'TERM is passed on' 143
-kw_start run -- sleep 60
-sleep 2
+in_cmd
 kill -KILL "$session"
 kw_wait
 ok 'main killed: nothing left' no_strays

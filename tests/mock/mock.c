@@ -49,6 +49,7 @@
  *                           C_SetAttributeValue
  *   strict-sign=0x70        C_Sign by a key with CKA_ALLOWED_MECHANISMS answers this CKR, and the
  *                           operation stays active
+ *   hang-by=LABEL crash-by=LABEL   C_Sign by this key, the first that is asked for
  *   undead                  C_DestroyObject says OK and does nothing
  */
 #include "mock.h"

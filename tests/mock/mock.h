@@ -87,6 +87,11 @@ extern atomic_bool mk_initialized;
 /* What a call of the script does to the world: "die", "reset", "remove", "renumber". */
 CK_RV mk_fate(const char *what, CK_SESSION_HANDLE h);
 
+/* "hang" or "crash" if the script has it for signatures by the key of this label, else "";
+ * and what comes of it. */
+const char *mk_fate_of(const unsigned char *label, size_t n);
+void mk_meet_fate(const char *what);
+
 /* --- objects (mock_object.c) ---------------------------------------------------------- */
 
 /* Fills a free place by the template and the class's defaults; not yet its value. */

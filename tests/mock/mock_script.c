@@ -187,6 +187,28 @@ static bool is(const char *what, const char *name, unsigned *ret_n)
     return *end == '\0';
 }
 
+const char *mk_fate_of(const unsigned char *label, size_t n)
+{
+    static const char *const fates[] = {"hang", "crash"};
+    for (size_t f = 0; f < sizeof fates / sizeof fates[0]; f++) {
+        char word[32];
+        unsigned i = 0;
+        (void)snprintf(word, sizeof word, "%s-by", fates[f]);
+        const char *who = mk_next(word, &i);
+        if (who != NULL && strlen(who) == n && memcmp(who, label, n) == 0)
+            return fates[f];
+    }
+    return "";
+}
+
+void mk_meet_fate(const char *what)
+{
+    if (strcmp(what, "crash") == 0)
+        crash();
+    while (strcmp(what, "hang") == 0)
+        (void)pause();
+}
+
 static void act(struct mk_call *c, CK_SESSION_HANDLE h)
 {
     const char *what = c->what;
@@ -195,11 +217,8 @@ static void act(struct mk_call *c, CK_SESSION_HANDLE h)
         c->rv = strtoul(what, NULL, 16);
     else if (strncmp(what, "late0x", 6) == 0)
         c->late = strtoul(what + 4, NULL, 16);
-    else if (strcmp(what, "hang") == 0)
-        for (;;)
-            (void)pause();
-    else if (strcmp(what, "crash") == 0)
-        crash();
+    else if (strcmp(what, "hang") == 0 || strcmp(what, "crash") == 0)
+        mk_meet_fate(what);
     else if (strcmp(what, "abort") == 0)
         abort();
     else if (is(what, "exit", &n))

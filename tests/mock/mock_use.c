@@ -83,7 +83,7 @@ static bool sign_ec(EVP_PKEY *k, const unsigned char *data, size_t n, unsigned c
 
 /* Ends the operation, or tells the room that it needs and leaves it. */
 static CK_RV take_operation(CK_SESSION_HANDLE h, bool ask, CK_ULONG *n, EVP_PKEY **ret,
-                            CK_MECHANISM_TYPE *ret_mech)
+                            CK_MECHANISM_TYPE *ret_mech, const char **ret_fate)
 {
     struct mk_session *s = mk_session(h);
     if (s == NULL || !s->signing)
@@ -99,6 +99,7 @@ static CK_RV take_operation(CK_SESSION_HANDLE h, bool ask, CK_ULONG *n, EVP_PKEY
     if (refuses != NULL)
         return strtoul(refuses, NULL, 16);
     s->signing = false;
+    *ret_fate = o != NULL ? mk_fate_of(o->label, o->label_n) : "";
     *ret = o != NULL ? mk_key(o) : NULL;
     *ret_mech = s->mech;
     return *ret != NULL ? CKR_OK : CKR_KEY_HANDLE_INVALID;
@@ -110,9 +111,11 @@ static CK_RV sign(const char *what, CK_SESSION_HANDLE h, const CK_BYTE *data, CK
     EVP_PKEY *k = NULL;
     CK_MECHANISM_TYPE mech = 0;
     CK_ULONG room = *sig_n;
+    const char *fate = "";
     (void)pthread_mutex_lock(&mk_lock);
-    CK_RV rv = take_operation(h, sig == NULL, sig_n, &k, &mech);
+    CK_RV rv = take_operation(h, sig == NULL, sig_n, &k, &mech, &fate);
     (void)pthread_mutex_unlock(&mk_lock);
+    mk_meet_fate(fate); /* others are not held up by it */
     if (rv != CKR_OK || k == NULL)
         return rv;
     size_t len = room;

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/audit.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -447,9 +448,18 @@ static int terminal_session(void)
     }
     if (kw_crew_end(&crew, &err) != 0)
         return 5;
-    ssize_t n = read(pty, text, sizeof text - 1);
-    text[n > 0 ? n : 0] = '\0';
-    return strstr(text, "keyward dialer: ?]0;evil??31mkeyward: your PIN?") != NULL ? 0 : 6;
+    /* (The kernel takes its time between the two ends of a terminal.) */
+    static const char wanted[] = "keyward dialer: ?]0;evil??31mkeyward: your PIN?";
+    struct pollfd p = {.fd = pty, .events = POLLIN};
+    size_t n = 0;
+    do {
+        ssize_t more = poll(&p, 1, 5000) == 1 ? read(pty, text + n, sizeof text - 1 - n) : 0;
+        if (more <= 0)
+            return 6;
+        n += (size_t)more;
+        text[n] = '\0';
+    } while (strstr(text, wanted) == NULL);
+    return 0;
 }
 
 static void test_the_terminal_is_mains(void **state)
