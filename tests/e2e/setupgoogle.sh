@@ -74,9 +74,13 @@ succeeds 'request' request GET "$object"
 ok 'request: the object' is "$(cat "$out")" 'hello from lab-bucket'
 succeeds 'claims' claims
 ok 'claims: Google would take it' has 'accepted'
-curl=$(command -v curl)
-kw run --isolation auto -- "$curl" -sS -H 'authorization: Bearer stand-in' "$object"
-ok 'run: the command runs, and is answered by the service or the proxy' test "$rc" -ne 125
+cat >"$work/use" <<'EOS'
+token=$(curl -sS -H Metadata-Flavor:Google "http://$GCE_METADATA_HOST/computeMetadata/v1/instance/service-accounts/default/token" |
+    cut -d\" -f4)
+curl -sSf -H "authorization: Bearer $token" "$1"
+EOS
+kw run -- sh "$work/use" "$object"
+ok 'run: the object, with a stand-in' is "$rc $(cat "$out")" '0 hello from lab-bucket'
 succeeds 'the same names from the profile' setup google "${whose[@]}" "${as_admin[@]}"
 ok 'the same names: the same trust' has '= provider github: as wanted'
 
@@ -160,6 +164,33 @@ setup "${as_admin[@]}"
 ok 'foreign, deleted: refused' is "$rc" 6
 ok 'foreign, deleted: why' has 'keeps its name for 30 days'
 named=("${named[@]/mine/github}")
+
+# --- asked, and interrupted ------------------------------------------------------------------------------------
+lab POST reset
+fault
+asked() { # ANSWER: on a terminal
+    printf '%s\n' "$1" | script -E never -qec "'$KW_BIN/keyward' --config '$config' setup google ${named[*]} ${whose[*]} ${as_admin[*]} --apply" /dev/null >"$out" 2>"$err"
+    rc=$?
+}
+asked no
+ok 'asked: no is no' is "$rc $(changes)" '1 0'
+ok 'asked: what it is about' has 'Make or change 10 things at google? Type yes:'
+ok 'asked: in colours' grep -q "$(printf '\033\[32m')" "$out"
+asked yes
+ok 'asked: yes' is "$rc $(everything)" '0 1 1 1 1'
+lab POST reset
+fault spread=1000
+kw_start setup google "${named[@]}" "${whose[@]}" "${as_admin[@]}" --apply
+sleep 1.5
+kill -INT "$session"
+kw_wait
+ok 'interrupted while it waits: ends' is "$rc" 1
+ok 'interrupted: says so' says 'interrupted'
+ok 'interrupted: no process left' no_strays
+lab POST reset
+fault
+apply
+ok 'interrupted: the next run goes on' is "$rc $(everything)" '0 1 1 1 1'
 
 # --- rights that are missing ---------------------------------------------------------------------------------
 lab POST reset
