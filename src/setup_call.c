@@ -270,6 +270,20 @@ static int once(struct kw_setup *s, const struct kw_setup_request *q, struct kw_
     return r;
 }
 
+/* A bearer that a command gave and that has expired since, which a set-up that waits long may
+ * see: another one, once. Nothing was done with the one that was refused. */
+static bool renewed(struct kw_setup *s, const struct kw_setup_request *q,
+                    const struct kw_setup_answer *a)
+{
+    struct kw_err why;
+    if (a->status != 401 || q->authorize != NULL || kw_arg(s->args, "admin-token-command") == NULL)
+        return false;
+    if (kw_setup_admin(s, NULL, &why) == 0 && hand_over(s, &why) == 0)
+        return true;
+    kw_log(KW_WARN, "no other token than the one that was refused: %s", why.text);
+    return false;
+}
+
 int kw_setup_call(struct kw_setup *s, const struct kw_setup_request *q, struct kw_setup_answer *a,
                   struct kw_err *err)
 {
@@ -279,6 +293,8 @@ int kw_setup_call(struct kw_setup *s, const struct kw_setup_request *q, struct k
     for (int tries = 1;; tries++) {
         int r = once(s, q, a, err);
         kw_log(KW_DEBUG, "%s %s: %u", q->method, q->url, a->status);
+        if (r == 0 && renewed(s, q, a))
+            r = once(s, q, a, err);
         if (r == 0)
             return 0;
         bool time_left = kw_now_ms() - since < (int64_t)s->wait_s * 1000;

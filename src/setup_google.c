@@ -339,9 +339,20 @@ static void policy_section(const struct kw_setup *s, const struct kw_google *g, 
                    s->config->universe);
 }
 
+/* Before the exchange that is tried next is refused, and nobody knows why. */
+static void tell_of_grants(const struct kw_setup *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->steps[i].kind, "grant") == 0 && s->steps[i].done != NULL) {
+            (void)fprintf(stderr, "keyward: what was granted takes up to 5 minutes to spread\n");
+            return;
+        }
+}
+
 static int ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)
 {
     const struct kw_google *g = kw_google_of(s);
+    tell_of_grants(s);
     const char *source = g->preset.source != NULL ? g->preset.source : "auto";
     kw_put_str(b, "; made by keyward setup google\n");
     if (!g->x509) {

@@ -30,8 +30,9 @@ struct kw_google {
     char project[64]; /* id or number: what the URLs have */
     char number[24];  /* "": not known yet */
     char pool[33], provider[33];
-    char account[256];   /* e-mail; "": direct access */
-    char account_id[31]; /* "": of another project, only to be looked at */
+    char account[256];    /* e-mail; "": direct access */
+    char account_id[31];  /* "": of another project, only to be looked at */
+    int64_t account_made; /* when, by this run (kw_now_ms()); 0: it was there */
     bool x509;
     bool pool_marked;        /* look: keyward made the pool (it may stay all the same) */
     struct kw_preset preset; /* with --destroy it may be blank: .member "" */

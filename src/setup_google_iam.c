@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ipc.h"
 #include "setup_google.h"
 
 #define IMPERSONATE "roles/iam.workloadIdentityUser"
+
+enum { YOUNG_MS = 60000 };
 
 static int no_memory(struct kw_err *err)
 {
@@ -66,6 +69,7 @@ static int make_account(struct kw_setup *s, struct kw_setup_step *t, struct kw_e
                              "displayName", "keyward", "description", KW_SETUP_MARK);
     int r = body == NULL ? no_memory(err) : kw_google_write(s, "POST", url, body, NULL, err);
     json_decref(body);
+    kw_google_of(s)->account_made = kw_now_ms();
     return r;
 }
 
@@ -109,6 +113,15 @@ static const char *bucket(const struct kw_google_grant *w)
     return strncmp(w->resource, "bucket ", 7) == 0 ? w->resource + 7 : NULL;
 }
 
+/* Of an account that was just made, Google may say 403 for a while, to its maker as well. */
+static int soften(const struct kw_setup *s, const struct kw_google_grant *w, int r,
+                  struct kw_err *err)
+{
+    int64_t made = kw_google_of(s)->account_made;
+    bool young = made != 0 && kw_now_ms() - made < YOUNG_MS;
+    return r == KW_CLOUD && on_account(w) && young ? (int)(err->code = KW_NET) : r;
+}
+
 static int get_policy(struct kw_setup *s, const struct kw_google_grant *w,
                       enum kw_google_seen *seen, json_t **ret, struct kw_err *err)
 {
@@ -130,7 +143,7 @@ static int get_policy(struct kw_setup *s, const struct kw_google_grant *w,
                 ? no_memory(err)
                 : kw_google_read(s, b != NULL ? "GET" : "POST", url, body, seen, ret, err);
     json_decref(body);
-    return r;
+    return soften(s, w, r, err);
 }
 
 /* Steals the policy. */
@@ -150,7 +163,7 @@ static int set_policy(struct kw_setup *s, const struct kw_google_grant *w, json_
     int r = body == NULL ? no_memory(err)
                          : kw_google_write(s, b != NULL ? "PUT" : "POST", url, body, NULL, err);
     json_decref(body);
-    return r;
+    return soften(s, w, r, err);
 }
 
 /* --- grants: who ---------------------------------------------------------------------------- */

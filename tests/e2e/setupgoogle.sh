@@ -209,6 +209,19 @@ ok 'no right to look: all of them' has "Permission 'iam.serviceAccounts.get' den
 ok 'no right to look: a cure' has 'roles/iam.workloadIdentityPoolAdmin'
 fault
 
+# What was just made may be hidden from its maker for a while; what is missing for good is told.
+lab POST reset
+fault 'denied=iam.serviceAccounts.getIamPolicy,count=2'
+apply
+ok 'an account that hides: waited for' is "$rc $(everything)" '0 1 1 1 1'
+cat >"$work/gives" <<EOS
+n=\$(cat "$work/n" 2>/dev/null || echo 0)
+echo \$((n + 1)) >"$work/n"
+[ \$((n % 2)) = 1 ] && cat "$LAB_GOOGLE_ADMIN_TOKEN_FILE" || echo ya29.expired
+EOS
+setup --admin-token-command "sh $work/gives"
+ok 'a token that expired: another, by the command' is "$rc $(cat "$work/n")" '0 2'
+
 # --- slow, late, failing ----------------------------------------------------------------------------------------
 lab POST reset
 fault 'lro-fails,count=1,method=POST,path=/v1/projects/*/workloadIdentityPools'
