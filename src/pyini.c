@@ -81,9 +81,13 @@ static int take_value(struct reader *r, const char *key, const char *v, size_t n
         if (why != NULL)
             break;
     }
-    if (why == NULL && json_object_set_new(r->section, key, json_string(kw_buf_str(&value))) != 0)
+    bool lost = value.bad; /* a line is shorter than the file, so this is memory */
+    if (why == NULL && !lost &&
+        json_object_set_new(r->section, key, json_string(kw_buf_str(&value))) != 0)
         why = "the line is no text";
     kw_buf_free(&value);
+    if (lost)
+        return kw_fail(err, KW_FAILED, "there is no memory for %s", r->path);
     return why != NULL ? bad(r, err, why) : 0;
 }
 

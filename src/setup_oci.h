@@ -189,7 +189,7 @@ int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err);
  * and what is wanted (taken over); fixed as for kw_scim_changes(). What isn't ours and differs
  * is FOREIGN unless --adopt. */
 int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, json_t *want,
-                   const char *const *fixed);
+                   const char *const *fixed, struct kw_err *err);
 /* The PATCH that makes it so, or the POST that makes it. */
 int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, json_t *want,
                 const char *const *fixed, json_t **ret, struct kw_err *err);

@@ -125,7 +125,7 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         return r;
     (void)snprintf(o->client_id, sizeof o->client_id, "%s", kw_oci_text(have, "name"));
     bool active = json_is_true(json_object_get(have, "active")), secret = needs_secret(o, active);
-    r = kw_oci_compare(s, t, have, kw_oci_want_app(o), fixed);
+    r = kw_oci_compare(s, t, have, kw_oci_want_app(o), fixed, err);
     if (!active)
         (void)kw_setup_differs(t, "active", NULL, json_true());
     if (secret)
@@ -217,7 +217,7 @@ static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct 
         return r;
     if (have != NULL && json_object_get(have, "x509Base64Certificate") == NULL)
         (void)json_object_set(have, "x509Base64Certificate", o->certificate); /* it isn't told */
-    r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed);
+    r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed, err);
     if (t->state == KW_SETUP_DIFFERS && t->mine) {
         t->state = KW_SETUP_FOREIGN; /* it can't be changed */
         (void)snprintf(t->note, sizeof t->note,

@@ -268,7 +268,9 @@ static void put_policy(const struct kw_oci_setup *o, const char *profile, struct
     {
         kw_put_fmt(b, "claim.%s = %s\n", name, json_string_value(v));
     }
-    kw_put_str(b, "sign.host = *.oraclecloud.com\n");
+    const char *realm = strstr(o->url.host, ".identity.");
+    kw_put_fmt(b, "sign.host = *.%s\n",
+               realm != NULL ? realm + sizeof ".identity." - 1 : "oraclecloud.com");
 }
 
 int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)

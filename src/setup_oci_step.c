@@ -36,10 +36,15 @@ static void tell(struct kw_setup_step *t, const json_t *have, const json_t *chan
 }
 
 int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, json_t *want,
-                   const char *const *fixed)
+                   const char *const *fixed, struct kw_err *err)
 {
-    json_t *changes = have != NULL ? kw_scim_changes(have, want, fixed) : NULL;
+    json_t *changes = have != NULL && want != NULL ? kw_scim_changes(have, want, fixed) : NULL;
     const char *policy = kw_oci_text(have, "description");
+    t->found = have;
+    if (want == NULL || (have != NULL && changes == NULL)) { /* "the same" would be a guess */
+        json_decref(want);
+        return kw_fail(err, KW_FAILED, "there is no memory left");
+    }
     t->mine =
         have != NULL && (kw_scim_mark(have)[0] != '\0' ||
                          (json_object_get(have, "statements") != NULL && kw_setup_marked(policy)));
@@ -57,7 +62,6 @@ int kw_oci_compare(struct kw_setup *s, struct kw_setup_step *t, json_t *have, js
                        "name, or --adopt it");
     else if (t->state == KW_SETUP_SAME && !t->mine)
         (void)snprintf(t->note, sizeof t->note, "not made by keyward: used as it is");
-    t->found = have;
     json_decref(changes);
     json_decref(want);
     return 0;
@@ -76,41 +80,45 @@ static int path_of(const struct kw_setup_step *t, const char *kind, char *path, 
                : kw_fail(err, KW_CLOUD, "the domain gave it an id that can't be one");
 }
 
+/* The POST's body, or the PATCH's; of a PATCH *ret_n says how many Operations it has. */
+static json_t *body_of(const struct kw_setup_step *t, json_t *want, const char *const *fixed,
+                       size_t *ret_n)
+{
+    *ret_n = 1;
+    if (t->state == KW_SETUP_ABSENT) {
+        json_t *new = kw_scim_new(want);
+        (void)json_object_set_new(new, "tags", kw_scim_tags("setup"));
+        return new;
+    }
+    json_t *ops = kw_scim_changes(t->found, want, fixed);
+    if (!t->mine) /* it is adopted */
+        (void)json_array_append_new(ops, json_pack("{s:s,s:s,s:o}", "op", "replace", "path", "tags",
+                                                   "value", kw_scim_tags_with(t->found, "setup")));
+    *ret_n = json_array_size(ops);
+    return kw_scim_patch(ops);
+}
+
 int kw_oci_make(struct kw_setup *s, struct kw_setup_step *t, const char *kind, json_t *want,
                 const char *const *fixed, json_t **ret, struct kw_err *err)
 {
     char path[512], title[600];
-    const char *meta = kw_oci_text(json_object_get(t->found, "meta"), "version");
-    struct kw_oci_call c = {.method = "POST",
-                            .target = path,
-                            .what = kw_setup_title(t, title, sizeof title),
-                            .temp = true};
-    json_t *body;
-    int r = 0;
+    const char *version = kw_oci_text(json_object_get(t->found, "meta"), "version");
+    bool new = t->state == KW_SETUP_ABSENT;
+    size_t n;
+    json_t *body = body_of(t, want, fixed, &n);
+    const struct kw_oci_call c = {.method = new ? "POST" : "PATCH",
+                                  .target = path,
+                                  .what = kw_setup_title(t, title, sizeof title),
+                                  .match = new || version[0] == '\0' ? NULL : version,
+                                  .body = body,
+                                  .temp = true};
     *ret = NULL;
-    if (t->state == KW_SETUP_ABSENT) {
-        (void)snprintf(path, sizeof path, "/admin/v1/%s", kind);
-        body = kw_scim_new(want);
-        (void)json_object_set_new(body, "tags", kw_scim_tags("setup"));
-    } else {
-        json_t *ops = kw_scim_changes(t->found, want, fixed);
-        if (!t->mine) /* it is adopted */
-            (void)json_array_append_new(ops,
-                                        json_pack("{s:s,s:s,s:o}", "op", "replace", "path", "tags",
-                                                  "value", kw_scim_tags_with(t->found, "setup")));
-        bool nothing = json_array_size(ops) == 0;
-        body = kw_scim_patch(ops);
-        c.method = "PATCH";
-        c.match = meta[0] != '\0' ? meta : NULL;
+    (void)snprintf(path, sizeof path, "/admin/v1/%s", kind);
+    int r = want == NULL || body == NULL ? kw_fail(err, KW_FAILED, "there is no memory left") : 0;
+    if (r == 0 && !new)
         r = path_of(t, kind, path, sizeof path, err);
-        if (nothing || r != 0) {
-            json_decref(body);
-            json_decref(want);
-            return r;
-        }
-    }
-    c.body = body;
-    r = kw_oci_call(s, &c, ret, err);
+    if (r == 0 && n > 0)
+        r = kw_oci_call(s, &c, ret, err);
     json_decref(body);
     json_decref(want);
     return r;

@@ -133,10 +133,12 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         r = note_slash(s, t, err);
     if (r == 0)
         r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true),
-                           kw_scim_mark(have)[0] != '\0' ? fixed : adopted);
+                           kw_scim_mark(have)[0] != '\0' ? fixed : adopted, err);
     json_decref(want);
-    if (r != 0)
+    if (r != 0) {
+        json_decref(have);
         return r;
+    }
     json_decref(t->found); /* act() wants the ids */
     t->found = have;
     note_traps(s, t);

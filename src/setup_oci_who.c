@@ -27,7 +27,7 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
         (void)json_object_set(o->ids, t->name, json_object_get(have, "id"));
     else
         (void)json_object_del(o->ids, t->name);
-    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), user_fixed);
+    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), user_fixed, err);
     if (have != NULL && !json_is_true(flag)) {
         t->state = KW_SETUP_FOREIGN;
         t->mine = false;
@@ -95,7 +95,7 @@ static int look_group(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     if (r != 0)
         return r;
     (void)is_member(kw_oci(s), have, "", &others);
-    r = kw_oci_compare(s, t, have, kw_oci_want_group(kw_oci(s)), group_fixed);
+    r = kw_oci_compare(s, t, have, kw_oci_want_group(kw_oci(s)), group_fixed, err);
     if (s->destroy && t->mine && others > 0) {
         t->mine = false;
         (void)snprintf(t->note, sizeof t->note,
@@ -220,7 +220,7 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
         r = kw_scim_one(list, "policy", &one, err);
     if (r == 0) {
         have = one != NULL ? json_incref(one) : NULL;
-        r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed);
+        r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed, err);
     }
     json_decref(list);
     return r;

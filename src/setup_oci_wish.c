@@ -146,9 +146,12 @@ static int take_certificate(struct kw_setup *s, struct kw_oci_setup *o, struct k
     if (r == 0) {
         kw_hex(hex, digest, n);
         kw_b64_put(&text, der, (size_t)len);
-        o->certificate = json_string(kw_buf_str(&text));
-        if ((size_t)snprintf(o->alias, sizeof o->alias, "%s%s%.8s", alias != NULL ? alias : o->base,
-                             alias != NULL ? "" : "-", alias != NULL ? "" : hex) >= sizeof o->alias)
+        o->certificate = text.bad ? NULL : json_string(kw_buf_str(&text));
+        if (o->certificate == NULL)
+            r = kw_fail(err, KW_FAILED, "there is no memory for a certificate");
+        else if ((size_t)snprintf(o->alias, sizeof o->alias, "%s%s%.8s",
+                                  alias != NULL ? alias : o->base, alias != NULL ? "" : "-",
+                                  alias != NULL ? "" : hex) >= sizeof o->alias)
             r = kw_fail(err, KW_USAGE, "--certificate-alias is too long");
     }
     OPENSSL_free(der);

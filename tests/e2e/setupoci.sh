@@ -312,6 +312,22 @@ setup --admin-profile OLD
 expect_exit 'an old session' 2
 ok 'an old session: the cure' says 'oci session authenticate --profile-name OLD'
 
+# --- the token itself as issuer -------------------------------------------------------------------------
+lab POST reset
+softhsm2-util --import "$work/other.pem" --token "$label" --label issuer --id a3 --pin "$pin" >"$work/softhsm.log" 2>&1
+printf '[issuer]\nkey = pkcs11:object=issuer\niss = https://hsm.example\nsub = runner-7\n' >>"$config"
+own() { kw setup oci --issuer token --client-secret "file:$secret" "$@"; }
+rm -f "$secret"
+own --apply
+expect_exit 'issuer token' 0
+ok 'issuer token: its key is in the trust' says 'publicCertificate: "-----BEGIN PUBLIC KEY'
+{ cat "$out" && printf '[issuer]\nkey = pkcs11:object=issuer\niss = https://hsm.example\nsub = runner-7\n'; } >"$work/own.ini"
+cp "$work/own.ini" "$config"
+succeeds 'issuer token: exchange' exchange
+own
+ok 'issuer token: again, nothing' has 'all is as wanted'
+base_config
+
 # --- the scripts' file, as it is: features 1 2 6 7 8 and the trust by their names ---------------------------
 lab POST reset
 cat >"$work/setupConfig.ini" <<END

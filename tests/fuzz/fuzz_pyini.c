@@ -2,10 +2,30 @@
  *
  * INI files of Python programs: setupConfig.ini, ~/.oci/config. What is taken is text, within
  * sections, and is found again. The first byte says how comments are taken. */
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fuzz.h"
+#include "src/io.h"
 #include "src/pyini.h"
+
+/* The same as a file. */
+static int from_file(const char *text, size_t n, bool comments, json_t **ret, struct kw_err *err)
+{
+    char path[64];
+    int mem = memfd_create("pyini", MFD_CLOEXEC);
+    must(mem >= 0 && fchmod(mem, 0600) == 0 && kw_write_all(mem, text, n) == 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", mem);
+    fault_begin();
+    int r = kw_pyini_read(path, comments, ret, err);
+    (void)fault_end();
+    (void)close(mem);
+    return r;
+}
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
@@ -18,7 +38,16 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     fault_begin();
     int r = kw_pyini_parse(text, size > 0 ? size - 1 : 0, "f", comments, &ini, &err);
     bool failed = fault_end();
-    must(r == 0 ? ini != NULL || failed : ini == NULL && r == KW_USAGE && err.text[0] != '\0');
+    must(r == 0
+             ? ini != NULL
+             : ini == NULL && (r == KW_USAGE || (failed && r == KW_FAILED)) && err.text[0] != '\0');
+    json_t *again = NULL;
+    struct kw_err why = {0};
+    int r2 = from_file(text, size > 0 ? size - 1 : 0, comments, &again, &why);
+    must(r2 == 0 || again == NULL);
+    if (r == 0 && r2 == 0 && ini != NULL && again != NULL)
+        must(json_equal(ini, again) == 1);
+    json_decref(again);
     json_object_foreach(ini, name, section)
     {
         must(name[0] != '\0' && json_is_object(section));
