@@ -15,6 +15,7 @@
 #include "io.h"
 #include "ipc.h"
 #include "log.h"
+#include "memory.h"
 #include "setup.h"
 
 enum { PAUSE_MS = 100, PAUSE_MOST_MS = 5000 };
@@ -113,6 +114,9 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     t->state = KW_SETUP_UNSEEN;
     int r = t->look(s, t, err);
     kw_printable(t->note);
+    /* What there was no memory to compare would read as the same. */
+    if (r == 0 && kw_memory_short())
+        r = kw_fail(err, KW_FAILED, "out of memory");
     return r != 0 ? kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title)) : 0;
 }
 
