@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What Google's administration answers to `setup google` and `revoke google`. Input: a letter
- * (p, a, d, v or r: plan, apply, destroy, revoke, restore), then a line an answer: its status and
- * its body. When there is no further answer, the network is gone. Whatever it says, nothing is
- * changed by a plan, only what has keyward's mark is ever changed or removed, and a policy goes
- * back with the etag that came with it. */
+ * (p, a, d, v, r or c: plan, apply, destroy, revoke, restore, print commands), then a line an
+ * answer: its status and its body. When there is no further answer, the network is gone. Whatever
+ * it says, nothing is changed by a plan, only what has keyward's mark is ever changed or removed,
+ * and a policy goes back with the etag that came with it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,7 @@ static void judge_url(const char *url)
 static void judge_write(const struct kw_setup_request *q)
 {
     bool post = strcmp(q->method, "POST") == 0, bucket = strcmp(q->method, "PUT") == 0;
-    must(world.mode != 'p');
+    must(world.mode != 'p' && world.mode != 'c');
     if (world.mode == 'v' || world.mode == 'r') {
         must(strcmp(q->method, "PATCH") == 0 && strstr(q->url, "?updateMask=disabled") != NULL);
         return;
@@ -214,7 +214,8 @@ static void run(char mode)
                           .args = &args,
                           .config = &config,
                           .cloud = &kw_setup_google,
-                          .apply = mode != 'p' && mode != 'd',
+                          .apply = mode != 'p' && mode != 'd' && mode != 'c',
+                          .commands = mode == 'c',
                           .destroy = mode == 'd',
                           .revoke = mode == 'v' || mode == 'r',
                           .restore = mode == 'r',
@@ -230,7 +231,7 @@ static void run(char mode)
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     fault_seed(data, &size);
-    if (size < 2 || strchr("padvr", data[0]) == NULL || data[0] == '\0')
+    if (size < 2 || strchr("padvrc", data[0]) == NULL || data[0] == '\0')
         return 0;
     memset(&world, 0, sizeof world);
     world.mode = (char)data[0];
