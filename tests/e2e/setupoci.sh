@@ -3,7 +3,9 @@
 #
 # keyward setup oci and revoke oci, from nothing in a bare lab: plan, apply, use, repair,
 # destroy; what isn't keyward's, who has no rights, and the scripts' setupConfig.ini. "feature N"
-# are the WorkloadIdFederation scripts' own, by the table that setup is measured by.
+# are the WorkloadIdFederation scripts' own, by the table that setup is measured by; of those the
+# rest is elsewhere: 13 (runtimeConfig.ini) in sources.sh, 16 and 17 (key and session are kept, the
+# key in the token) in stored.sh, 22 (Terraform) in tests/interop/run, 23 (the walk-through) in claim 43.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/setupoci_lib.sh
@@ -311,6 +313,22 @@ printf '[OLD]\ntenancy=t\nkey_file=%s\nsecurity_token_file=%s\n' "$HOME/api.pem"
 setup --admin-profile OLD
 expect_exit 'an old session' 2
 ok 'an old session: the cure' says 'oci session authenticate --profile-name OLD'
+
+# --- where the secret goes if nobody says ----------------------------------------------------------------
+lab POST reset
+rm -f "$secret"
+plain() { kw setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --branch main "$@"; }
+plain --apply
+expect_exit 'secret without a place' 0
+ok 'secret without a place: in the home' is "$(stat -c %a "$HOME/.config/keyward/keyward-lab.secret")" 600
+ok 'secret without a place: named' has "client_secret_source = file:$HOME/.config/keyward/keyward-lab.secret"
+cp "$out" "$config"
+succeeds 'secret without a place: exchange' exchange
+plain --json
+ok 'the configured place counts' has '"pending": 0'
+base_config
+plain --destroy
+ok 'secret without a place: gone with the application' test ! -e "$HOME/.config/keyward/keyward-lab.secret"
 
 # --- the token itself as issuer -------------------------------------------------------------------------
 lab POST reset
