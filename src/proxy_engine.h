@@ -29,7 +29,7 @@ struct kw_engine_hooks {
     /* Answered by kw_engine_dialed(). */
     int (*dial)(void *arg, uint64_t id, const char *host, uint16_t port, struct kw_err *err);
     /* A request's head inside TLS. Answered by kw_engine_authorized(), maybe before this
-     * returns. The head's spans are good until it is answered. */
+     * returns. The head's spans are good until it is answered, or done() ends it before. */
     int (*request)(void *arg, uint64_t id, enum kw_route route, const char *host, uint16_t port,
                    const struct kw_head *head, struct kw_err *err);
     /* A request in plain HTTP on the metadata listener, or in absolute-form on the proxy's.

@@ -201,6 +201,8 @@ static void done(void *arg, uint64_t id, unsigned status, uint64_t sent, uint64_
     struct kw_proxy *p = arg;
     char text[128];
     struct kw_span none = {"", 0};
+    if (status == 0)
+        kw_proxy_unask(p, id);
     if (!p->scope.say.explain)
         return;
     (void)snprintf(text, sizeof text, "%llu bytes sent, %llu received", (unsigned long long)sent,
