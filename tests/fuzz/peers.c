@@ -167,7 +167,7 @@ static bool may_say(const struct peers *p, size_t i, enum kw_msg type, size_t n,
     size_t max = 0;
     unsigned next = 0, want = 0;
     for (unsigned state = 0; state < 32; state++)
-        if (kw_msg_legal(type, p->chans[i], p->role, state, &next, &max, &want))
+        if (kw_msg_legal(type, p->chans[i], p->roles[i], state, &next, &max, &want))
             return n <= max && nfds == want;
     return false;
 }
@@ -179,8 +179,10 @@ static unsigned take_fds(struct msghdr *mh)
     for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm))
         for (; (n + 1) * sizeof(int) <= cm->cmsg_len - CMSG_LEN(0); n++) {
             int fd;
+            struct stat st;
             memcpy(&fd, CMSG_DATA(cm) + n * sizeof fd, sizeof fd);
-            (void)!write(fd, "body", 4);
+            if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+                (void)!write(fd, "body", 4);
             (void)close(fd);
         }
     return n;
@@ -248,11 +250,12 @@ void peers_open(struct peers *p, enum kw_role role, const enum kw_channel *chans
 {
     int pair[2];
     (void)signal(SIGPIPE, SIG_IGN); /* as every role has it */
-    *p = (struct peers){.role = role, .n = n, .open = open_fds(), .at = data, .end = data + size};
+    *p = (struct peers){.n = n, .open = open_fds(), .at = data, .end = data + size};
     kw_buf_init(&p->side, 1 << 20);
     for (size_t i = 0; i < n; i++) {
         must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
         p->chans[i] = chans[i];
+        p->roles[i] = role;
         p->mine[i] = pair[0];
         p->fds[i] = pair[1];
     }

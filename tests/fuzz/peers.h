@@ -28,7 +28,7 @@
 enum { PEERS = 3 };
 
 struct peers {
-    enum kw_role role; /* the one that is run */
+    enum kw_role roles[PEERS]; /* the one that is run; channel by channel what it is there */
     size_t n;
     enum kw_channel chans[PEERS];
     int fds[PEERS];  /* the role's ends, its own to close */
