@@ -130,8 +130,7 @@ int __wrap_kill(pid_t pid, int sig)
     return 0;
 }
 
-/* --- the surroundings --------------------------------------------------------------------------
- */
+/* --- the surroundings ------------------------------------------------------ */
 
 static void leave(void)
 {
@@ -191,8 +190,7 @@ static int listen_somewhere(void)
     return fd;
 }
 
-/* --- what happens -------------------------------------------------------------------------------
- */
+/* --- what happens ---------------------------------------------------------- */
 
 static void connect_anew(unsigned i)
 {
@@ -260,8 +258,7 @@ static void idle(bool for_ever)
     in_agent = true;
 }
 
-/* --- the run
- * -------------------------------------------------------------------------------------- */
+/* --- the run --------------------------------------------------------------- */
 
 static void go(struct kw_agent *a, struct kw_err *err)
 {

@@ -190,8 +190,7 @@ void __wrap_kw_chan_init(struct kw_chan *c, enum kw_channel name, enum kw_role s
     __real_kw_chan_init(c, name, self, fd);
 }
 
-/* --- the surroundings --------------------------------------------------------------------------
- */
+/* --- the surroundings ------------------------------------------------------ */
 
 static void leave(void)
 {
@@ -257,11 +256,12 @@ static void change_kind(unsigned kind)
     (void)close(fd);
 }
 
-static void happen(void)
+/* What the step said on the side; whether the process could see it. */
+static bool happen(void)
 {
     struct kw_view v = kw_get_blob(&peers.side, 1 << 20);
     if (v.len == 0)
-        return; /* so time passes */
+        return true; /* so time passes */
     unsigned what = (v.p[0] & 15) % HAPPENINGS;
     if (what == KIND)
         change_kind(v.p[0] >> 4);
@@ -269,22 +269,21 @@ static void happen(void)
     event_kind = what == EVENT ? v.p[0] >> 4 : event_kind;
     wants_renewal = wants_renewal || what == RENEW;
     fails = fails || what == FAIL;
+    return what != KIND;
 }
 
 static void idle(bool for_ever)
 {
-    if (!peers_step(&peers)) {
-        peers_idle(true);
-        return;
+    bool more = true, seen = false;
+    while (more && !seen) {
+        more = peers_step(&peers);
+        seen = peers.side.rd == peers.side.len || happen();
     }
-    if (peers.side.rd < peers.side.len)
-        happen();
-    peers_idle(false);
+    peers_idle(!more);
     (void)for_ever;
 }
 
-/* --- the run
- * -------------------------------------------------------------------------------------- */
+/* --- the run --------------------------------------------------------------- */
 
 static int go(struct kw_err *err)
 {
@@ -312,6 +311,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     has_jwt = wants_renewal = fails = has_event = false;
     peers_open(&peers, KW_ROLE_JOB, chans, 3, data + 1, size - 1);
     peers.roles[1] = KW_ROLE_AGENT;
+    peers.serial[1] = 1; /* its HELLO was the agent's */
     peers.roles[2] = KW_ROLE_MAIN;
     change_kind(0);
     int r = go(&err);
