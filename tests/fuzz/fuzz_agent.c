@@ -132,43 +132,60 @@ int __wrap_kill(pid_t pid, int sig)
 
 /* --- the surroundings ------------------------------------------------------ */
 
-static void leave(void)
-{
-    (void)unlink(ini);
-    (void)rmdir(dir);
-}
-
-static void write_file(const char *text)
-{
-    int fd = open(ini, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    must(fd >= 0 && kw_write_all(fd, text, strlen(text)) == 0 && close(fd) == 0);
-}
-
 #define GOOGLE                                                                                     \
     "[google default]\nprovider = //iam.googleapis.com/projects/1/locations/global/"               \
     "workloadIdentityPools/p/providers/q\n"
 
+static const char *const variants[] = {
+    "",
+    "[agent]\njobs = 1\nspare = 0\n",
+    "[agent]\nallow = 4294967294\n",
+    GOOGLE,
+    "[agent]\ngrace = 0\nspare = 8\n",
+    "nonsense\n",
+    "[policy default]\nissuer =\n",
+};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+static void path_of(unsigned which, char out[80])
+{
+    (void)snprintf(out, 80, "%s/%u", dir, which);
+}
+
+static void leave(void)
+{
+    char path[80];
+    for (unsigned i = 0; i < VARIANTS; i++) {
+        path_of(i, path);
+        (void)unlink(path);
+    }
+    (void)unlink(ini);
+    (void)rmdir(dir);
+}
+
 static void change(unsigned which)
 {
-    static const char *const more[] = {
-        "",
-        "[agent]\njobs = 1\nspare = 0\n",
-        "[agent]\nallow = 4294967294\n",
-        GOOGLE,
-        "[agent]\ngrace = 0\nspare = 8\n",
-        "nonsense\n",
-        "[policy default]\nissuer =\n",
-    };
-    char text[1024];
+    char path[80];
+    path_of(which % VARIANTS, path);
+    (void)unlink(ini);
+    must(link(path, ini) == 0);
+}
+
+static void write_variant(unsigned which)
+{
+    char text[1024], path[80];
     (void)snprintf(text, sizeof text,
                    "[token]\nuri = pkcs11:token=ci?module-path=/m.so&pin-source=/pin\n"
                    "[source]\ntype = github\n[oci default]\ndomain_url = https://idcs.test\n"
                    "client_id = id\nclient_secret_source = file:/secret\n"
                    "[policy default]\nissuer = https://ci.test\n%s",
-                   more[which % (sizeof more / sizeof more[0])]);
-    write_file(text);
+                   variants[which]);
+    path_of(which, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    must(fd >= 0 && kw_write_all(fd, text, strlen(text)) == 0 && close(fd) == 0);
 }
 
+/* The configurations are written once, and are on disk under one name by turns. */
 static void prepare(void)
 {
     static bool done;
@@ -178,6 +195,8 @@ static void prepare(void)
     done = true;
     must(kw_secret_init(true, &err) == 0 && mkdtemp(dir) != NULL && atexit(leave) == 0);
     (void)snprintf(ini, sizeof ini, "%s/k.ini", dir);
+    for (unsigned i = 0; i < VARIANTS; i++)
+        write_variant(i);
     (void)unsetenv("NOTIFY_SOCKET");
 }
 
@@ -232,8 +251,7 @@ static void happen(void)
 
 static void check(void)
 {
-    must(unproven() <= 1);
-    must(kw_slots_in(&agent, KW_SLOT_BUSY) <= 200);
+    must(unproven() <= 1 && kw_slots_in(&agent, KW_SLOT_BUSY) <= 200);
     for (unsigned i = 0; i < KW_AGENT_SLOTS; i++) {
         const struct kw_slot *s = &agent.slots[i];
         must(s->state != KW_SLOT_FREE || s->chan.fd < 0);
