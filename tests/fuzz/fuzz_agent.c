@@ -138,7 +138,7 @@ int __wrap_kill(pid_t pid, int sig)
 
 static const char *const variants[] = {
     "",
-    "[agent]\njobs = 1\nspare = 0\n",
+    "[agent]\njobs = 2\nuser_jobs = 1\nspare = 0\n",
     "[agent]\nallow = 4294967294\n",
     GOOGLE,
     "[agent]\ngrace = 0\nspare = 8\n",
@@ -287,12 +287,13 @@ static void go(struct kw_agent *a, struct kw_err *err)
     a->listen_fd = listener;
     in_agent = true;
     fault_begin();
-    if (configure(a->cli, ini, &a->config, &a->allowed, err) == 0)
+    if (configure(a->cli, ini, &a->config, &a->text, &a->allowed, err) == 0)
         while (running(a))
             turn(a);
     for (unsigned i = 0; i < KW_AGENT_PENDING; i++)
         kw_waiting_free(&a->waiting[i]);
     kw_config_free(&a->config);
+    kw_buf_free(&a->text);
     (void)fault_end();
     in_agent = false;
     (void)close(ends[0]);

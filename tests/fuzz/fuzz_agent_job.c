@@ -30,7 +30,6 @@ const struct kw_command *const kw_commands[] = {NULL};
 
 static const char token[] = "the-token-of-the-session";
 static struct peers peers;
-static char dir[] = "/tmp/keyward-fuzz-XXXXXX", ini[64];
 static bool plays_keeper, has_jwt, wants_renewal, fails, has_event;
 static unsigned event_kind;
 static const struct kw_serve_want *serve_want;
@@ -192,31 +191,22 @@ void __wrap_kw_chan_init(struct kw_chan *c, enum kw_channel name, enum kw_role s
 
 /* --- the surroundings ------------------------------------------------------ */
 
-static void leave(void)
-{
-    (void)unlink(ini);
-    (void)rmdir(dir);
-}
+static const char configuration[] =
+    "[token]\nuri = pkcs11:token=ci?module-path=/m.so&pin-source=/pin\n[source]\ntype = github\n"
+    "[oci default]\ndomain_url = https://idcs.test\nclient_id = id\n"
+    "client_secret_source = file:/secret\n[policy default]\nissuer = https://ci.test\n"
+    "[run]\nisolation = required\n";
 
 static void prepare(void)
 {
-    static const char text[] =
-        "[token]\nuri = pkcs11:token=ci?module-path=/m.so&pin-source=/pin\n[source]\ntype = "
-        "github\n"
-        "[oci default]\ndomain_url = https://idcs.test\nclient_id = id\n"
-        "client_secret_source = file:/secret\n[policy default]\nissuer = https://ci.test\n"
-        "[run]\nisolation = required\n";
     static bool done;
     struct kw_err err;
     if (done)
         return;
     done = true;
-    must(kw_secret_init(true, &err) == 0 && mkdtemp(dir) != NULL && atexit(leave) == 0);
-    (void)snprintf(ini, sizeof ini, "%s/k.ini", dir);
-    int fd = open(ini, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    must(fd >= 0 && kw_write_all(fd, text, sizeof text - 1) == 0 && close(fd) == 0);
+    must(kw_secret_init(true, &err) == 0);
     if (fcntl(UP_FD, F_GETFD) < 0) { /* it is the agent's, whenever that is there */
-        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         must(fd == UP_FD || (dup2(fd, UP_FD) == UP_FD && close(fd) == 0));
     }
 }
@@ -238,10 +228,12 @@ static void change_kind(unsigned kind)
     int ends[2] = {-1, -1}, fd = -1;
     switch (kind % 5) {
     case 0: /* nothing to read, and never is: as the pidfd of a process that lives */
-        fd = eventfd(0, EFD_CLOEXEC);
+        fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         break;
     case 1:
         fd = memfd_create("given", MFD_CLOEXEC);
+        must(fd >= 0 && kw_write_all(fd, configuration, sizeof configuration - 1) == 0 &&
+             lseek(fd, 0, SEEK_SET) == 0);
         break;
     case 2:
     case 3:
@@ -287,11 +279,10 @@ static void idle(bool for_ever)
 
 static int go(struct kw_err *err)
 {
-    const struct kw_cli cli = {.config_path = ini};
     int other = fcntl(UP_FD, F_DUPFD_CLOEXEC, 3);
     must(other >= 0 && dup2(peers.fds[0], UP_FD) == UP_FD);
     fault_begin();
-    int r = kw_agent_serve(&cli, err);
+    int r = kw_agent_serve(err);
     (void)fault_end();
     must(dup2(other, UP_FD) == UP_FD && close(other) == 0);
     return r;
