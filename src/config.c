@@ -379,6 +379,10 @@ int kw_config_load_text(struct kw_config *c, int fd, const char *path, const cha
                         struct kw_err *err)
 {
     struct kw_buf text;
+    struct stat st;
+    memset(c, 0, sizeof *c);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) /* a file never makes wait */
+        return kw_fail(err, KW_FAILED, "the configuration was not given as a file");
     int r = load(c, path[0] != '\0' ? fd : -1, path, profile, &text, err);
     kw_buf_free(&text);
     return r;

@@ -57,6 +57,7 @@ struct kw_proxy {
     } wants[16]; /* ID tokens that main was asked for, in order */
     unsigned n_wants;
 
+    unsigned unread; /* refusals of what was no request: told, up to a limit */
     struct kw_m_proxy_closed counts;
 };
 

@@ -52,6 +52,29 @@ done
 kw run -- curl -sS https://evil.example/
 ok 'foreign host: CMD fails' not is "$rc" 0
 ok 'foreign host: told' says 'evil.example'
+# What is no request that could be passed on: told in the service's shape, and before it is sent.
+for how in '-H Connection:Upgrade -H Upgrade:websocket' '-H Upgrade:h2c'; do
+    # shellcheck disable=SC2086 # several words
+    kw run -- curl -sS $how -w '%{http_code}\n' "$LAB_OBJECTS_URL/n/"
+    ok "$how: 403" is "$(tail -n 1 "$out" | tail -c 4)" 403
+    ok "$how: why" has '"message":"keyward: the request asks for another protocol'
+    ok "$how: told" says '1 refused'
+done
+ok 'Upgrade: in the audit log' grep -q '"event":"refusal".*another protocol' "$work/files/audit"
+kw run -- curl -sS -0 -w '%{http_code}\n' "$LAB_OBJECTS_URL/n/"
+ok 'HTTP/1.0: 505' is "$(tail -n 1 "$out" | tail -c 4)" 505
+ok 'HTTP/1.0: why' has '"message":"keyward: HTTP/1.1 is served here'
+ok 'HTTP/1.0: in the audit log' grep -qF '"reason":"HTTP/1.1 is served here, not 1.0' "$work/files/audit"
+unread() { grep -cF '"method":"?"' "$work/files/audit"; }
+known=$(unread)
+# shellcheck disable=SC2016 # for CMD's shell
+kw run -- bash -c 'p=${https_proxy#*://} p=${p%/}; for i in {1..120}; do
+    exec 3<>"/dev/tcp/${p%:*}/${p##*:}" && printf "EVIL\033[31m\"}\n /\r\n\r\n" >&3 && cat <&3 >&2; exec 3<&-; done'
+ok 'nonsense: all of it refused' says '120 refused'
+ok 'nonsense: a line in the audit log for each, up to a limit' is "$(($(unread) - known))" 100
+ok 'nonsense: the last says so' grep -qF 'last of its kind' "$work/files/audit"
+ok 'nonsense: nothing of it in the audit log' not grep -q EVIL "$work/files/audit"
+ok 'nonsense: nor on standard error' not says EVIL
 kw run -- curl -sS --noproxy '*' -m 5 "https://${LAB_CONNECT_TO##*::}/"
 ok 'round the proxy: no way out' not is "$rc" 0
 
