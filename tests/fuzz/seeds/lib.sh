@@ -22,7 +22,9 @@ m() { # CHANNEL TYPE [ITEMS-COMMAND...]: one message
     byte 0
 }
 gone() { byte $((128 + $1)); }
+# shellcheck disable=SC2034 # for those who read this file
 two='8' # descriptors, added to the channel: 2 << 2
+# shellcheck disable=SC2034 # the same
 one='4'
 
 raw() { # FILE: without a length before it
