@@ -153,31 +153,41 @@ kw_wait
 ok 'main killed: nothing left' no_strays
 
 # Each signal once, whoever it was sent to: the group, as CI runners do it, keyward alone, or a terminal.
-# shellcheck disable=SC2016 # perl
-counts='$SIG{INT} = sub { $n++ }; $SIG{TERM} = sub { $t++ }; $| = 1; print "up\n"; for (1 .. 30) { select undef, undef, undef, 0.2 }
-    print "int $n term $t\n"'
-kw_start run -- perl -e "$counts"
-wait_up() { for _ in {1..100}; do grep -q up "$out" && return; sleep 0.1; done; }
-wait_up
-kill -INT -- "-$session"
-sleep 1
-kill -INT "$session"
-sleep 1
-kill -INT -- "-$session"
-sleep 0.5
+# CMD counts, until a second after the signal that it is told.
+cat >"$work/files/counts.pl" <<'COUNTS'
+for my $s ('INT', 'TERM') { $SIG{$s} = sub { $n{$s}++ } }
+$| = 1;
+print "up\n";
+for (1 .. 600) { select undef, undef, undef, 0.1; last if $n{$ARGV[0]} && ++$after > 10 }
+print "int $n{INT} term $n{TERM}\n";
+COUNTS
+counting() { # COMMAND...
+    kw_start run -- "$@" perl "$work/files/counts.pl" TERM
+    for _ in $(seq 200); do grep -qx up "$out" && return || sleep 0.1; done
+}
+counting
+for to in "-$session" "$session" "-$session"; do
+    kill -INT -- "$to"
+    sleep 1
+done
 kill -TERM -- "-$session"
 kw_wait
 ok 'signals: each once' is "$(tail -n 1 "$out")" 'int 3 term 1'
 ok 'signals: no process stays' no_strays
-kw_start run -- setsid perl -e "$counts" # has left the group: then it is told
-wait_up
-kill -INT -- "-$session"
-sleep 1
-kill -INT "$session"
+counting setsid # has left the group: then it is told
+for to in "-$session" "$session"; do
+    kill -INT -- "$to"
+    sleep 1
+done
+kill -TERM -- "-$session"
 kw_wait
-ok 'signals, out of the group: each once' is "$(tail -n 1 "$out")" 'int 2 term '
-printf '%s\n' "$counts" >"$work/files/counts.pl"
-(sleep 4 && printf '\003' && sleep 4) | script -qec "$KW_BIN/keyward --config $config --profile lab run -- perl $work/files/counts.pl" /dev/null >"$out" 2>"$err"
+ok 'signals, out of the group: each once' is "$(tail -n 1 "$out")" 'int 2 term 1'
+: >"$out"
+(
+    for _ in $(seq 200); do grep -q up "$out" && break || sleep 0.1; done
+    printf '\003'
+    for _ in $(seq 200); do grep -q term "$out" && break || sleep 0.1; done
+) | script -qec "$KW_BIN/keyward --config $config --profile lab run -- perl $work/files/counts.pl INT" /dev/null >>"$out" 2>"$err"
 ok 'a terminal: once' has 'int 1 term'
 ok 'token directory as before' is "$(cd "$work/tokens" && find . -type f ! -name '*.lock' | sort)" "$before"
 kw audit verify "$work/files/audit"
