@@ -40,22 +40,62 @@ static void refuse(struct kw_agent *a, struct kw_waiting *w, const struct kw_err
     kw_waiting_refuse(w, why);
 }
 
+static unsigned waiting_of(const struct kw_agent *a, uint32_t uid)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < KW_AGENT_PENDING; i++)
+        n += a->waiting[i].there && a->waiting[i].id.uid == uid;
+    return n;
+}
+
+/* Where all places are taken: the last that came of the user who has most of them, if that is
+ * more than `uid` would have then. So nobody can keep others out by coming often. */
+static struct kw_waiting *crowding(struct kw_agent *a, uint32_t uid)
+{
+    struct kw_waiting *last = NULL;
+    unsigned most = waiting_of(a, uid) + 1;
+    for (unsigned i = 0; i < KW_AGENT_PENDING; i++) {
+        struct kw_waiting *w = &a->waiting[i];
+        unsigned n = w->id.uid != uid ? waiting_of(a, w->id.uid) : 0;
+        bool same = last != NULL && last->id.uid == w->id.uid;
+        if (same ? w->number > last->number : n > most) {
+            most = n;
+            last = w;
+        }
+    }
+    return last;
+}
+
+static void crowd_out(struct kw_agent *a, struct kw_waiting *w)
+{
+    struct kw_err why;
+    a->totals.refused_full++;
+    (void)kw_fail(&why, KW_NET,
+                  "too many wait for the agent, and most of them are user %u's; try again later",
+                  w->id.uid);
+    kw_waiting_refuse(w, &why);
+}
+
 static void take_connection(struct kw_agent *a)
 {
     int fd = accept4(a->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
         return;
     struct kw_waiting *w = NULL;
+    struct kw_waiting came = {
+        .there = true, .deadline_ms = kw_now_ms() + HELLO_MS, .number = ++a->connections};
+    int r = kw_peer_identify(fd, kw_boot_ms(), &came.id, &came.why);
+    kw_chan_init(&came.chan, KW_CHAN_AGENT, KW_ROLE_AGENT, fd);
     for (unsigned i = 0; i < KW_AGENT_PENDING && w == NULL; i++)
         w = a->waiting[i].there ? NULL : &a->waiting[i];
+    if (w == NULL && (w = crowding(a, came.id.uid)) != NULL)
+        crowd_out(a, w);
     if (w == NULL) { /* they have seconds to say what they want: soon there is room */
         a->totals.refused_full++;
-        (void)close(fd);
+        kw_waiting_free(&came);
         return;
     }
-    *w = (struct kw_waiting){.there = true, .id.pidfd = -1, .deadline_ms = kw_now_ms() + HELLO_MS};
-    kw_chan_init(&w->chan, KW_CHAN_AGENT, KW_ROLE_AGENT, fd);
-    int r = kw_peer_identify(fd, kw_boot_ms(), &w->id, &w->why);
+    *w = came;
     if (r == 0 && !kw_allowed_is(&a->allowed, fd, &w->id))
         r = kw_fail(&w->why, KW_POLICY, "user %u may not use this agent ([agent] allow)",
                     w->id.uid);
@@ -121,9 +161,9 @@ static void take_hello(struct kw_agent *a, struct kw_waiting *w)
 
 /* The cloud of the default profile; of one with both, OCI, whose sessions take longest to make. */
 static int configure(const struct kw_cli *cli, const char *path, struct kw_config *c,
-                     struct kw_allowed *allowed, struct kw_err *err)
+                     struct kw_buf *text, struct kw_allowed *allowed, struct kw_err *err)
 {
-    int r = kw_config_load(c, path, cli->profile, err);
+    int r = kw_config_load_kept(c, path, cli->profile, text, err);
     c->verbosity = cli->verbosity;
     if (r == 0)
         r = kw_agent_fits(c, err);
@@ -136,19 +176,23 @@ static int configure(const struct kw_cli *cli, const char *path, struct kw_confi
 static void reload(struct kw_agent *a)
 {
     static struct kw_config c; /* large */
+    struct kw_buf text;
     struct kw_allowed allowed;
     struct kw_err err;
     kw_agent_notify("RELOADING=1", "reading the configuration");
     const char *path = a->config.path[0] != '\0' ? a->config.path : NULL;
-    if (configure(a->cli, path, &c, &allowed, &err) != 0) {
+    if (configure(a->cli, path, &c, &text, &allowed, &err) != 0) {
         kw_log(KW_WARN, "the configuration was not taken over, the one in use goes on: %s",
                err.text);
         kw_config_free(&c);
+        kw_buf_free(&text);
         kw_agent_notify("READY=1", "serving; the new configuration was refused");
         return;
     }
     kw_config_free(&a->config);
+    kw_buf_free(&a->text);
     a->config = c;
+    a->text = text;
     a->allowed = allowed;
     a->generation++; /* jobs go on with what they began with; spares are made anew */
     a->next_spare_ms = 0;
@@ -179,9 +223,9 @@ static void take_signal(struct kw_agent *a)
     struct signalfd_siginfo si;
     if (read(a->signal_fd, &si, sizeof si) != (ssize_t)sizeof si)
         return;
-    if (si.ssi_signo == SIGHUP)
+    if (si.ssi_signo == SIGHUP && a->stop_ms == 0)
         reload(a);
-    else if (si.ssi_signo != SIGCHLD)
+    else if (si.ssi_signo == SIGINT || si.ssi_signo == SIGTERM)
         stop(a);
 }
 
@@ -200,7 +244,7 @@ static void press(struct kw_agent *a)
         if (s->chan.fd < 0 ||
             kw_msg_send(&s->chan, KW_JM_CLOSE, NULL, NULL, 0, SEND_MS, &ignored) != 0)
             (void)kill(s->pid, SIGTERM);
-        s->state = KW_SLOT_ENDING;
+        kw_slot_end(s);
     }
 }
 
@@ -239,6 +283,7 @@ static void turn(struct kw_agent *a)
     reap(a);
     kw_agent_dispatch(a);
     press(a);
+    kw_agent_hurry(a);
 }
 
 static bool running(const struct kw_agent *a)
@@ -263,13 +308,16 @@ static int watch(struct kw_agent *a, struct kw_err *err)
 
 static int begin(struct kw_agent *a, struct kw_err *err)
 {
-    int r = configure(a->cli, a->cli->config_path, &a->config, &a->allowed, err);
+    int r = configure(a->cli, a->cli->config_path, &a->config, &a->text, &a->allowed, err);
     if (r == 0)
         r = watch(a, err);
     if (r == 0)
         r = kw_agent_listen(a->config.agent_socket, &a->listen_fd, &a->made, err);
-    if (r == 0)
+    if (r == 0) {
         (void)fcntl(a->listen_fd, F_SETFL, O_NONBLOCK);
+        (void)fcntl(a->listen_fd, F_SETFD, FD_CLOEXEC);
+        memcpy(a->socket, a->config.agent_socket, sizeof a->socket);
+    }
     return r;
 }
 
@@ -292,7 +340,7 @@ int kw_agent(const struct kw_cli *cli, struct kw_err *err)
         while (running(&a))
             turn(&a);
         if (a.made)
-            (void)unlink(a.config.agent_socket);
+            (void)unlink(a.socket);
         if (a.exit_code != 0) {
             *err = a.why;
             r = a.exit_code;
@@ -305,5 +353,6 @@ int kw_agent(const struct kw_cli *cli, struct kw_err *err)
     if (a.signal_fd >= 0)
         (void)close(a.signal_fd);
     kw_config_free(&a.config);
+    kw_buf_free(&a.text);
     return r;
 }

@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "buf.h"
 #include "cmd.h"
 #include "talk.h"
 
@@ -78,6 +79,7 @@ struct kw_slot {
     uint32_t cloud;      /* enum kw_cloud, as asked for */
     unsigned generation; /* of the configuration that it was started with */
     int64_t since_ms;
+    int64_t ending_ms;           /* since when it is to end; 0: it isn't */
     uint32_t want, uid, job_pid; /* BUSY */
     struct kw_m_count count;
     bool logged_in; /* it was ready once: its PIN was right */
@@ -94,6 +96,7 @@ struct kw_waiting {
     struct kw_peer_id id;
     struct kw_m_hello hello;
     int64_t deadline_ms; /* for the first word */
+    uint64_t number;     /* they are served in the order in which they came */
 };
 
 struct kw_agent_totals {
@@ -104,13 +107,16 @@ struct kw_agent_totals {
 struct kw_agent {
     const struct kw_cli *cli;
     struct kw_config config;
+    struct kw_buf text; /* of the configuration: its processes have what it has */
     struct kw_allowed allowed;
     int listen_fd, signal_fd;
-    bool made; /* the socket is ours to remove */
+    bool made;                                                /* the socket is ours to remove, */
+    char socket[sizeof((struct kw_config *)0)->agent_socket]; /* whatever is configured since */
     struct kw_slot slots[KW_AGENT_SLOTS];
     struct kw_waiting waiting[KW_AGENT_PENDING];
     struct kw_agent_totals totals;
     int64_t started_s, started_ms, next_spare_ms, stop_ms; /* stop_ms 0: not stopping */
+    uint64_t connections;
     unsigned spare_failures, generation;
     int exit_code; /* KW_PIN once a PIN was refused */
     struct kw_err why;
@@ -129,6 +135,9 @@ void kw_slot_close(struct kw_slot *s);
 unsigned kw_slots_in(const struct kw_agent *a, enum kw_slot_state state);
 /* Gives those who wait what there is, starts what is missing. */
 void kw_agent_dispatch(struct kw_agent *a);
+/* Is to end, and is ended if it doesn't in time. */
+void kw_slot_end(struct kw_slot *s);
+void kw_agent_hurry(struct kw_agent *a);
 /* Ends a conversation with an error that the client will show. */
 void kw_waiting_refuse(struct kw_waiting *w, const struct kw_err *why);
 void kw_waiting_free(struct kw_waiting *w);
@@ -138,7 +147,7 @@ void kw_waiting_free(struct kw_waiting *w);
 int kw_agent_say(struct kw_agent *a, struct kw_waiting *to);
 
 /* agent_serve.c: `keyward agent --job`: serves one job, over descriptor 3. */
-int kw_agent_serve(const struct kw_cli *given, struct kw_err *err);
+int kw_agent_serve(struct kw_err *err);
 /* What a profile needs for it; KW_USAGE says what is missing. */
 int kw_agent_fits(const struct kw_config *c, struct kw_err *err);
 

@@ -56,17 +56,18 @@ static int relay(struct kw_agent_job *j, int64_t deadline, struct kw_err *err)
     bool done = false;
     struct kw_crew *crew = &j->serving.session.crew;
     while (r == 0 && !done) {
-        struct pollfd p[5] = {{.fd = crew->exchanger.ctl.fd, .events = POLLIN},
+        struct pollfd p[6] = {{.fd = crew->exchanger.ctl.fd, .events = POLLIN},
                               {.fd = j->client.fd, .events = POLLIN},
                               {.fd = j->pidfd, .events = POLLIN},
                               {.fd = kw_signal_fd(), .events = POLLIN},
-                              {.fd = kw_relay_fd(), .events = POLLIN}};
-        (void)poll(p, 5, kw_left_ms(deadline));
+                              {.fd = kw_relay_fd(), .events = POLLIN},
+                              {.fd = j->up.fd, .events = POLLIN}};
+        (void)poll(p, 6, kw_left_ms(deadline));
         if (p[3].revents != 0)
             kw_signal_take();
         if (p[4].revents != 0)
             kw_relay_take();
-        if (kw_interrupted())
+        if (kw_interrupted() || p[5].revents != 0)
             r = kw_fail(err, KW_NET, "the agent is being stopped");
         else if (kw_left_ms(deadline) == 0)
             r = kw_fail(err, KW_NET, "no complete answer in time ([dial] timeout)");

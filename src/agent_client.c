@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,13 +18,16 @@
 
 enum { SEND_MS = 5000 };
 
-static int connect_to(const char *path, int *ret_fd, struct kw_err *err)
+static int connect_to(const char *path, uint32_t timeout_s, int *ret_fd, struct kw_err *err)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     (void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
     *ret_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (*ret_fd < 0)
         return kw_fail_errno(err, KW_FAILED, "could not make a socket");
+    /* An agent that takes no more would be waited for without an end, and signals are blocked. */
+    const struct timeval patience = {.tv_sec = (time_t)timeout_s};
+    (void)setsockopt(*ret_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(*ret_fd, (const struct sockaddr *)&a, sizeof a) == 0)
         return 0;
     int r = errno == EAGAIN || errno == ECONNREFUSED || errno == ENOENT
@@ -140,7 +144,7 @@ static int greet(struct kw_client *k, enum kw_agent_want want, const char *host,
     (void)snprintf(m.host, sizeof m.host, "%s", host);
     int fd = -1;
     kw_signal_watch();
-    int r = connect_to(c->agent_socket, &fd, err);
+    int r = connect_to(c->agent_socket, c->timeout_s, &fd, err);
     kw_chan_init(&k->chan, KW_CHAN_AGENT, KW_ROLE_CLIENT, fd);
     return r == 0 ? kw_client_send(k, KW_AM_HELLO, &m, NULL, 0, err) : r;
 }

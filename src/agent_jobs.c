@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,7 +16,7 @@
 #include "io.h"
 #include "log.h"
 
-enum { JOB_FD = 3, SEND_MS = 2000, FIRST_WAIT_MS = 5000, LONGEST_WAIT_MS = 300000 };
+enum { JOB_FD = 3, SEND_MS = 2000, FIRST_WAIT_MS = 5000, LONGEST_WAIT_MS = 300000, END_MS = 60000 };
 
 unsigned kw_slots_in(const struct kw_agent *a, enum kw_slot_state state)
 {
@@ -27,30 +28,19 @@ unsigned kw_slots_in(const struct kw_agent *a, enum kw_slot_state state)
 
 /* --- a process ------------------------------------------------------------------------ */
 
-static void become_job(const struct kw_agent *a, int fd, pid_t parent) __attribute__((noreturn));
+static void become_job(int fd, pid_t parent) __attribute__((noreturn));
 
 /* A clean start, as every role has one: the same program anew, with one descriptor. */
-static void become_job(const struct kw_agent *a, int fd, pid_t parent)
+static void become_job(int fd, pid_t parent)
 {
-    char config[] = "--config", agent[] = "agent", job[] = "--job", verbose[] = "-v",
-         name[] = "keyward", path[sizeof a->config.path];
-    char *argv[8] = {name};
-    unsigned n = 1;
+    char name[] = "keyward", agent[] = "agent", job[] = "--job";
+    char *argv[] = {name, agent, job, NULL};
     sigset_t none;
     for (int sig = 1; sig < NSIG; sig++)
         (void)signal(sig, SIG_DFL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (a->config.path[0] != '\0') {
-        memcpy(path, a->config.path, sizeof path);
-        argv[n++] = config;
-        argv[n++] = path;
-    }
-    for (int i = 0; i < a->cli->verbosity && i < 2; i++)
-        argv[n++] = verbose;
-    argv[n++] = agent;
-    argv[n] = job;
     /* (dup2() onto itself would leave it close-on-exec.) */
     int high = fcntl(fd, F_DUPFD_CLOEXEC, JOB_FD + 1);
     if (getppid() == parent && high >= 0 && dup2(high, JOB_FD) == JOB_FD)
@@ -68,10 +58,27 @@ static struct kw_slot *free_slot(struct kw_agent *a)
     return NULL;
 }
 
+/* The configuration as the agent has it, and not what its file has by now: it may be half
+ * edited, or refused. */
+static int start_job(const struct kw_agent *a, struct kw_slot *s, struct kw_err *err)
+{
+    static struct kw_m_job_start m;
+    m = (struct kw_m_job_start){.cloud = s->cloud, .verbosity = (uint32_t)a->cli->verbosity};
+    memcpy(m.profile, s->profile, sizeof m.profile);
+    (void)snprintf(m.path, sizeof m.path, "%s", a->config.path);
+    int fd = memfd_create("configuration", MFD_CLOEXEC);
+    bool ok = fd >= 0 && (a->text.len == 0 || kw_write_all(fd, a->text.p, a->text.len) == 0) &&
+              lseek(fd, 0, SEEK_SET) == 0;
+    int r = ok ? kw_msg_send(&s->chan, KW_JM_START, &m, &fd, 1, SEND_MS, err)
+               : kw_fail_errno(err, KW_FAILED, "no room for a job process's configuration");
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
 int kw_slot_start(struct kw_agent *a, const char *profile, uint32_t cloud, struct kw_err *err)
 {
     struct kw_slot *s = free_slot(a);
-    struct kw_m_job_start m = {.cloud = cloud};
     int pair[2];
     if (s == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return kw_fail_errno(err, KW_FAILED, "no room for another job process");
@@ -81,10 +88,9 @@ int kw_slot_start(struct kw_agent *a, const char *profile, uint32_t cloud, struc
                           .generation = a->generation,
                           .since_ms = kw_now_ms()};
     (void)snprintf(s->profile, sizeof s->profile, "%s", profile);
-    (void)snprintf(m.profile, sizeof m.profile, "%s", profile);
     s->pid = fork();
     if (s->pid == 0)
-        become_job(a, pair[1], parent);
+        become_job(pair[1], parent);
     (void)close(pair[1]);
     kw_chan_init(&s->chan, KW_CHAN_JOB, KW_ROLE_AGENT, pair[0]);
     if (s->pid < 0) {
@@ -92,7 +98,7 @@ int kw_slot_start(struct kw_agent *a, const char *profile, uint32_t cloud, struc
         s->state = KW_SLOT_FREE;
         return kw_fail_errno(err, KW_FAILED, "could not start a process for a job");
     }
-    return kw_msg_send(&s->chan, KW_JM_START, &m, NULL, 0, SEND_MS, err);
+    return start_job(a, s, err);
 }
 
 void kw_slot_close(struct kw_slot *s)
@@ -100,6 +106,28 @@ void kw_slot_close(struct kw_slot *s)
     if (s->chan.fd >= 0)
         (void)close(s->chan.fd);
     s->chan.fd = -1;
+}
+
+void kw_slot_end(struct kw_slot *s)
+{
+    s->state = KW_SLOT_ENDING;
+    if (s->ending_ms == 0)
+        s->ending_ms = kw_now_ms();
+}
+
+/* One that hangs would keep its place, and the agent from ending. (Its keeper notices that it has
+ * gone, and destroys the key.) */
+void kw_agent_hurry(struct kw_agent *a)
+{
+    int64_t patience = END_MS + (int64_t)a->config.timeout_s * 1000;
+    for (unsigned i = 0; i < KW_AGENT_SLOTS; i++) {
+        struct kw_slot *s = &a->slots[i];
+        if (s->state != KW_SLOT_ENDING || kw_now_ms() - s->ending_ms < patience)
+            continue;
+        kw_log(KW_WARN, "the process %d of a job does not end, and is killed", (int)s->pid);
+        (void)kill(s->pid, SIGKILL);
+        s->ending_ms = kw_now_ms();
+    }
 }
 
 /* Whether a process is there of which it isn't known yet that its PIN is right: until it has
@@ -131,7 +159,7 @@ void kw_slot_hear(struct kw_agent *a, struct kw_slot *s)
         if (in.type == KW_MSG_NONE && s->pid > 0)
             (void)kill(s->pid, SIGTERM);
         kw_slot_close(s);
-        s->state = KW_SLOT_ENDING;
+        kw_slot_end(s);
     } else if (in.type == KW_JM_READY && s->state == KW_SLOT_STARTING) {
         ready(a, s);
     } else if (in.type == KW_JM_COUNT) {
@@ -153,6 +181,13 @@ static void add_up(struct kw_agent_totals *t, const struct kw_m_count *c)
     t->signatures += c->signatures;
 }
 
+/* Of the kind that is kept ready. */
+static bool is_spare(const struct kw_agent *a, const struct kw_slot *s)
+{
+    return s->generation == a->generation && strcmp(s->profile, a->config.profile) == 0 &&
+           s->cloud == (uint32_t)a->config.cloud;
+}
+
 /* A process that didn't come as far as a job: who waits for one of its kind hears why. */
 static void failed_start(struct kw_agent *a, const struct kw_slot *s)
 {
@@ -161,7 +196,8 @@ static void failed_start(struct kw_agent *a, const struct kw_slot *s)
     if (!s->failed)
         (void)kw_fail(&why, KW_FAILED, "a process for profile %s ended without saying why",
                       s->profile);
-    for (unsigned i = 0; i < KW_AGENT_PENDING; i++) {
+    /* (One of an older configuration says nothing about the one in use.) */
+    for (unsigned i = 0; i < KW_AGENT_PENDING && s->generation == a->generation; i++) {
         struct kw_waiting *w = &a->waiting[i];
         if (!w->there || !w->hello_in || strcmp(w->hello.profile, s->profile) != 0 ||
             w->hello.cloud != s->cloud)
@@ -178,6 +214,8 @@ static void failed_start(struct kw_agent *a, const struct kw_slot *s)
         if (a->stop_ms == 0)
             a->stop_ms = kw_now_ms() + (int64_t)a->config.agent_grace * 1000;
     }
+    if (!is_spare(a, s)) /* what a client asked for is no reason to make others wait */
+        return;
     int64_t wait = (int64_t)FIRST_WAIT_MS << (a->spare_failures < 8 ? a->spare_failures : 8);
     a->spare_failures++;
     a->next_spare_ms = kw_now_ms() + (wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
@@ -221,7 +259,7 @@ static void hand_over(struct kw_agent *a, struct kw_slot *s, struct kw_waiting *
     if (kw_msg_send(&s->chan, KW_JM_JOB, &m, fds, 2, SEND_MS, &err) != 0) {
         kw_log(KW_WARN, "a process that was ready takes no job: %s", err.text);
         kw_slot_close(s); /* the connection waits for another one */
-        s->state = KW_SLOT_ENDING;
+        kw_slot_end(s);
         return;
     }
     s->state = KW_SLOT_BUSY;
@@ -241,6 +279,14 @@ static void refuse_for(struct kw_waiting *w, enum kw_exit code, const char *text
     kw_waiting_refuse(w, &why);
 }
 
+static unsigned jobs_of(const struct kw_agent *a, uint32_t uid)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)
+        n += a->slots[i].state == KW_SLOT_BUSY && a->slots[i].uid == uid;
+    return n;
+}
+
 static void serve_waiting(struct kw_agent *a, struct kw_waiting *w)
 {
     struct kw_err err;
@@ -254,6 +300,11 @@ static void serve_waiting(struct kw_agent *a, struct kw_waiting *w)
         a->totals.refused_full++;
         refuse_for(w, KW_NET,
                    "the agent serves as many jobs as it may ([agent] jobs); try again later");
+    } else if (a->config.agent_user_jobs != 0 &&
+               jobs_of(a, w->id.uid) >= a->config.agent_user_jobs) {
+        a->totals.refused_full++;
+        refuse_for(w, KW_NET,
+                   "you have as many jobs as one user may ([agent] user_jobs); try again later");
     } else if (s != NULL) {
         hand_over(a, s, w);
     } else if (!unproven(a) && kw_slot_start(a, h->profile, h->cloud, &err) != 0) {
@@ -270,7 +321,7 @@ static void end_spares(struct kw_agent *a)
         if (s->state != KW_SLOT_READY || (s->generation == a->generation && a->stop_ms == 0))
             continue;
         (void)kw_msg_send(&s->chan, KW_JM_CLOSE, NULL, NULL, 0, SEND_MS, &ignored);
-        s->state = KW_SLOT_ENDING;
+        kw_slot_end(s);
     }
 }
 
@@ -282,20 +333,33 @@ static void keep_spares(struct kw_agent *a)
         return;
     unsigned have = 0;
     for (unsigned i = 0; i < KW_AGENT_SLOTS; i++)
-        have += a->slots[i].state == KW_SLOT_READY && a->slots[i].generation == a->generation &&
-                strcmp(a->slots[i].profile, c->profile) == 0 &&
-                a->slots[i].cloud == (uint32_t)c->cloud;
+        have += a->slots[i].state == KW_SLOT_READY && is_spare(a, &a->slots[i]);
     if (have < c->agent_spare && kw_slot_start(a, c->profile, c->cloud, &err) != 0) {
         kw_log(KW_WARN, "%s", err.text);
         a->next_spare_ms = kw_now_ms() + FIRST_WAIT_MS;
     }
 }
 
+/* Who came next after `number`: who comes again and again doesn't overtake those who wait. */
+static struct kw_waiting *next_waiting(struct kw_agent *a, uint64_t number)
+{
+    struct kw_waiting *first = NULL;
+    for (unsigned i = 0; i < KW_AGENT_PENDING; i++) {
+        struct kw_waiting *w = &a->waiting[i];
+        if (w->there && w->hello_in && w->number > number &&
+            (first == NULL || w->number < first->number))
+            first = w;
+    }
+    return first;
+}
+
 void kw_agent_dispatch(struct kw_agent *a)
 {
     end_spares(a);
-    for (unsigned i = 0; i < KW_AGENT_PENDING; i++)
-        if (a->waiting[i].there && a->waiting[i].hello_in)
-            serve_waiting(a, &a->waiting[i]);
+    struct kw_waiting *w;
+    for (uint64_t served = 0; (w = next_waiting(a, served)) != NULL;) {
+        served = w->number;
+        serve_waiting(a, w);
+    }
     keep_spares(a);
 }

@@ -50,16 +50,18 @@ void kw_agent_job_tell(struct kw_agent_job *j)
 
 /* --- waiting for a job --------------------------------------------------------------------- */
 
-static int take_start(struct kw_agent_job *j, struct kw_cli *cli, struct kw_err *err)
+static int take_start(struct kw_agent_job *j, struct kw_err *err)
 {
     static struct kw_m_job_start m;
     struct kw_in in;
     int r = kw_msg_expect(&j->up, KW_JM_START, &m, &in, START_MS, err);
+    if (r == 0) {
+        kw_log_init("", (int)m.verbosity);
+        r = kw_config_load_text(&j->config, in.fds[0], m.path,
+                                m.profile[0] != '\0' ? m.profile : NULL, err);
+        j->config.verbosity = (int)m.verbosity;
+    }
     kw_in_free(&in);
-    if (r != 0)
-        return r;
-    cli->profile = m.profile[0] != '\0' ? m.profile : NULL;
-    r = kw_cli_config(cli, &j->config, err);
     if (r == 0)
         r = kw_agent_fits(&j->config, err);
     if (r == 0)
@@ -233,15 +235,14 @@ static void put_away(struct kw_agent_job *j)
     kw_config_free(&j->config);
 }
 
-int kw_agent_serve(const struct kw_cli *given, struct kw_err *err)
+int kw_agent_serve(struct kw_err *err)
 {
     static struct kw_agent_job j; /* large */
-    struct kw_cli cli = *given;
     bool job = false;
     j = (struct kw_agent_job){.client.fd = -1, .pidfd = -1};
     (void)fcntl(UP_FD, F_SETFD, FD_CLOEXEC);
     kw_chan_init(&j.up, KW_CHAN_JOB, KW_ROLE_JOB, UP_FD);
-    int r = take_start(&j, &cli, err);
+    int r = take_start(&j, err);
     if (r == 0)
         r = kw_session_prepare(&j.serving.session, &j.config, "agent", KW_USE_FRESH | KW_USE_RUN,
                                err);

@@ -32,7 +32,7 @@ static int run(const struct kw_cli *cli, const struct kw_args *args, struct kw_e
         return kw_fail(err, KW_USAGE, "--status, --metrics and --job exclude each other");
     if (status || metrics)
         return print(cli, metrics ? KW_WANT_METRICS : KW_WANT_STATUS, err);
-    return job ? kw_agent_serve(cli, err) : kw_agent(cli, err);
+    return job ? kw_agent_serve(err) : kw_agent(cli, err);
 }
 
 const struct kw_command kw_cmd_agent = {

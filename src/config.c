@@ -328,42 +328,71 @@ static int find_file(const char *path, char *found, size_t size, int *ret_fd, st
 }
 
 static int load_fd(struct kw_config *c, int fd, const char *path, const char *profile,
-                   struct kw_err *err)
+                   struct kw_buf *text, struct kw_err *err)
 {
-    struct kw_buf text;
     struct kw_ini *ini = calloc(1, sizeof *ini);
     if (ini == NULL)
         return kw_fail(err, KW_FAILED, "there is no memory left for the configuration");
-    kw_buf_init(&text, KW_INI_BYTES);
-    int r = kw_read_fd(fd, &text, path, KW_USAGE, err);
+    int r = kw_read_fd(fd, text, path, KW_USAGE, err);
     if (r == 0)
-        r = kw_ini_parse(text.p != NULL ? (const char *)text.p : "", text.len, path, ini, err);
+        r = kw_ini_parse(text->p != NULL ? (const char *)text->p : "", text->len, path, ini, err);
     if (r == 0)
         r = kw_config_build(c, ini, profile, environ, err);
     kw_ini_free(ini);
-    kw_buf_free(&text);
     free(ini);
+    return r;
+}
+
+/* fd -1: there is no file. */
+static int load(struct kw_config *c, int fd, const char *path, const char *profile,
+                struct kw_buf *text, struct kw_err *err)
+{
+    char asked[sizeof c->agent_profile] = "";
+    memset(c, 0, sizeof *c);
+    kw_buf_init(text, KW_INI_BYTES);
+    if (profile == NULL)
+        profile = getenv("KEYWARD_PROFILE");
+    if (profile != NULL)
+        (void)snprintf(asked, sizeof asked, "%s", profile);
+    int r = fd < 0 ? kw_config_build(c, NULL, profile, environ, err)
+                   : load_fd(c, fd, path, profile, text, err);
+    memcpy(c->agent_profile, asked, sizeof asked);
+    return r;
+}
+
+int kw_config_load_kept(struct kw_config *c, const char *path, const char *profile,
+                        struct kw_buf *text, struct kw_err *err)
+{
+    char found[sizeof c->path];
+    int fd;
+    memset(c, 0, sizeof *c);
+    kw_buf_init(text, KW_INI_BYTES);
+    int r = find_file(path, found, sizeof found, &fd, err);
+    if (r == 0)
+        r = load(c, fd, found, profile, text, err);
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
+int kw_config_load_text(struct kw_config *c, int fd, const char *path, const char *profile,
+                        struct kw_err *err)
+{
+    struct kw_buf text;
+    struct stat st;
+    memset(c, 0, sizeof *c);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) /* a file never makes wait */
+        return kw_fail(err, KW_FAILED, "the configuration was not given as a file");
+    int r = load(c, path[0] != '\0' ? fd : -1, path, profile, &text, err);
+    kw_buf_free(&text);
     return r;
 }
 
 int kw_config_load(struct kw_config *c, const char *path, const char *profile, struct kw_err *err)
 {
-    char found[sizeof c->path];
-    int fd;
-    memset(c, 0, sizeof *c);
-    if (profile == NULL)
-        profile = getenv("KEYWARD_PROFILE");
-    char asked[sizeof c->agent_profile] = "";
-    if (profile != NULL)
-        (void)snprintf(asked, sizeof asked, "%s", profile);
-    int r = find_file(path, found, sizeof found, &fd, err);
-    if (r == 0 && fd < 0)
-        r = kw_config_build(c, NULL, profile, environ, err);
-    else if (r == 0)
-        r = load_fd(c, fd, found, profile, err);
-    if (fd >= 0)
-        (void)close(fd);
-    memcpy(c->agent_profile, asked, sizeof asked);
+    struct kw_buf text;
+    int r = kw_config_load_kept(c, path, profile, &text, err);
+    kw_buf_free(&text);
     return r;
 }
 

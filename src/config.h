@@ -149,7 +149,7 @@ struct kw_config {
     /* [agent] */
     char agent_socket[108]; /* where it listens, and where its clients find it; "": no agent */
     char agent_allow[1024]; /* users and @groups */
-    uint32_t agent_jobs, agent_spare, agent_grace;
+    uint32_t agent_jobs, agent_user_jobs, agent_spare, agent_grace;
     char agent_profile[65]; /* --profile as given: of the agent's, where there is one */
 
     /* A client secret given inside a runtimeConfig.ini (--from), else NULL. */
@@ -163,6 +163,15 @@ struct kw_config {
  * the working directory). profile: --profile, or NULL. A file that was named and
  * isn't there is an error; none found by searching is not. KW_USAGE on error. */
 int kw_config_load(struct kw_config *c, const char *path, const char *profile, struct kw_err *err);
+
+/* The same, and the file's text is in *text (made here; the caller frees it), for
+ * kw_config_load_text() of another process, which reads it there from fd: the path is only shown,
+ * "" where there is no file. So an agent's processes have the configuration that the agent has,
+ * whatever becomes of the file. */
+int kw_config_load_kept(struct kw_config *c, const char *path, const char *profile,
+                        struct kw_buf *text, struct kw_err *err);
+int kw_config_load_text(struct kw_config *c, int fd, const char *path, const char *profile,
+                        struct kw_err *err);
 
 /* Reads the Python scripts' runtimeConfig.ini over *c (facts: iam_guid is the
  * domain's base URL): domain_url, client_id, client secret, subject token. */

@@ -213,6 +213,8 @@ const struct kw_key kw_keys[] = {
          "agent: users and @groups that are served; without it all whom the socket's permissions "
          "let connect"),
     NUMBER("agent", "jobs", agent_jobs, 1, 200, "16", "agent: jobs that are served at once"),
+    NUMBER("agent", "user_jobs", agent_user_jobs, 0, 200, "0",
+           "agent: jobs of one user that are served at once; 0: as many as of all"),
     NUMBER("agent", "spare", agent_spare, 0, 8, "1",
            "agent: processes that are kept ready for the next job, logged in and with a key"),
     NUMBER("agent", "grace", agent_grace, 0, 86400, "30",

@@ -270,6 +270,8 @@ static const struct kw_field f_text[] = {LINES(kw_m_text, text), U32(kw_m_text, 
 static const struct kw_field f_job_start[] = {
     STR(kw_m_job_start, profile),
     U32(kw_m_job_start, cloud),
+    U32(kw_m_job_start, verbosity),
+    STR(kw_m_job_start, path),
 };
 static const struct kw_field f_job[] = {
     U32(kw_m_job, want),
@@ -396,7 +398,7 @@ const struct kw_message kw_messages[KW_MSGS] = {
     EMPTY(AM_END, AGENT, CLIENT, ~0u, CLOSING),
     M(AM_SUMMARY, AGENT, AGENT, IN(CLOSING), CLOSING, 0, kw_m_summary, f_summary),
 
-    M(JM_START, JOB, AGENT, IN(NEW), STARTED, 0, kw_m_job_start, f_job_start),
+    M(JM_START, JOB, AGENT, IN(NEW), STARTED, 1, kw_m_job_start, f_job_start),
     EMPTY(JM_READY, JOB, JOB, IN(STARTED), IDLE),
     M(JM_JOB, JOB, AGENT, IN(IDLE), CALLING, 2, kw_m_job, f_job),
     M(JM_COUNT, JOB, JOB, IN(CALLING) | IN(CLOSING), STAY, 0, kw_m_count, f_count),

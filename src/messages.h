@@ -408,9 +408,11 @@ struct kw_m_text {       /* KW_AM_TEXT */
     char text[KW_LINES]; /* lines */
     uint32_t more;       /* another one follows */
 };
-struct kw_m_job_start { /* KW_JM_START */
+struct kw_m_job_start { /* KW_JM_START; one descriptor: the configuration's text */
     char profile[65];
-    uint32_t cloud; /* enum kw_cloud; NONE: the profile's only one */
+    uint32_t cloud;     /* enum kw_cloud; NONE: the profile's only one */
+    uint32_t verbosity; /* of the agent */
+    char path[1024];    /* of the configuration, to be shown; "": there is no file */
 };
 struct kw_m_job {      /* KW_JM_JOB; descriptors: the connection, a pidfd of its other end */
     uint32_t want;     /* enum kw_agent_want */

@@ -14,8 +14,8 @@ struct kw_asked {
     struct kw_asked *next;
     uint64_t id; /* the engine's */
     enum kw_route route;
-    const struct kw_head *head;
-    struct kw_m_sign m; /* what is to be signed; Google: method, host and target */
+    const struct kw_head *head; /* NULL: the client has gone, or was told that it takes too long */
+    struct kw_m_sign m;         /* what is to be signed; Google: method, host and target */
 };
 
 struct kw_asked_list {
@@ -57,12 +57,15 @@ struct kw_proxy {
     } wants[16]; /* ID tokens that main was asked for, in order */
     unsigned n_wants;
 
+    unsigned unread; /* refusals of what was no request: told, up to a limit */
     struct kw_m_proxy_closed counts;
 };
 
 /* proxy_ask.c */
 /* Asks the keeper about a, which is the list's from now on; at once or when it may. */
 void kw_proxy_ask(struct kw_proxy *p, struct kw_asked *a);
+/* Nobody waits for this one any more. */
+void kw_proxy_unask(struct kw_proxy *p, uint64_t id);
 /* What the keeper and the dialer answered. Called when their channel can be read. */
 void kw_proxy_from_keeper(void *arg);
 void kw_proxy_from_dialer(void *arg);

@@ -110,6 +110,22 @@ void kw_proxy_ask(struct kw_proxy *p, struct kw_asked *a)
     go_on(p);
 }
 
+/* What the keeper was asked it will answer, and in its order; what it wasn't it never is. */
+void kw_proxy_unask(struct kw_proxy *p, uint64_t id)
+{
+    struct kw_asked_list rest = {NULL, NULL, 0};
+    struct kw_asked *a;
+    for (a = p->asked.first; a != NULL; a = a->next)
+        if (a->id == id)
+            a->head = NULL;
+    while ((a = take(&p->waiting)) != NULL)
+        if (a->id == id)
+            free(a);
+        else
+            append(&rest, a);
+    p->waiting = rest;
+}
+
 void kw_proxy_change(struct kw_proxy *p)
 {
     struct kw_err err;
@@ -147,6 +163,10 @@ static void answer(struct kw_proxy *p, struct kw_asked *a, struct kw_view signat
 {
     struct kw_buf head;
     struct kw_err err;
+    if (a->head == NULL) { /* nobody is there to send it */
+        free(a);
+        return;
+    }
     kw_buf_init(&head, KW_HEAD_MAX + 2 * KW_TOKEN_MAX);
     size_t slot = a->id % (sizeof p->went / sizeof p->went[0]);
     p->went[slot].id = a->id;

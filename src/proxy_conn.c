@@ -123,6 +123,12 @@ void kw_conn_refuse_for(struct kw_conn *c, const struct kw_err *why)
                    why->text);
 }
 
+void kw_conn_refuse_unread(struct kw_conn *c, unsigned status, const char *text)
+{
+    c->e->hooks.unread(c->e->hooks.arg, c->host, text);
+    kw_conn_refuse(c, status, text);
+}
+
 /* --- the first head --------------------------------------------------------------- */
 
 void kw_conn_dial(struct kw_conn *c)
@@ -159,7 +165,7 @@ static void connect_to(struct kw_conn *c, const struct kw_head *h)
     take_authority(c, h->target);
     kw_flow_drop(&c->in, c->head_len);
     if (c->in.len > 0 || h->framing != KW_BODY_NONE) {
-        kw_conn_refuse(c, 400, "something follows CONNECT before it was answered");
+        kw_conn_refuse_unread(c, 400, "something follows CONNECT before it was answered");
         return;
     }
     enum kw_route route = c->e->hooks.route(c->e->hooks.arg, c->host, c->port, &err);
@@ -192,7 +198,7 @@ static void ask_metadata(struct kw_conn *c, struct kw_head *h)
 {
     struct kw_err err = {0};
     if (h->framing == KW_BODY_CHUNKED || h->length > 0) {
-        kw_conn_refuse(c, 400, "the metadata service takes no bodies");
+        kw_conn_refuse_unread(c, 400, "the metadata service takes no bodies");
         return;
     }
     c->client_keeps = h->keep_alive;
@@ -222,7 +228,7 @@ static bool take_head(struct kw_conn *c)
     if (n == 0)
         return r > 0;
     if (n < 0) {
-        kw_conn_refuse(c, status, err.text);
+        kw_conn_refuse_unread(c, status, err.text);
         return true;
     }
     c->head_len = (size_t)n;
@@ -231,8 +237,8 @@ static bool take_head(struct kw_conn *c)
     else if (kw_span_is(h.method, "CONNECT"))
         connect_to(c, &h);
     else
-        kw_conn_refuse(c, 403,
-                       "only https by CONNECT is served here: the request would go in the clear");
+        kw_conn_refuse_unread(
+            c, 403, "only https by CONNECT is served here: the request would go in the clear");
     return true;
 }
 
@@ -439,7 +445,7 @@ void kw_conn_late(struct kw_conn *c)
     case KW_ST_HEAD:
     case KW_ST_REQUEST:
         if (c->in.len > 0)
-            kw_conn_refuse(c, 408, "the request's head did not come in time");
+            kw_conn_refuse_unread(c, 408, "the request's head did not come in time");
         else
             kw_conn_end(c, false);
         break;

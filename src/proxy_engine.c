@@ -29,14 +29,15 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* HTTP/1.1 only: clients that offer nothing else than h2 are told so by TLS. */
+/* HTTP/1.1 only: clients that offer nothing else than h2 are told so by TLS, those that want
+ * 1.0 by an answer, which they can read. */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                    const unsigned char *in, unsigned n, void *arg)
 {
-    static const unsigned char http11[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
     unsigned char *found;
     (void)ssl, (void)arg;
-    if (SSL_select_next_proto(&found, out_n, http11, sizeof http11 - 1, in, n) !=
+    if (SSL_select_next_proto(&found, out_n, ours, sizeof ours - 1, in, n) !=
         OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = found;

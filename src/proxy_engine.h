@@ -29,12 +29,16 @@ struct kw_engine_hooks {
     /* Answered by kw_engine_dialed(). */
     int (*dial)(void *arg, uint64_t id, const char *host, uint16_t port, struct kw_err *err);
     /* A request's head inside TLS. Answered by kw_engine_authorized(), maybe before this
-     * returns. The head's spans are good until it is answered. */
+     * returns. The head's spans are good until it is answered, or done() ends it before. */
     int (*request)(void *arg, uint64_t id, enum kw_route route, const char *host, uint16_t port,
                    const struct kw_head *head, struct kw_err *err);
     /* A request in plain HTTP on the metadata listener, or in absolute-form on the proxy's.
      * Answered by kw_engine_answer(). */
     int (*metadata)(void *arg, uint64_t id, const struct kw_head *head, struct kw_err *err);
+    /* What a client sent (on a connection for this host; "": none yet) was refused before anybody
+     * could be asked about it: it is no request, or none that is served here. why is our own
+     * words alone. */
+    void (*unread)(void *arg, const char *host, const char *why);
     /* The head of the cloud's answer to request `id` is in. True: it is swallowed with its body,
      * and request() is called once more for the same head (a 401 that a renewed session may
      * cure); asked only where nothing of the request's body was sent or there is none. */

@@ -9,7 +9,10 @@
 #include "log.h"
 #include "proxy.h"
 
-enum { RENEW_MS = 60000 }; /* a cloud that refuses every session isn't asked for ever */
+enum {
+    RENEW_MS = 60000, /* a cloud that refuses every session isn't asked for ever */
+    UNREAD_MOST = 100 /* lines of a run about what was no request */
+};
 
 static void copy(char *out, size_t size, struct kw_span s)
 {
@@ -39,27 +42,37 @@ void kw_proxy_tell(struct kw_proxy *p, enum kw_event kind, uint64_t number, cons
 }
 
 /* A refusal of our own: to CMD's owner, and into the audit log. */
-static void note(struct kw_proxy *p, uint64_t id, const char *host, const struct kw_head *head,
-                 const struct kw_err *why)
+static void note(struct kw_proxy *p, uint64_t id, const char *method, const char *host,
+                 struct kw_span target, const char *why)
 {
     struct kw_m_pnote n = {.method = ""};
     struct kw_err err;
-    char method[sizeof n.method] = "CONNECT";
-    struct kw_span none = {"", 0};
-    if (head != NULL)
-        copy(method, sizeof method, head->method);
     p->counts.refusals++;
-    kw_proxy_tell(p, KW_EVENT_REFUSED, id, method, host, head != NULL ? head->target : none, 0,
-                  why->text);
-    memcpy(n.method, method, sizeof n.method);
+    kw_proxy_tell(p, KW_EVENT_REFUSED, id, method, host, target, 0, why);
+    (void)snprintf(n.method, sizeof n.method, "%s", method);
     (void)snprintf(n.host, sizeof n.host, "%s", host);
-    if (head != NULL)
-        copy(n.target, sizeof n.target, head->target);
-    (void)snprintf(n.text, sizeof n.text, "%.511s", why->text);
+    copy(n.target, sizeof n.target, target);
+    (void)snprintf(n.text, sizeof n.text, "%.511s", why);
     kw_printable(n.target);
     kw_printable(n.text);
     if (!p->sign_ended && kw_msg_send(&p->sign, KW_P_NOTE, &n, NULL, 0, 0, &err) != 0)
         kw_log(KW_DEBUG, "%s", err.text);
+}
+
+/* Whoever sends nonsense can send it without end: after a while it is only counted. */
+static void unread(void *arg, const char *host, const char *why)
+{
+    struct kw_proxy *p = arg;
+    const struct kw_span none = {"", 0};
+    char text[KW_ERR_TEXT + 64];
+    if (p->unread >= UNREAD_MOST) {
+        p->counts.refusals++;
+        return;
+    }
+    bool last = ++p->unread == UNREAD_MOST;
+    (void)snprintf(text, sizeof text, "%s%s", why,
+                   last ? " (the last of its kind that is told: more are counted)" : "");
+    note(p, 0, "?", host, none, text);
 }
 
 static enum kw_route route(void *arg, const char *host, uint16_t port, struct kw_err *err)
@@ -70,7 +83,7 @@ static enum kw_route route(void *arg, const char *host, uint16_t port, struct kw
     enum kw_route r = kw_scope_route(&p->scope, host, port, err);
     (void)snprintf(name, sizeof name, "%s", host);
     if (r == KW_ROUTE_REFUSE)
-        note(p, 0, name, NULL, err);
+        note(p, 0, "CONNECT", name, none, err->text);
     else if (r == KW_ROUTE_TUNNEL) {
         p->counts.tunnels++;
         kw_proxy_tell(p, KW_EVENT_TUNNEL, 0, "CONNECT", name, none, 0,
@@ -92,6 +105,10 @@ static int judge(struct kw_proxy *p, struct kw_asked *a, const char *host, uint1
     if (!kw_scope_same_host(a->head->host, host, port))
         return kw_fail(err, KW_POLICY,
                        "Host names another place than the connection was made to (%s)", host);
+    if (a->head->upgrades)
+        return kw_fail(err, KW_POLICY,
+                       "the request asks for another protocol (Upgrade), which is not passed on: "
+                       "nothing said in it could be judged, signed or logged");
     if (a->route == KW_ROUTE_OCI)
         return kw_scope_oci(&p->scope, a->head, host, &a->m, err);
     struct kw_m_allow m = {.method = ""};
@@ -125,8 +142,10 @@ static int request(void *arg, uint64_t id, enum kw_route r, const char *host, ui
     a->route = r;
     a->head = head;
     int bad = judge(p, a, host, port, &bare, err);
+    char method[sizeof a->m.method];
+    copy(method, sizeof method, head->method);
     if (bad != 0)
-        note(p, id, host, head, err);
+        note(p, id, method, host, head->target, err->text);
     else if (bare)
         bad = pass_bare(p, a, err);
     else {
@@ -201,6 +220,8 @@ static void done(void *arg, uint64_t id, unsigned status, uint64_t sent, uint64_
     struct kw_proxy *p = arg;
     char text[128];
     struct kw_span none = {"", 0};
+    if (status == 0)
+        kw_proxy_unask(p, id);
     if (!p->scope.say.explain)
         return;
     (void)snprintf(text, sizeof text, "%llu bytes sent, %llu received", (unsigned long long)sent,
@@ -212,6 +233,7 @@ const struct kw_engine_hooks kw_proxy_hooks = {
     .route = route,
     .dial = kw_proxy_dial,
     .request = request,
+    .unread = unread,
     .metadata = metadata,
     .again = again,
     .done = done,

@@ -161,6 +161,7 @@ void kw_conn_end(struct kw_conn *c, bool hard);
 /* Answers with a refusal of our own and ends the connection. */
 void kw_conn_refuse(struct kw_conn *c, unsigned status, const char *text);
 void kw_conn_refuse_for(struct kw_conn *c, const struct kw_err *why); /* status by code */
+void kw_conn_refuse_unread(struct kw_conn *c, unsigned status, const char *text); /* and tells */
 void kw_conn_stage(struct kw_conn *c, enum kw_stage stage);
 void kw_conn_dial(struct kw_conn *c);
 void kw_conn_late(struct kw_conn *c); /* its deadline has passed */

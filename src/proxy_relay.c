@@ -48,9 +48,9 @@ static void take_head(struct kw_conn *c, long n)
     memcpy(c->method, c->head->method.p, m);
     c->method[m] = '\0';
     if (c->head->minor == 0)
-        kw_conn_refuse(c, 505, "HTTP/1.1 is served here, not 1.0");
+        kw_conn_refuse_unread(c, 505, "HTTP/1.1 is served here, not 1.0: let the client speak 1.1");
     else if (kw_span_is(c->head->method, "CONNECT") || c->head->target.p[0] != '/')
-        kw_conn_refuse(c, 400, "a request to a service names a path");
+        kw_conn_refuse_unread(c, 400, "a request to a service names a path");
     else
         ask(c);
 }
@@ -87,7 +87,7 @@ bool kw_relay_request(struct kw_conn *c)
     if (n > 0)
         take_head(c, n);
     else if (n < 0)
-        kw_conn_refuse(c, status, err.text);
+        kw_conn_refuse_unread(c, status, err.text);
     else if (r == 0 || r == -2)
         kw_conn_end(c, true);
     else

@@ -178,7 +178,7 @@ enum kw_msg {
     KW_AM_SUMMARY, /* counts */
     KW_AM_TEXT,    /* a piece of status or metrics */
     /* agent -> its process for a job, and back */
-    KW_JM_START, /* a profile: start its roles, log in, make a key, wait */
+    KW_JM_START, /* configuration and profile: start its roles, log in, make a key, wait */
     KW_JM_READY, /* done */
     KW_JM_JOB,   /* this job is yours; carries its connection and a pidfd of who made it */
     KW_JM_COUNT, /* how it goes */

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "log.h"
 #include "run_child.h"
 #include "run_serve.h"
 
@@ -75,11 +74,9 @@ static int go(struct running *r, int *ret_code, struct kw_err *err)
 static int begin(struct running *r, int *ret_code, struct kw_err *err)
 {
     struct kw_launch *l = &r->launch;
-    int result = kw_launch_ready(l, kw_deadline(r->run->config), err);
+    int result = kw_run_launched(l, kw_deadline(r->run->config), err);
     if (result != 0)
         return result;
-    if (l->missing[0] != '\0')
-        kw_log(KW_WARN, "%s", l->missing);
     const struct kw_serve_want want = {.listeners = {l->listeners[0], l->listeners[1]},
                                        .metadata = l->metadata,
                                        .explain = r->run->explain,
@@ -91,16 +88,10 @@ static int begin(struct running *r, int *ret_code, struct kw_err *err)
     return result == 0 ? go(r, ret_code, err) : result;
 }
 
-static int attend(struct running *r, int *ret_code, struct kw_err *err)
+static int turn(void *arg, struct kw_err *err)
 {
-    int result = 0;
-    while (result == 0 && !kw_run_child_ended(ret_code))
-        result = kw_serving_turn(&r->serving, NULL, 0, err);
-    if (result != 0) {
-        *ret_code = KW_RUN_FAILED;
-        kw_run_child_end(KW_RUN_END_MS);
-    }
-    return result;
+    struct running *r = arg;
+    return kw_serving_turn(&r->serving, NULL, 0, err);
 }
 
 static int finish(struct running *r, struct kw_err *err)
@@ -117,22 +108,20 @@ int kw_run(const struct kw_run *run, int *ret_code, struct kw_err *err)
     static struct running r; /* large */
     r = (struct running){.run = run, .started_ms = kw_now_ms()};
     *ret_code = KW_RUN_FAILED;
-    int result = kw_launch_start(&run->want, &r.launch, err);
+    int result = kw_run_launch(&run->want, &r.launch, err);
     if (result != 0)
         return result;
     result =
         kw_session_open(&r.serving.session, run->config, "run", KW_USE_FRESH | KW_USE_RUN, err);
     if (result != 0) {
         kw_launch_abandon(&r.launch);
+        kw_witness_end();
         return result;
     }
     result = begin(&r, ret_code, err);
-    if (result == 0) {
-        result = kw_run_child_watch(r.launch.pid, err);
-        r.launch.pid = 0; /* is CMD's now, which ends as it will */
-        if (result == 0)
-            result = attend(&r, ret_code, err);
-    }
+    if (result == 0)
+        result = kw_run_attend(&r.launch, turn, &r, ret_code, err);
+    kw_witness_end();
     kw_launch_abandon(&r.launch);
     if (result != 0) {
         kw_session_abandon(&r.serving.session, err);

@@ -42,6 +42,14 @@ void kw_run_show(bool explain, const struct kw_m_event *e);
 void kw_run_summary(const struct kw_run *run, enum kw_cloud cloud,
                     const struct kw_m_proxy_closed *p, unsigned renewals, int64_t started_ms);
 
+/* run_child.c. CMD from its launcher to its end: the launcher, before there is a secret; when its
+ * listeners are there; once it is CMD, turn after turn until it has ended. A turn that fails is the
+ * end of the run: CMD is ended, and *ret_code is 125. */
+int kw_run_launch(const struct kw_launch_want *want, struct kw_launch *l, struct kw_err *err);
+int kw_run_launched(struct kw_launch *l, int64_t deadline_ms, struct kw_err *err);
+int kw_run_attend(struct kw_launch *l, int (*turn)(void *arg, struct kw_err *err), void *arg,
+                  int *ret_code, struct kw_err *err);
+
 /* CMD gets 5 s between SIGTERM and SIGKILL where keyward failed. */
 enum { KW_RUN_END_MS = 5000 };
 

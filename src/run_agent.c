@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "agent.h"
-#include "log.h"
 #include "run.h"
 #include "run_child.h"
 
@@ -85,9 +84,7 @@ static int go(struct running *r, int *ret_code, struct kw_err *err)
 
 static int begin(struct running *r, int *ret_code, struct kw_err *err)
 {
-    int result = kw_launch_ready(&r->launch, kw_deadline(r->run->config), err);
-    if (result == 0 && r->launch.missing[0] != '\0')
-        kw_log(KW_WARN, "%s", r->launch.missing);
+    int result = kw_run_launched(&r->launch, kw_deadline(r->run->config), err);
     if (result == 0)
         result = send_run(r, err);
     return result == 0 ? go(r, ret_code, err) : result;
@@ -107,24 +104,18 @@ static int hear(struct running *r, struct kw_err *err)
     return result;
 }
 
-static int attend(struct running *r, int *ret_code, struct kw_err *err)
+static int turn(void *arg, struct kw_err *err)
 {
-    int result = 0;
-    while (result == 0 && !kw_run_child_ended(ret_code)) {
-        struct pollfd p[2] = {{.fd = kw_signal_fd(), .events = POLLIN},
-                              {.fd = r->client.chan.fd, .events = POLLIN}};
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
-            result = kw_fail_errno(err, KW_FAILED, "could not wait");
-        else if (p[0].revents != 0)
-            kw_signal_take();
-        else if (p[1].revents != 0)
-            result = hear(r, err);
-    }
-    if (result != 0) {
-        *ret_code = KW_RUN_FAILED;
-        kw_run_child_end(KW_RUN_END_MS);
-    }
-    return result;
+    struct running *r = arg;
+    struct pollfd p[2] = {{.fd = kw_signal_fd(), .events = POLLIN},
+                          {.fd = r->client.chan.fd, .events = POLLIN}};
+    if (poll(p, 2, -1) < 0)
+        return errno == EINTR ? 0 : kw_fail_errno(err, KW_FAILED, "could not wait");
+    if (p[0].revents != 0)
+        kw_signal_take();
+    else if (p[1].revents != 0)
+        return hear(r, err);
+    return 0;
 }
 
 static int finish(struct running *r, struct kw_err *err)
@@ -152,17 +143,14 @@ int kw_run_by_agent(const struct kw_run *run, int *ret_code, struct kw_err *err)
     static struct running r; /* large */
     r = (struct running){.run = run, .client.chan.fd = -1, .started_ms = kw_now_ms()};
     *ret_code = KW_RUN_FAILED;
-    int result = kw_launch_start(&run->want, &r.launch, err);
+    int result = kw_run_launch(&run->want, &r.launch, err);
     if (result == 0)
         result = kw_client_open(&r.client, run->config, KW_WANT_RUN, "", err);
     if (result == 0)
         result = begin(&r, ret_code, err);
-    if (result == 0) {
-        result = kw_run_child_watch(r.launch.pid, err);
-        r.launch.pid = 0; /* is CMD's now, which ends as it will */
-        if (result == 0)
-            result = attend(&r, ret_code, err);
-    }
+    if (result == 0)
+        result = kw_run_attend(&r.launch, turn, &r, ret_code, err);
+    kw_witness_end();
     kw_launch_abandon(&r.launch);
     if (result == 0 && finish(&r, err) != 0) {
         result = (int)err->code;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * CMD shares our terminal and our process group, as with env(1): what the terminal sends
- * (^C, ^\, ^Z) reaches it by itself. What somebody sends to us alone is passed on. */
+ * (^C, ^\, ^Z), or somebody to the whole group, reaches it by itself, unless it has left the
+ * group. What somebody sends to us alone is passed on. */
 #include "run_child.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "ipc.h"
+#include "log.h"
+#include "run.h"
 #include "spawn.h"
 
 static pid_t cmd;
@@ -35,12 +38,19 @@ static void look(int flags)
     code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The terminal's, or sent to all of the group while CMD is in it. */
+static bool has_it(const struct signalfd_siginfo *si)
+{
+    return si->ssi_code == SI_KERNEL ||
+           (getpgid(cmd) == getpgrp() && kw_witness_saw((int)si->ssi_signo));
+}
+
 static void pass(const struct signalfd_siginfo *si)
 {
     int sig = (int)si->ssi_signo;
     if (sig == SIGCHLD)
         look(WUNTRACED);
-    else if (si->ssi_code != SI_KERNEL && !ended && cmd > 0)
+    else if (!ended && cmd > 0 && !has_it(si))
         (void)kill(cmd, sig);
 }
 
@@ -77,4 +87,39 @@ void kw_run_child_end(int ms)
         (void)poll(NULL, 0, 20);
         look(0);
     }
+}
+
+/* --- what both kinds of run share ----------------------------------------------------------- */
+
+int kw_run_launch(const struct kw_launch_want *want, struct kw_launch *l, struct kw_err *err)
+{
+    int r = kw_witness_start(err);
+    if (r == 0)
+        r = kw_launch_start(want, l, err);
+    if (r != 0)
+        kw_witness_end();
+    return r;
+}
+
+int kw_run_launched(struct kw_launch *l, int64_t deadline_ms, struct kw_err *err)
+{
+    int r = kw_launch_ready(l, deadline_ms, err);
+    if (r == 0 && l->missing[0] != '\0')
+        kw_log(KW_WARN, "%s", l->missing);
+    return r;
+}
+
+int kw_run_attend(struct kw_launch *l, int (*turn)(void *arg, struct kw_err *err), void *arg,
+                  int *ret_code, struct kw_err *err)
+{
+    int r = kw_run_child_watch(l->pid, err);
+    l->pid = 0; /* is CMD's now, which ends as it will */
+    while (r == 0 && !kw_run_child_ended(ret_code))
+        r = turn(arg, err);
+    if (r != 0) {
+        *ret_code = KW_RUN_FAILED;
+        kw_run_child_end(KW_RUN_END_MS);
+    }
+    kw_witness_end();
+    return r;
 }

@@ -17,6 +17,12 @@ int kw_run_child_watch(pid_t pid, struct kw_err *err);
 /* Whether CMD has ended, and its exit code (128+N for signal N). */
 bool kw_run_child_ended(int *ret_code);
 
+/* run_witness.c. To be started before there is a secret; whether a signal that we just got was
+ * sent to our whole process group (100 ms at most, where it wasn't). */
+int kw_witness_start(struct kw_err *err);
+bool kw_witness_saw(int sig);
+void kw_witness_end(void);
+
 /* SIGTERM, and after ms SIGKILL; returns when it has ended. */
 void kw_run_child_end(int ms);
 

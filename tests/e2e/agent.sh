@@ -133,7 +133,7 @@ ok "Google: whose" is "$(cat "$out")" "$LAB_GOOGLE_ACCOUNT"
 job --profile g request GET "$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances"
 ok 'Google: request' has build-1
 
-may_change=files/audit
+may_change=$'files/audit\ntokens/' # (where the agent's next process is being made ready)
 
 # --- what is refused -----------------------------------------------------------------------------
 fails 'claim policy' 6 'agent: refused by|repository_id' --profile strict request GET "$LAB_OBJECTS_URL/n/"
@@ -202,18 +202,24 @@ ok "its keeper killed: nothing left of the job" no_strays
 ok "its keeper killed: the agent lives on" wait_for 200 ready
 
 # --- reload ---------------------------------------------------------------------------------------------
-sed -i 's/^jobs = .*//; s#^\(socket = .*\)#\1\njobs = 1#' "$work/agent.ini"
+echo nonsense >>"$work/agent.ini"
+kill -HUP "$agent_pid"
+ok 'a bad configuration is not taken over' wait_for 50 agent_log_has 'was not taken over'
+for i in 1 2 3; do # more than there are spares: each has what the agent has, not what the file has
+    job request GET "$LAB_OBJECTS_URL/n/"
+    expect_exit "a bad configuration: served as before, $i" 0
+done
+sed -i '$d' "$work/agent.ini"
+sed -i 's/^jobs = .*//; s#^socket = .*#socket = '"$socket"'.new\njobs = 1#' "$work/agent.ini"
+: >"$socket.new"
 kill -HUP "$agent_pid"
 ok 'reload' wait_for 50 limit_is 1
+sed -i 's#^socket = .*#socket = '"$socket"'#' "$work/agent.ini"
 ok 'reload: a new spare' wait_for 200 ready
 job_start run -- sleep 30
 first=$session
 ok 'one job' wait_for 100 jobs_are 1
 fails 'one more than it may' 8 'as many jobs as it may' request GET "$LAB_OBJECTS_URL/n/"
-echo nonsense >>"$work/agent.ini"
-kill -HUP "$agent_pid"
-ok 'a bad configuration is not taken over' wait_for 50 agent_log_has 'was not taken over'
-sed -i '$d' "$work/agent.ini"
 
 # --- stop ------------------------------------------------------------------------------------------------
 kill -TERM "$agent_pid"
@@ -230,6 +236,8 @@ kw_wait
 ok 'stopped: the job ends with 125' is "$rc" 125
 ok 'stopped: nothing left of the agent' wait_for 30 session_empty "$agent_pid"
 ok 'stopped: no socket' not test -e "$socket"
+ok 'stopped: what was configured as a socket since is not its own' test -e "$socket.new"
+rm "$socket.new"
 kw audit verify "$audit"
 expect_exit 'the audit log is whole' 0
 ok 'the audit log says who' grep -qE '"event":"session".*"caller":"uid [0-9]+ pid [0-9]+ run \(agent\)"' "$audit"

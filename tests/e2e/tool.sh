@@ -52,6 +52,29 @@ done
 kw run -- curl -sS https://evil.example/
 ok 'foreign host: CMD fails' not is "$rc" 0
 ok 'foreign host: told' says 'evil.example'
+# What is no request that could be passed on: told in the service's shape, and before it is sent.
+for how in '-H Connection:Upgrade -H Upgrade:websocket' '-H Upgrade:h2c'; do
+    # shellcheck disable=SC2086 # several words
+    kw run -- curl -sS $how -w '%{http_code}\n' "$LAB_OBJECTS_URL/n/"
+    ok "$how: 403" is "$(tail -n 1 "$out" | tail -c 4)" 403
+    ok "$how: why" has '"message":"keyward: the request asks for another protocol'
+    ok "$how: told" says '1 refused'
+done
+ok 'Upgrade: in the audit log' grep -q '"event":"refusal".*another protocol' "$work/files/audit"
+kw run -- curl -sS -0 -w '%{http_code}\n' "$LAB_OBJECTS_URL/n/"
+ok 'HTTP/1.0: 505' is "$(tail -n 1 "$out" | tail -c 4)" 505
+ok 'HTTP/1.0: why' has '"message":"keyward: HTTP/1.1 is served here'
+ok 'HTTP/1.0: in the audit log' grep -qF '"reason":"HTTP/1.1 is served here, not 1.0' "$work/files/audit"
+unread() { grep -cF '"method":"?"' "$work/files/audit"; }
+known=$(unread)
+# shellcheck disable=SC2016 # for CMD's shell
+kw run -- bash -c 'p=${https_proxy#*://} p=${p%/}; for i in {1..120}; do
+    exec 3<>"/dev/tcp/${p%:*}/${p##*:}" && printf "EVIL\033[31m\"}\n /\r\n\r\n" >&3 && cat <&3 >&2; exec 3<&-; done'
+ok 'nonsense: all of it refused' says '120 refused'
+ok 'nonsense: a line in the audit log for each, up to a limit' is "$(($(unread) - known))" 100
+ok 'nonsense: the last says so' grep -qF 'last of its kind' "$work/files/audit"
+ok 'nonsense: nothing of it in the audit log' not grep -q EVIL "$work/files/audit"
+ok 'nonsense: nor on standard error' not says EVIL
 kw run -- curl -sS --noproxy '*' -m 5 "https://${LAB_CONNECT_TO##*::}/"
 ok 'round the proxy: no way out' not is "$rc" 0
 
@@ -128,6 +151,44 @@ in_cmd
 kill -KILL "$session"
 kw_wait
 ok 'main killed: nothing left' no_strays
+
+# Each signal once, whoever it was sent to: the group, as CI runners do it, keyward alone, or a terminal.
+# CMD counts, until a second after the signal that it is told.
+cat >"$work/files/counts.pl" <<'COUNTS'
+for my $s ('INT', 'TERM') { $SIG{$s} = sub { $n{$s}++ } }
+$| = 1;
+print "up\n";
+for (1 .. 600) { select undef, undef, undef, 0.1; last if $n{$ARGV[0]} && ++$after > 10 }
+print "int $n{INT} term $n{TERM}\n";
+COUNTS
+counting() { # COMMAND...
+    kw_start run -- "$@" perl "$work/files/counts.pl" TERM
+    for _ in $(seq 200); do grep -qx up "$out" && return || sleep 0.1; done
+}
+counting
+for to in "-$session" "$session" "-$session"; do
+    kill -INT -- "$to"
+    sleep 1
+done
+kill -TERM -- "-$session"
+kw_wait
+ok 'signals: each once' is "$(tail -n 1 "$out")" 'int 3 term 1'
+ok 'signals: no process stays' no_strays
+counting setsid # has left the group: then it is told
+for to in "-$session" "$session"; do
+    kill -INT -- "$to"
+    sleep 1
+done
+kill -TERM -- "-$session"
+kw_wait
+ok 'signals, out of the group: each once' is "$(tail -n 1 "$out")" 'int 2 term 1'
+: >"$out"
+(
+    for _ in $(seq 200); do grep -q up "$out" && break || sleep 0.1; done
+    printf '\003'
+    for _ in $(seq 200); do grep -q term "$out" && break || sleep 0.1; done
+) | script -qec "$KW_BIN/keyward --config $config --profile lab run -- perl $work/files/counts.pl INT" /dev/null >>"$out" 2>"$err"
+ok 'a terminal: once' has 'int 1 term'
 ok 'token directory as before' is "$(cd "$work/tokens" && find . -type f ! -name '*.lock' | sort)" "$before"
 kw audit verify "$work/files/audit"
 expect_exit 'audit log: whole' 0

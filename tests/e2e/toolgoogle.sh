@@ -66,4 +66,37 @@ kw run --isolation=off -- sh -c 'echo "${GCE_METADATA_HOST:-none} $CLOUDSDK_AUTH
 ok 'isolation off: no metadata service' grep -q '^none /dev/shm/keyward-run' "$out"
 ok 'isolation off: told' says 'not isolated'
 ok 'isolation off: nothing left' test -z "$(find /dev/shm -maxdepth 1 -name 'keyward-run.*' -user "$(id -u)")"
+
+# A profile with both clouds, whose policy names the hosts of both: each run has one of them, and what
+# it has goes nowhere near the other's hosts.
+client=$(cd "$(dirname "$0")" && pwd)/ociclient
+audit=$work/files/audit
+{
+    sed 's/^audience = .*//; s/^dial = .*//; s#^\[policy lab\]#&\nsign.host = *.oraclecloud.com *.googleapis.com#' "$LAB_KEYWARD_INI"
+    printf '\n[token]\nuri = %s\n[audit]\nfile = %s\n[google lab]\nprovider = %s\nservice_account = %s\n' \
+        "$token_uri" "$audit" "$LAB_GOOGLE_PROVIDER" "$LAB_GOOGLE_ACCOUNT"
+} >"$config"
+: >"$audit"
+kw run -- true
+expect_exit 'both clouds: which one?' 125
+ok 'both clouds: told' says '--cloud'
+kw run --cloud google -- bash "$work/files/call" "$instances"
+ok 'both clouds, Google: 200' is "$(tail -n 1 "$out")" 200
+kw run --cloud oci -- "$client" GET "$LAB_OBJECTS_URL/n/"
+ok 'both clouds, OCI: 200' is "$(tail -n 1 "$out")" 200
+kw run --cloud google -- bash "$work/files/call" "$LAB_OBJECTS_URL/n/"
+ok "both clouds: no bearer for OCI's hosts" is "$(tail -n 1 "$out")" 000
+ok "both clouds: Google's run says so" says 'oraclecloud.com: connecting to'
+kw run --cloud oci -- curl -sS -H 'Authorization: Bearer ya29.keyward' -w '%{http_code}' "$instances"
+ok "both clouds: no signature for Google's hosts" is "$(tail -n 1 "$out")" 000
+ok "both clouds: OCI's run says so" says 'compute.googleapis.com: connecting to'
+ok 'both clouds: the bearer went to Google alone' is "$(grep '"key":"bearer"' "$audit" | grep -o '"event":"call".*"host":"[^"]*"' | grep -vc 'googleapis.com')" 0
+ok 'both clouds: it went there' grep -q '"event":"call","key":"bearer".*"host":"compute.googleapis.com"' "$audit"
+ok "both clouds: the session key signed for OCI alone" is "$(grep '"event":"sign","key":"session"' "$audit" | grep -vc 'oraclecloud.com')" 0
+ok 'both clouds: it signed' grep -q '"event":"sign","key":"session".*oraclecloud.com' "$audit"
+# (request goes by the host: the same, one call after the other)
+kw request GET "$instances"
+expect_exit 'both clouds: request to Google' 0
+kw request GET "$LAB_OBJECTS_URL/n/"
+expect_exit 'both clouds: request to OCI' 0
 finish

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -240,24 +241,38 @@ int __wrap_open(const char *path, int flags, ...)
     return fault_now() ? io_error() : __real_open(path, flags, mode);
 }
 
+/* The call, after what idle() made ready if nothing was; time goes on by what it would have
+ * waited. Who waits for ever is idled until something is ready: nothing that will ever come is
+ * an error of the target's. */
+#define WITHOUT_WAITING(call, ms)                                                                  \
+    do {                                                                                           \
+        int ready = (call);                                                                        \
+        bool was = fault_pause();                                                                  \
+        for (unsigned n_idle = 0; ready == 0 && (ms) != 0 && (n_idle == 0 || (ms) < 0);            \
+             n_idle++) {                                                                           \
+            must(n_idle < 65536);                                                                  \
+            when_idle((ms) < 0);                                                                   \
+            ready = (call);                                                                        \
+        }                                                                                          \
+        fault_resume(was);                                                                         \
+        ahead_ms += ready == 0 ? (ms) : 0;                                                         \
+        return ready;                                                                              \
+    } while (0)
+
 WRAP(int, poll, struct pollfd *p, nfds_t n, int ms)
 {
     if (fault_now())
         return io_error();
     if (when_idle == NULL)
         return __real_poll(p, n, ms);
-    int ready = __real_poll(p, n, 0);
-    if (ready == 0 && ms != 0) {
-        bool was = fault_pause();
-        when_idle(ms < 0);
-        ready = __real_poll(p, n, 0);
-        fault_resume(was);
-    }
-    if (ready == 0) {
-        must(ms >= 0); /* nothing will ever come */
-        ahead_ms += ms;
-    }
-    return ready;
+    WITHOUT_WAITING(__real_poll(p, n, 0), ms);
+}
+
+WRAP(int, epoll_wait, int fd, struct epoll_event *events, int most, int ms)
+{
+    if (when_idle == NULL)
+        return __real_epoll_wait(fd, events, most, ms);
+    WITHOUT_WAITING(__real_epoll_wait(fd, events, most, 0), ms);
 }
 
 WRAP(int, clock_gettime, clockid_t clock, struct timespec *ts)

@@ -37,10 +37,10 @@ bool fault_now(void);
 bool fault_pause(void);
 void fault_resume(bool paused);
 
-/* From now on nobody waits: poll() with nothing ready returns at once, and the monotonic
- * clock has gone on by what it would have waited. For targets whose peers have said all
- * that they have to say. Before time passes so, idle() is called, which may make something
- * ready, and must do so where somebody would wait for ever. */
+/* From now on nobody waits: poll() and epoll_wait() with nothing ready return at once, and the
+ * monotonic clock has gone on by what they would have waited. For targets whose peers have said
+ * all that they have to say. Before time passes so, idle() is called, which may make something
+ * ready; where somebody would wait for ever it is called until it has. */
 void fault_no_waiting(void (*idle)(bool for_ever));
 
 #endif

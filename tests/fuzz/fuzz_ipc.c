@@ -22,6 +22,11 @@ static const struct {
     {KW_CHAN_DIALER, KW_ROLE_MAIN},    {KW_CHAN_DIALER, KW_ROLE_DIALER},
     {KW_CHAN_SIGN, KW_ROLE_EXCHANGER}, {KW_CHAN_SIGN, KW_ROLE_KEEPER},
     {KW_CHAN_DIAL, KW_ROLE_EXCHANGER}, {KW_CHAN_DIAL, KW_ROLE_DIALER},
+    {KW_CHAN_PROXY, KW_ROLE_MAIN},     {KW_CHAN_PROXY, KW_ROLE_PROXY},
+    {KW_CHAN_PSIGN, KW_ROLE_PROXY},    {KW_CHAN_PSIGN, KW_ROLE_KEEPER},
+    {KW_CHAN_PDIAL, KW_ROLE_PROXY},    {KW_CHAN_PDIAL, KW_ROLE_DIALER},
+    {KW_CHAN_AGENT, KW_ROLE_CLIENT},   {KW_CHAN_AGENT, KW_ROLE_AGENT},
+    {KW_CHAN_JOB, KW_ROLE_AGENT},      {KW_CHAN_JOB, KW_ROLE_JOB},
 };
 
 /* Sends a packet as the peer would: as it is, nfds descriptors along. */
@@ -95,7 +100,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     int lowest = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
     (void)close(lowest);
     struct kw_chan c;
-    kw_chan_init(&c, ends[data[0] % 10].name, ends[data[0] % 10].self, fds[0]);
+    size_t end = data[0] % (sizeof ends / sizeof ends[0]); /* new ones go to the list's end */
+    kw_chan_init(&c, ends[end].name, ends[end].self, fds[0]);
     size_t at = 1;
     while (size - at >= 4) {
         size_t n = ((size_t)data[at] | (size_t)data[at + 1] << 8) % 2048;

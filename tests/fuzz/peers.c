@@ -114,30 +114,51 @@ static void send_packet(int fd, unsigned op, unsigned type, struct script *s, ui
     kw_buf_free(&packet);
 }
 
+static int given(void)
+{
+    int file = memfd_create("given", MFD_CLOEXEC);
+    must(file >= 0 && write(file, "body", 4) == 4 && lseek(file, 0, SEEK_SET) == 0);
+    return file;
+}
+
+/* The next packet, or a peer's going. */
+static void say_next(const int *fds, size_t n, struct script *s, uint32_t *serial, int file,
+                     struct kw_buf *side)
+{
+    struct kw_buf body;
+    unsigned op = byte(s), to = (op & 3) % (unsigned)(n + 1);
+    if ((op & GONE) != 0) {
+        if (to < n)
+            (void)shutdown(fds[to], SHUT_WR);
+        return;
+    }
+    unsigned type = byte(s);
+    kw_buf_init(&body, KW_IPC_MAX + 64);
+    send_packet(to < n ? fds[to] : -1, op, type, s, &serial[to], &body, file);
+    if (to == n && side != NULL)
+        kw_put_blob(side, body.p != NULL ? (const void *)body.p : "", body.len);
+    kw_buf_free(&body);
+}
+
 void peers_say(const int *fds, size_t n, const unsigned char *data, size_t size,
                struct kw_buf *side)
 {
     struct script s = {data, data + size};
     uint32_t serial[PEERS + 1] = {0};
-    struct kw_buf body;
-    int file = memfd_create("given", MFD_CLOEXEC);
-    must(file >= 0 && write(file, "body", 4) == 4 && lseek(file, 0, SEEK_SET) == 0);
-    kw_buf_init(&body, KW_IPC_MAX + 64);
-    while (s.p < s.end) {
-        unsigned op = byte(&s), to = (op & 3) % (unsigned)(n + 1);
-        if ((op & GONE) != 0) {
-            if (to < n)
-                (void)shutdown(fds[to], SHUT_WR);
-            continue;
-        }
-        unsigned type = byte(&s);
-        kw_buf_reset(&body);
-        send_packet(to < n ? fds[to] : -1, op, type, &s, &serial[to], &body, file);
-        if (to == n && side != NULL)
-            kw_put_blob(side, body.p != NULL ? (const void *)body.p : "", body.len);
-    }
-    kw_buf_free(&body);
+    int file = given();
+    while (s.p < s.end)
+        say_next(fds, n, &s, serial, file, side);
     (void)close(file);
+}
+
+bool peers_step(struct peers *p)
+{
+    struct script s = {p->at, p->end};
+    if (s.p >= s.end)
+        return false;
+    say_next(p->mine, p->n, &s, p->serial, p->file, &p->side);
+    p->at = s.p;
+    return true;
 }
 
 /* Whether the role may send such a message over this channel, in whatever state. */
@@ -146,7 +167,7 @@ static bool may_say(const struct peers *p, size_t i, enum kw_msg type, size_t n,
     size_t max = 0;
     unsigned next = 0, want = 0;
     for (unsigned state = 0; state < 32; state++)
-        if (kw_msg_legal(type, p->chans[i], p->role, state, &next, &max, &want))
+        if (kw_msg_legal(type, p->chans[i], p->roles[i], state, &next, &max, &want))
             return n <= max && nfds == want;
     return false;
 }
@@ -158,8 +179,10 @@ static unsigned take_fds(struct msghdr *mh)
     for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm))
         for (; (n + 1) * sizeof(int) <= cm->cmsg_len - CMSG_LEN(0); n++) {
             int fd;
+            struct stat st;
             memcpy(&fd, CMSG_DATA(cm) + n * sizeof fd, sizeof fd);
-            (void)!write(fd, "body", 4);
+            if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+                (void)!write(fd, "body", 4);
             (void)close(fd);
         }
     return n;
@@ -222,21 +245,32 @@ static uint64_t open_fds(void)
     return set;
 }
 
-void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
-                 const unsigned char *data, size_t size)
+void peers_open(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
+                const unsigned char *data, size_t size)
 {
     int pair[2];
     (void)signal(SIGPIPE, SIG_IGN); /* as every role has it */
-    *p = (struct peers){.role = role, .n = n, .open = open_fds()};
+    *p = (struct peers){.n = n, .open = open_fds(), .at = data, .end = data + size};
     kw_buf_init(&p->side, 1 << 20);
     for (size_t i = 0; i < n; i++) {
         must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
         p->chans[i] = chans[i];
+        p->roles[i] = role;
         p->mine[i] = pair[0];
         p->fds[i] = pair[1];
     }
-    peers_say(p->mine, n, data, size, &p->side);
+    p->file = given();
     last = p;
+}
+
+void peers_begin(struct peers *p, enum kw_role role, const enum kw_channel *chans, size_t n,
+                 const unsigned char *data, size_t size)
+{
+    peers_open(p, role, chans, n, data, size);
+    while (peers_step(p))
+        continue;
+    (void)close(p->file);
+    p->file = -1;
 }
 
 void peers_end(struct peers *p)
@@ -246,6 +280,8 @@ void peers_end(struct peers *p)
             continue;
         (void)close(p->mine[i]);
     }
+    if (p->file >= 0)
+        (void)close(p->file);
     kw_buf_free(&p->side);
     must(open_fds() == p->open);
 }

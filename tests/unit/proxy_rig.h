@@ -51,7 +51,8 @@ static struct rig {
     enum rig_ask ask, dial;
     bool again; /* a 401 is to be asked once more */
     uint64_t dials[64];
-    unsigned n_dials, dialed, asked, done, status, conns, most;
+    unsigned n_dials, dialed, asked, done, status, conns, most, unread;
+    char why[KW_ERR_TEXT];
     uint64_t sent, received, turns;
 } rig;
 
@@ -158,6 +159,15 @@ static int rig_request(void *arg, uint64_t id, enum kw_route route, const char *
     kw_engine_authorized(rig.e, id, &b, NULL);
     kw_buf_free(&b);
     return 0;
+}
+
+static void rig_unread(void *arg, const char *host, const char *why)
+{
+    (void)arg, (void)host;
+    (void)pthread_mutex_lock(&rig.lock);
+    rig.unread++;
+    (void)snprintf(rig.why, sizeof rig.why, "%s", why);
+    (void)pthread_mutex_unlock(&rig.lock);
 }
 
 static int rig_metadata(void *arg, uint64_t id, const struct kw_head *h, struct kw_err *err)
@@ -289,6 +299,7 @@ static void rig_start_for(const char *san, int head_ms, int idle_ms, int stall_m
     static const struct kw_engine_hooks hooks = {.route = rig_route,
                                                  .dial = rig_dial,
                                                  .request = rig_request,
+                                                 .unread = rig_unread,
                                                  .metadata = rig_metadata,
                                                  .again = rig_again,
                                                  .done = rig_done};

@@ -314,6 +314,8 @@ static void heads_that_are_refused(void **state)
         refused(&me, cases[i].status, cases[i].word);
         ends(&me, 0);
         leave(&me);
+        assert_int_equal(rig_get(&rig.unread), i + 1); /* each is told, in our own words */
+        assert_null(strstr(rig.why, "xx"));
     }
     assert_int_equal(rig_get(&rig.asked), 0);
 }

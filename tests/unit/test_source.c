@@ -2,107 +2,7 @@
  *
  * Sources of the subject token: what is taken, what is refused, and what is left
  * behind of it. */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "src/ipc.h"
-#include "src/source.h"
-
-#define TOKEN "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"
-
-static struct kw_config config;
-static struct kw_err err;
-static struct kw_secret *token;
-static char dir[256], path[512], chosen[256];
-static struct {
-    unsigned calls;
-    int result;
-    char url[2048], bearer[64], field[64], headers[2048];
-} fetched;
-
-static int fake_fetch(void *arg, const struct kw_m_fetch *m, struct kw_secret **ret,
-                      struct kw_err *e)
-{
-    assert_ptr_equal(arg, &fetched);
-    fetched.calls++;
-    (void)snprintf(fetched.url, sizeof fetched.url, "%s", m->url);
-    (void)snprintf(fetched.field, sizeof fetched.field, "%s", m->field);
-    (void)snprintf(fetched.headers, sizeof fetched.headers, "%s", m->headers);
-    (void)snprintf(fetched.bearer, sizeof fetched.bearer, "%s",
-                   m->bearer != NULL ? kw_secret_bytes(m->bearer) : "");
-    if (fetched.result != 0)
-        return kw_fail(e, KW_NET, "no connection");
-    *ret = kw_secret_from(TOKEN, sizeof TOKEN - 1);
-    return 0;
-}
-
-static struct kw_m_issue issued;
-
-static int fake_issue(void *arg, const struct kw_m_issue *m, struct kw_secret **ret,
-                      struct kw_err *e)
-{
-    (void)e;
-    assert_ptr_equal(arg, &fetched);
-    issued = *m;
-    *ret = kw_secret_from("i.s.s", 5);
-    return 0;
-}
-
-static int get(void)
-{
-    kw_secret_free(&token);
-    memset(&err, 0, sizeof err);
-    const struct kw_source_ways ways = {fake_fetch, fake_issue, &fetched};
-    return kw_source_get(&config, &ways, chosen, sizeof chosen, &token, &err);
-}
-
-static void type(const char *name)
-{
-    (void)snprintf(config.source_type, sizeof config.source_type, "%s", name);
-}
-
-static void write_file(const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    (void)fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static int reset(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"GITHUB_ACTIONS",
-                                        "ACTIONS_ID_TOKEN_REQUEST_URL",
-                                        "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-                                        "KW_TEST_TOKEN",
-                                        "GITLAB_CI",
-                                        "CIRCLECI",
-                                        "BITBUCKET_BUILD_NUMBER",
-                                        "BUILDKITE",
-                                        "TFC_RUN_ID",
-                                        "KUBERNETES_SERVICE_HOST"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        (void)unsetenv(names[i]);
-    kw_source_forget();
-    kw_secret_free(&token);
-    memset(&config, 0, sizeof config);
-    memset(&fetched, 0, sizeof fetched);
-    config.timeout_s = 20;
-    type("auto");
-    return 0;
-}
+#include "source_rig.h"
 
 static void test_file(void **state)
 {
@@ -186,103 +86,6 @@ static void test_stdin(void **state)
     assert_int_equal(get(), KW_SUBJECT); /* read already: empty */
     assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
     (void)close(saved);
-}
-
-static void command(const char *text)
-{
-    type("command");
-    (void)snprintf(config.source_command, sizeof config.source_command, "%s", text);
-}
-
-static void test_command(void **state)
-{
-    (void)state;
-    command("printf %s " TOKEN "; echo");
-    assert_int_equal(get(), 0);
-    assert_string_equal(kw_secret_bytes(token), TOKEN);
-    command("cat; printf a.b.c"); /* standard input is empty, and not ours */
-    assert_int_equal(get(), 0);
-    assert_string_equal(kw_secret_bytes(token), "a.b.c");
-    command("printf a.b.c; exit 3");
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "exit status 3"));
-    assert_null(strstr(err.text, "a.b.c"));
-    command("kw-no-such-program 2>/dev/null");
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "not found"));
-    command("kill -9 $$");
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "signal 9"));
-    command(":");
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "empty"));
-    command("printf 'a.b.c\\nd'");
-    assert_int_equal(get(), KW_SUBJECT);
-    /* a process group of its own: its number is the shell's */
-    command("read -r pid name state parent group rest < /proc/$$/stat; printf %s.%s $$ $group");
-    assert_int_equal(get(), 0);
-    char *end;
-    long shell = strtol(kw_secret_bytes(token), &end, 10);
-    assert_true(shell > 1);
-    assert_int_equal(strtol(end + 1, NULL, 10), shell);
-}
-
-/* Signal dispositions of ours must not leak: sh can't reset an ignored SIGPIPE. */
-static void test_command_signals(void **state)
-{
-    (void)state;
-    (void)signal(SIGPIPE, SIG_IGN);
-    command(
-        "awk '$1 == \"SigIgn:\" || $1 == \"SigBlk:\" { printf \"%s.\", $2 }' /proc/self/status");
-    assert_int_equal(get(), 0);
-    char *end;
-    uint64_t blocked = strtoull(kw_secret_bytes(token), &end, 16);
-    uint64_t ignored = strtoull(end + 1, NULL, 16);
-    assert_int_equal(blocked, 0);
-    assert_int_equal(ignored & 0x7fffffffu, 0); /* the C library keeps its own two, 32 and 33 */
-    (void)signal(SIGPIPE, SIG_DFL);
-}
-
-static void test_command_bounds(void **state)
-{
-    (void)state;
-    command("head -c 40000 /dev/zero | tr '\\0' a");
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "more than"));
-    char text[1024];
-    (void)snprintf(text, sizeof text, "(sleep 300; :) & echo $! > %s; wait", path);
-    command(text);
-    config.timeout_s = 1;
-    int64_t start = kw_now_ms();
-    assert_int_equal(get(), KW_SUBJECT);
-    assert_non_null(strstr(err.text, "still running after 1 s"));
-    assert_true(kw_now_ms() - start < 10000);
-    /* the whole group went with it */
-    FILE *f = fopen(path, "r");
-    int pid = 0;
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%d", &pid), 1);
-    (void)fclose(f);
-    (void)unlink(path);
-    char status[64];
-    bool gone = false;
-    for (unsigned i = 0; i < 100 && !gone; i++) {
-        (void)snprintf(status, sizeof status, "/proc/%d/stat", pid);
-        f = fopen(status, "r");
-        char c = 'Z';
-        gone = f == NULL || fscanf(f, "%*d %*s %c", &c) != 1 || c == 'Z' || c == 'X';
-        if (f != NULL)
-            (void)fclose(f);
-        (void)usleep(20000);
-    }
-    assert_true(gone);
-    /* a daemon that keeps standard output open doesn't hold us up */
-    config.timeout_s = 20;
-    command("sleep 5 & printf a.b.c");
-    start = kw_now_ms();
-    assert_int_equal(get(), 0);
-    assert_string_equal(kw_secret_bytes(token), "a.b.c");
-    assert_true(kw_now_ms() - start < 4000);
 }
 
 static void test_github(void **state)
@@ -477,33 +280,12 @@ static void test_from_file_goes_first(void **state)
     kw_secret_free(&config.subject);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(dir, sizeof dir, "%s/keyward-test-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(dir) == NULL)
-        return -1;
-    (void)snprintf(path, sizeof path, "%s/token", dir);
-    return kw_secret_init(true, NULL);
-}
-
-static int tear_down(void **state)
-{
-    (void)reset(state);
-    (void)unlink(path);
-    return rmdir(dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_file, reset),
         cmocka_unit_test_setup(test_env, reset),
         cmocka_unit_test_setup(test_stdin, reset),
-        cmocka_unit_test_setup(test_command, reset),
-        cmocka_unit_test_setup(test_command_signals, reset),
-        cmocka_unit_test_setup(test_command_bounds, reset),
         cmocka_unit_test_setup(test_github, reset),
         cmocka_unit_test_setup(test_github_cures, reset),
         cmocka_unit_test_setup(test_auto, reset),
