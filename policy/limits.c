@@ -21,7 +21,10 @@ static bool owns(enum kw_role role, int fd)
     case KW_ROLE_DIALER:
         return fd <= KW_FD_PEER || fd == KW_FD_PROXY;
     case KW_ROLE_MAIN:
-    case KW_ROLES:
+    case KW_ROLES: /* and mains with other names */
+    case KW_ROLE_CLIENT:
+    case KW_ROLE_AGENT:
+    case KW_ROLE_JOB:
         break;
     }
     return false;

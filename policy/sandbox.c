@@ -291,7 +291,10 @@ int kw_sandbox_lock(enum kw_role role, unsigned flags, struct kw_fences *f, stru
     case KW_ROLE_DIALER:
         return no_more(f, err); /* resolver and connect are needed to the end */
     case KW_ROLE_MAIN:
-    case KW_ROLES:
+    case KW_ROLES: /* and mains with other names */
+    case KW_ROLE_CLIENT:
+    case KW_ROLE_AGENT:
+    case KW_ROLE_JOB:
         break;
     }
     return kw_fail(err, KW_SANDBOX, "%s has no sandbox to lock", kw_role_name(role));

@@ -80,7 +80,10 @@ const struct kw_table *kw_table_of(enum kw_role role)
     case KW_ROLE_PROXY:
         return &kw_table_proxy;
     case KW_ROLE_MAIN:
-    case KW_ROLES:
+    case KW_ROLES: /* and mains with other names */
+    case KW_ROLE_CLIENT:
+    case KW_ROLE_AGENT:
+    case KW_ROLE_JOB:
         break;
     }
     return NULL;

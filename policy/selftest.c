@@ -54,7 +54,10 @@ const struct kw_expected *kw_attempt_expected(const struct kw_attempt *a, enum k
     case KW_ROLE_PROXY:
         return a->proxy.outcome != KW_O_NONE ? &a->proxy : &a->exchanger;
     case KW_ROLE_MAIN:
-    case KW_ROLES:
+    case KW_ROLES: /* and mains with other names */
+    case KW_ROLE_CLIENT:
+    case KW_ROLE_AGENT:
+    case KW_ROLE_JOB:
         break;
     }
     static const struct kw_expected none;

@@ -196,7 +196,7 @@ void kw_proxy_from_keeper(void *arg)
     struct kw_err err;
     struct kw_in in;
     struct kw_m_signed s = {.signature = {NULL, 0}};
-    struct kw_m_error e;
+    struct kw_m_error e = {0};
     int r = kw_chan_recv(&p->sign, &in, 0, &err);
     if (r == KW_NET && in.type == KW_MSG_NONE) {
         kw_in_free(&in);

@@ -29,7 +29,13 @@ enum kw_role {
     KW_ROLE_EXCHANGER, /* TLS, HTTP, JSON: the subject token and what the cloud answered */
     KW_ROLE_DIALER,    /* resolves and connects to host:port pairs that the dial policy allows */
     KW_ROLE_PROXY, /* `run`: speaks with CMD and for it; the session token, decoys, the run's CA */
-    KW_ROLES
+    KW_ROLES,
+    /* With an agent (agent.h) there are several mains, and those that speak with each other are
+     * told apart by these names, for channels only: the job's main, the agent, and the agent's
+     * main for that job, whose crew is a crew like any other. */
+    KW_ROLE_CLIENT = KW_ROLES + 1, /* `run`, `request`, `sign` of a job */
+    KW_ROLE_AGENT,                 /* the agent, and its process for a job */
+    KW_ROLE_JOB                    /* that process, towards the agent */
 };
 
 enum kw_channel {
@@ -45,13 +51,6 @@ enum kw_channel {
     KW_CHAN_JOB,   /* agent <-> the process of its that serves one job: control */
     KW_CHANNELS
 };
-
-/* With an agent (agent.h) there are several mains, and those that speak with each other are
- * told apart by these names, for channels only: the job's main, the agent, and the agent's
- * main for that job, whose crew is a crew like any other. */
-#define KW_ROLE_CLIENT ((enum kw_role)(KW_ROLES + 1)) /* `run`, `request`, `sign` of a job */
-#define KW_ROLE_AGENT  ((enum kw_role)(KW_ROLES + 2)) /* the agent, and its process for a job */
-#define KW_ROLE_JOB    ((enum kw_role)(KW_ROLES + 3)) /* that process, towards the agent */
 
 /* The descriptors a role starts with; any other is closed before main() works. */
 enum kw_fd {

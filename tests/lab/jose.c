@@ -32,7 +32,8 @@ static bool put_number(json_t *jwk, EVP_PKEY *key, const char *param, const char
     kw_buf_init(&text, 2 * RSA_BYTES_MAX);
     bool ok = EVP_PKEY_get_bn_param(key, param, &bn) == 1 && BN_num_bytes(bn) <= RSA_BYTES_MAX;
     if (ok) {
-        kw_b64url_put(&text, bytes, (size_t)BN_bn2bin(bn, bytes));
+        int n = BN_bn2bin(bn, bytes);
+        kw_b64url_put(&text, bytes, (size_t)n);
         ok = !text.bad && json_object_set_new(jwk, member, json_string(kw_buf_str(&text))) == 0;
     }
     BN_free(bn);
