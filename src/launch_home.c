@@ -93,8 +93,7 @@ static int put_file(const char *path, const void *bytes, size_t n, struct kw_err
     return r;
 }
 
-/* --- the bundle of CAs --------------------------------------------------------------------------
- */
+/* --- the bundle of CAs ------------------------------------------------------------------- */
 
 /* Where the distributions keep theirs; the variable that OpenSSL heeds goes first. */
 static int put_roots(struct kw_buf *b, struct kw_err *err)
@@ -129,8 +128,7 @@ static int lay_bundle(struct kw_stage_set *s, struct kw_err *err)
     return r;
 }
 
-/* --- OCI
- * --------------------------------------------------------------------------------------------- */
+/* --- OCI --------------------------------------------------------------------------------- */
 
 /* As OCI has it: MD5 of the public half's DER, in pairs. Says nothing here, but clients want one.
  */
@@ -184,8 +182,7 @@ static int lay_oci(struct kw_stage_set *s, struct kw_err *err)
     return r != 0 ? r : put_file(s->oci_config, text, (size_t)n, err);
 }
 
-/* --- what is covered
- * ------------------------------------------------------------------------------------- */
+/* --- what is covered --------------------------------------------------------------------- */
 
 /* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
 static int cover(const struct kw_stage_set *s, const char *path, struct kw_err *err)
@@ -364,9 +361,7 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
     return r;
 }
 
-/* --- all of it
- * ------------------------------------------------------------------------------------------------
- */
+/* --- all of it --------------------------------------------------------------------------- */
 
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
 {

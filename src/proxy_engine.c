@@ -286,8 +286,7 @@ int kw_engine_turn(struct kw_engine *e, struct kw_err *err)
     return 0;
 }
 
-/* --- answers by id ------------------------------------------------------------------------------
- */
+/* --- answers by id ----------------------------------------------------------------------- */
 
 static struct kw_conn *find(struct kw_engine *e, uint64_t id, bool dial)
 {

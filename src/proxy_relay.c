@@ -224,8 +224,7 @@ static bool take_body(struct kw_conn *c)
     return true;
 }
 
-/* --- both ways ----------------------------------------------------------------------------------
- */
+/* --- both ways --------------------------------------------------------------------------- */
 
 /* To upstream. */
 static bool push(struct kw_conn *c)

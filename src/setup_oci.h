@@ -85,8 +85,7 @@ static inline struct kw_oci_setup *kw_oci(const struct kw_setup *s)
     return s->own;
 }
 
-/* --- setup_oci_wish.c ---------------------------------------------------------------------------
- */
+/* --- setup_oci_wish.c -------------------------------------------------------------------- */
 
 extern const char *const kw_oci_options[];
 /* Reads options, setupConfig.ini and profile; KW_USAGE for what can't be meant. */
@@ -105,8 +104,7 @@ int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
 /* "RULE" or "RULE -> USER" as an element of .rules, and its user among .users. */
 int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *err);
 
-/* --- setup_oci_want.c: pure
- * ----------------------------------------------------------------------- */
+/* --- setup_oci_want.c: pure -------------------------------------------------------------- */
 
 /* New objects: all that is compared, and made where nothing is. Ids that aren't known yet are
  * names of shell variables: "$CLIENT_ID". */
@@ -124,15 +122,13 @@ json_t *kw_oci_temp_grant(const char *app_id, const char *role_id);
 /* The id of a user of the rules: its short id, or the variable's name in text. */
 const char *kw_oci_user_id(const struct kw_oci_setup *o, const char *name, char *text, size_t size);
 
-/* --- setup_oci_admin.c
- * ----------------------------------------------------------------------------- */
+/* --- setup_oci_admin.c ------------------------------------------------------------------- */
 
 /* Who asks: by options, the file's profile, or the OCI command line's default one. */
 int kw_oci_admin(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
 void kw_oci_admin_free(struct kw_oci_admin *a);
 
-/* --- setup_oci_call.c
- * ------------------------------------------------------------------------------ */
+/* --- setup_oci_call.c -------------------------------------------------------------------- */
 
 /* Starts the processes with what the administrator needs of them. */
 int kw_oci_open(struct kw_setup *s, struct kw_err *err);
@@ -177,8 +173,7 @@ enum kw_oci_thing {
     KW_OCI_TEMP_END,
 };
 
-/* --- steps
- * ------------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------- */
 
 int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and certificate */
 int kw_oci_add_who(struct kw_setup *s, struct kw_err *err); /* users, group, members, policy */
@@ -207,8 +202,7 @@ int kw_oci_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 
-/* --- setup_oci_print.c
- * --------------------------------------------------------------------------------- */
+/* --- setup_oci_print.c ------------------------------------------------------------------- */
 
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                      struct kw_buf *b);

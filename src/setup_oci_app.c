@@ -21,8 +21,7 @@
 
 static const char *const fixed[] = {"displayName", "basedOnTemplate", NULL};
 
-/* --- the secret ----------------------------------------------------------------------------------
- */
+/* --- the secret -------------------------------------------------------------------------- */
 
 /* The file that it goes to; "" for a descriptor. */
 static void secret_file(const struct kw_oci_setup *o, char *path, size_t size)
@@ -96,8 +95,7 @@ static int take_secret(struct kw_oci_setup *o, json_t *answer, struct kw_err *er
     return r;
 }
 
-/* --- the application
- * ------------------------------------------------------------------------------- */
+/* --- the application --------------------------------------------------------------------- */
 
 /* What of it nobody may change, though it isn't as wanted; NULL: nothing. */
 static const char *obstacle(const struct kw_oci_setup *o, const struct kw_setup_step *t,
@@ -202,8 +200,7 @@ static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r;
 }
 
-/* --- the certificate
- * --------------------------------------------------------------------------------- */
+/* --- the certificate --------------------------------------------------------------------- */
 
 static const char *const all_fixed[] = {"certificateAlias", NULL};
 

@@ -37,8 +37,7 @@ int kw_oci_open(struct kw_setup *s, struct kw_err *err)
     return kw_setup_open(s, hosts, err);
 }
 
-/* --- signing -------------------------------------------------------------------------------------
- */
+/* --- signing ----------------------------------------------------------------------------- */
 
 static int sign_here(const struct kw_oci_setup *o, const struct kw_m_sign *m, unsigned char *sig,
                      size_t *ret_n, struct kw_err *err)
@@ -136,8 +135,7 @@ static int sign(struct kw_setup *s, const struct kw_setup_request *q, const stru
     return rc;
 }
 
-/* --- authorizing
- * ---------------------------------------------------------------------------------- */
+/* --- authorizing ------------------------------------------------------------------------- */
 
 static int authorize(struct kw_setup *s, const struct kw_setup_request *q, const char *body,
                      size_t n, char *headers, size_t size, struct kw_err *err)
@@ -169,8 +167,7 @@ static int authorize(struct kw_setup *s, const struct kw_setup_request *q, const
     return r;
 }
 
-/* --- one call
- * ----------------------------------------------------------------------------------------- */
+/* --- one call ---------------------------------------------------------------------------- */
 
 /* By its answer; a second more or less is the way. */
 static void see_clock(struct kw_oci_setup *o, const char *headers)

@@ -67,8 +67,7 @@ static bool is_in(const json_t *list, const char *text)
     return false;
 }
 
-/* --- the trust ----------------------------------------------------------------------------------
- */
+/* --- the trust --------------------------------------------------------------------------- */
 
 static int find_trust(struct examination *x, struct kw_err *err)
 {
@@ -151,8 +150,7 @@ static int check_client(struct examination *x, struct kw_err *err)
     return 0;
 }
 
-/* --- what it asks of the token ------------------------------------------------------------------
- */
+/* --- what it asks of the token ----------------------------------------------------------- */
 
 static void check_claims(struct examination *x)
 {
@@ -275,8 +273,7 @@ static int check_rules(struct examination *x, struct kw_err *err)
     return r;
 }
 
-/* --- all of it
- * -------------------------------------------------------------------------------------- */
+/* --- all of it --------------------------------------------------------------------------- */
 
 static void check_clock(struct examination *x)
 {

@@ -8,8 +8,7 @@
 
 #include "setup_oci.h"
 
-/* --- commands
- * ------------------------------------------------------------------------------------- */
+/* --- commands ---------------------------------------------------------------------------- */
 
 /* $NAME, in capitals: its length without the '$'; 0: it is none. */
 static size_t variable_at(const char *p)
@@ -213,8 +212,7 @@ void kw_oci_switch_command(const struct kw_oci_setup *o, bool is_app, const char
                      json_pack("[{s:s,s:s,s:b}]", "op", "replace", "path", "active", "value", on)));
 }
 
-/* --- keyward.ini
- * ------------------------------------------------------------------------------------- */
+/* --- keyward.ini ------------------------------------------------------------------------- */
 
 static void line(struct kw_buf *b, const char *key, const char *value)
 {

@@ -53,8 +53,7 @@ static int find_grant(struct kw_setup *s, const char *app_id, char *role, char *
     return r;
 }
 
-/* --- at the beginning ---------------------------------------------------------------------------
- */
+/* --- at the beginning -------------------------------------------------------------------- */
 
 /* Does any later step want what only an administrator may? */
 static int is_needed(struct kw_setup *s, const struct kw_setup_step *t, bool *needed,
@@ -138,8 +137,7 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
                : r;
 }
 
-/* --- as the application
- * ---------------------------------------------------------------------------- */
+/* --- as the application ------------------------------------------------------------------ */
 
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err)
 {
@@ -163,8 +161,7 @@ int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err)
     return r;
 }
 
-/* --- at the end
- * ---------------------------------------------------------------------------------------- */
+/* --- at the end -------------------------------------------------------------------------- */
 
 /* "Absent" is that it has been removed: before it is there, that can't be seen. */
 static int look_end(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
@@ -203,9 +200,7 @@ static int remove_it(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     return r == 0 ? kw_oci_remove(s, t, "Apps", err) : r;
 }
 
-/* --- both
- * --------------------------------------------------------------------------------------------------
- */
+/* --- both -------------------------------------------------------------------------------- */
 
 int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err)
 {

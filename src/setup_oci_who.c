@@ -8,8 +8,7 @@
 #include "hdr.h"
 #include "setup_oci.h"
 
-/* --- service users
- * ---------------------------------------------------------------------------------- */
+/* --- service users ----------------------------------------------------------------------- */
 
 static const char *const user_fixed[] = {"userName", "description", KW_SCIM_USER, NULL};
 
@@ -51,8 +50,7 @@ static int undo_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     return kw_oci_remove(s, t, "Users", err);
 }
 
-/* --- the group
- * --------------------------------------------------------------------------------------- */
+/* --- the group --------------------------------------------------------------------------- */
 
 static const char *const group_fixed[] = {"displayName", NULL};
 
@@ -117,8 +115,7 @@ static int undo_group(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     return kw_oci_remove(s, t, "Groups", err);
 }
 
-/* --- members: a user in the group
- * ------------------------------------------------------------------- */
+/* --- members: a user in the group -------------------------------------------------------- */
 
 /* t->name is "USER in GROUP": the user's number among .users is behind .arg. */
 static const char *member_name(const struct kw_oci_setup *o, const struct kw_setup_step *t)
@@ -181,8 +178,7 @@ static int undo_member(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     return change_member(s, t, false, err);
 }
 
-/* --- the policy
- * ---------------------------------------------------------------------------------------- */
+/* --- the policy -------------------------------------------------------------------------- */
 
 static const char *const policy_fixed[] = {"compartmentId", "name", NULL};
 
@@ -259,8 +255,7 @@ static int undo_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     return r != 0 ? r : kw_oci_call(s, &c, NULL, err);
 }
 
-/* --- all of them
- * ----------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------- */
 
 typedef int deed(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err);
 

@@ -76,8 +76,7 @@ int kw_oci_take(struct kw_setup *s, const char *option, const char *section, con
     return v != NULL ? kw_oci_check_text(v, what, err) : 0;
 }
 
-/* --- the domain
- * ------------------------------------------------------------------------------------- */
+/* --- the domain -------------------------------------------------------------------------- */
 
 static int take_domain(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
@@ -118,8 +117,7 @@ static int take_identity(struct kw_setup *s, struct kw_oci_setup *o, struct kw_e
                : 0;
 }
 
-/* --- the client
- * --------------------------------------------------------------------------------------- */
+/* --- the client -------------------------------------------------------------------------- */
 
 /* Registered under its own digest's name, so that its successor gets another one. */
 static int take_certificate(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
@@ -214,8 +212,7 @@ static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     return r;
 }
 
-/* --- the trust's other fields
- * -------------------------------------------------------------------------------- */
+/* --- the trust's other fields ------------------------------------------------------------ */
 
 static int take_lists(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {

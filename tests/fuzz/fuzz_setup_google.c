@@ -114,8 +114,7 @@ static void judge_write(const struct kw_setup_request *q)
         must(seen(q->url)->mark);
 }
 
-/* --- what is answered ----------------------------------------------------------------------------
- */
+/* --- what is answered -------------------------------------------------------------------- */
 
 /* The next line, as kw_setup_call() would take it. */
 static int next(struct kw_setup_answer *a, struct kw_err *err)
@@ -159,8 +158,7 @@ int __wrap_kw_setup_call(struct kw_setup *s, const struct kw_setup_request *q,
     return r;
 }
 
-/* --- a run
- * ------------------------------------------------------------------------------------------ */
+/* --- a run ------------------------------------------------------------------------------- */
 
 static const char *const *line_of(char mode, int *ret_n)
 {

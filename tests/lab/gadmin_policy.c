@@ -62,8 +62,7 @@ bool lab_granted(struct lab *l, const char *resource, const char *who, const cha
     return has;
 }
 
-/* --- keeping ------------------------------------------------------------------------------------
- */
+/* --- keeping ----------------------------------------------------------------------------- */
 
 static void put(struct lab *l, const char *resource, json_t *policy, int64_t at)
 {
@@ -150,8 +149,7 @@ void lab_gpolicy_get(struct lab *l, struct lab_request *r, struct lab_response *
     pthread_mutex_unlock(&l->gadmin.lock);
 }
 
-/* --- what may be set -----------------------------------------------------------------------------
- */
+/* --- what may be set --------------------------------------------------------------------- */
 
 /* The pool of principal:// and principalSet:// members must be there, by its number. */
 static bool pool_known(struct lab *l, const char *member)

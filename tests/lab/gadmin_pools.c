@@ -121,8 +121,7 @@ static const char *check(struct lab *l, const struct kind *k, json_t *o, char *t
     return k->provider ? lab_gprovider_check(l, o, text, size) : check_pool(o);
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests ---------------------------------------------------------------------------- */
 
 static void create(struct lab *l, struct lab_request *r, struct lab_response *a,
                    const struct kind *k)
@@ -315,8 +314,7 @@ static void turn(struct lab *l, struct lab_request *r, struct lab_response *a, c
     pthread_mutex_unlock(&l->gadmin.lock);
 }
 
-/* --- judging ------------------------------------------------------------------------------------
- */
+/* --- judging ----------------------------------------------------------------------------- */
 
 static bool counts(struct lab *l, const json_t *o)
 {
@@ -353,8 +351,7 @@ bool lab_gpool_alive(struct lab *l, const char *principal)
     return alive;
 }
 
-/* --- routes --------------------------------------------------------------------------------------
- */
+/* --- routes ------------------------------------------------------------------------------ */
 
 #define HANDLERS(kind, name)                                                                       \
     static void name##_create(struct lab *l, struct lab_request *r, struct lab_response *a)        \

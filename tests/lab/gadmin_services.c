@@ -175,8 +175,7 @@ static void batch(struct lab *l, struct lab_request *r, struct lab_response *a)
     json_decref(body);
 }
 
-/* --- the project -------------------------------------------------------------------------------
- */
+/* --- the project ------------------------------------------------------------------------- */
 
 static const char MANAGER[] = "cloudresourcemanager.googleapis.com";
 

@@ -156,8 +156,7 @@ bool lab_policies_allow(struct lab *l, const struct lab_request *r)
     return may;
 }
 
-/* --- the requests ------------------------------------------------------------------------------
- */
+/* --- the requests ------------------------------------------------------------------------ */
 
 /* API keys are an administrator's; a right that is missing looks as if nothing were there. */
 static bool allowed(struct lab *l, struct lab_request *r, struct lab_response *a, const char *right)

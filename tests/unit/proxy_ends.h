@@ -9,8 +9,7 @@
 
 #include "proxy_rig.h"
 
-/* --- one end of a conversation, in the clear or in TLS -----------------------------------------
- */
+/* --- one end of a conversation, in the clear or in TLS ----------------------------------- */
 
 struct end {
     int fd;

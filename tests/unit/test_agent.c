@@ -252,8 +252,7 @@ static void test_notify(void **state)
     (void)unsetenv("NOTIFY_SOCKET");
 }
 
-/* --- what a profile needs ------------------------------------------------------------------------
- */
+/* --- what a profile needs ---------------------------------------------------------------- */
 
 static void test_fits(void **state)
 {

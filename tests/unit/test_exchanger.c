@@ -239,8 +239,7 @@ static void fetches(void **state)
     rig_end(r);
 }
 
-/* --- peers that break the rules ----------------------------------------------------------------
- */
+/* --- peers that break the rules ---------------------------------------------------------- */
 
 static void rubbish_from_the_keeper(void **state)
 {

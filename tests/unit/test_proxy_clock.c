@@ -278,8 +278,7 @@ static void flood(void **state)
     rig_await(&rig.conns, 0);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------
- */
+/* --- refusals ---------------------------------------------------------------------------- */
 
 static void heads_that_are_refused(void **state)
 {
