@@ -98,7 +98,7 @@ static const struct kw_option options[] = {
     {"admin-key", '\0', "URI", "the same by an API key in the PKCS#11 token (pkcs11:object=...)"},
     {"admin-key-id", '\0', "ID", "that key's TENANCY/USER/FINGERPRINT"},
     {"admin-token-file", '\0', "FILE",
-     "the same by an access token: a 0600 FILE, fd:N, or credential:NAME"},
+     "the same at either cloud by an access token: a 0600 FILE, fd:N, or credential:NAME"},
     {"admin-token-command", '\0', "COMMAND", "the same, as COMMAND prints it"},
     {NULL, '\0', NULL, NULL},
 };
@@ -165,10 +165,12 @@ const struct kw_command kw_cmd_doctor = {
         "the extraction self-test, the exchange, the session token. Goes on behind a failure "
         "where the rest does not depend on it. Nothing is kept. The exit code is that of the "
         "first failure, but 4 wherever the PIN was refused.\n"
-        "With an administrator's rights (--admin-...; OCI), the trust is looked at, too, and "
-        "nothing changed: is it active and for this issuer, to the last slash, does it name the "
+        "With an administrator's rights (--admin-...), the trust is looked at, too, and nothing "
+        "changed. At OCI: is it active and for this issuer, to the last slash, does it name the "
         "client, do audience and claims fit the token, which rule lets it in (unquoted, with "
-        "short ids), is that a service user, do the clocks agree.",
+        "short ids), is that a service user, do the clocks agree. At Google (--admin-token-...): "
+        "are pool, provider and service account there and enabled, what do issuer, audience, "
+        "mapping and condition of the provider make of the token, and is that granted.",
     .options = options,
     .run = run,
 };

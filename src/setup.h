@@ -120,7 +120,7 @@ struct kw_setup_cloud {
     void (*free)(struct kw_setup *s);
     /* For `doctor`, with an administrator's rights: says of each thing at the cloud whether it is
      * what an exchange of this profile's needs. claims: the subject token's, NULL: there is none.
-     * prepare() is as revoke(), but adds no steps. An error ends it. NULL: can't be done. */
+     * prepare() is as revoke(), but adds no steps. An error ends it. */
     int (*prepare)(struct kw_setup *s, struct kw_err *err);
     int (*examine)(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
                    struct kw_err *err);

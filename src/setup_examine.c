@@ -11,9 +11,6 @@ int kw_setup_examine(const struct kw_cli *cli, const struct kw_args *args, struc
     static struct kw_setup s; /* large */
     s = (struct kw_setup){.cli = cli, .args = args, .config = c};
     s.cloud = c->cloud == KW_CLOUD_GOOGLE ? &kw_setup_google : &kw_setup_oci;
-    if (s.cloud->examine == NULL)
-        return kw_fail(err, KW_USAGE, "keyward setup %s says in what it is not as wanted",
-                       s.cloud->name);
     s.wait_s = c->timeout_s;
     int r = s.cloud->prepare(&s, err);
     if (r == 0)

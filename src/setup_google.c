@@ -189,13 +189,19 @@ static int begin_names(struct kw_setup *s, struct kw_err *err)
     return r != 0 ? r : project(s, &google, err);
 }
 
-static int revoke(struct kw_setup *s, struct kw_err *err)
+static int prepare(struct kw_setup *s, struct kw_err *err)
 {
     int r = begin_names(s, err);
     if (r == 0 && kw_arg(s->args, "pool") == NULL && s->config->provider[0] == '\0')
         r = kw_fail(err, KW_USAGE,
                     "which pool? Give --pool, or a profile with [google NAME] "
                     "provider");
+    return r;
+}
+
+static int revoke(struct kw_setup *s, struct kw_err *err)
+{
+    int r = prepare(s, err);
     return r != 0 ? r : kw_google_revoke(s, err);
 }
 
@@ -386,4 +392,6 @@ const struct kw_setup_cloud kw_setup_google = {.name = "google",
                                                .revoked = kw_google_revoked,
                                                .open = open,
                                                .ini = ini,
-                                               .free = end};
+                                               .free = end,
+                                               .prepare = prepare,
+                                               .examine = kw_google_examine};

@@ -8,7 +8,7 @@
  *   setup_google_pool.c  APIs and pool      setup_google_provider.c
  *   setup_google_iam.c   account, grants
  *   setup_google_call.c  requests, refusals, operations
- *   setup_google_revoke.c
+ *   setup_google_revoke.c   setup_google_doctor.c
  */
 #ifndef KW_SETUP_GOOGLE_H
 #define KW_SETUP_GOOGLE_H
@@ -67,6 +67,12 @@ int kw_google_add_apis(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_pool(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_provider(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_iam(struct kw_setup *s, struct kw_err *err);
+/* The IAM policy of a grant's resource ("account": its own), version 3; as kw_google_read(). */
+int kw_google_policy(struct kw_setup *s, const struct kw_google_grant *w, enum kw_google_seen *seen,
+                     json_t **ret, struct kw_err *err);
+/* setup_google_doctor.c: kw_setup_cloud's examine(). */
+int kw_google_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+                      struct kw_err *err);
 /* setup_google_revoke.c: the step of a revocation, and what to say after it. */
 int kw_google_revoke(struct kw_setup *s, struct kw_err *err);
 void kw_google_revoked(const struct kw_setup *s, struct kw_buf *b);

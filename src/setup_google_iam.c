@@ -122,8 +122,8 @@ static int soften(const struct kw_setup *s, const struct kw_google_grant *w, int
     return r == KW_CLOUD && on_account(w) && young ? (int)(err->code = KW_NET) : r;
 }
 
-static int get_policy(struct kw_setup *s, const struct kw_google_grant *w,
-                      enum kw_google_seen *seen, json_t **ret, struct kw_err *err)
+int kw_google_policy(struct kw_setup *s, const struct kw_google_grant *w, enum kw_google_seen *seen,
+                     json_t **ret, struct kw_err *err)
 {
     char url[700];
     json_t *body = NULL;
@@ -267,7 +267,7 @@ static int look_grant(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     bool nowhere = on_account(w) && account->state == KW_SETUP_ABSENT;
     bool unseen = on_account(w) && account->state == KW_SETUP_UNSEEN;
     grantee(s, w, member, sizeof member);
-    int r = nowhere || unseen ? 0 : get_policy(s, w, &seen, &t->found, err);
+    int r = nowhere || unseen ? 0 : kw_google_policy(s, w, &seen, &t->found, err);
     if (r == 0 && seen == KW_GOOGLE_ABSENT && !on_account(w))
         r = kw_fail(err, KW_CLOUD, "Google knows no such %s",
                     bucket(w) != NULL ? "bucket" : "project");

@@ -84,6 +84,56 @@ ok 'run: the object, with a stand-in' is "$rc $(cat "$out")" '0 hello from lab-b
 succeeds 'the same names from the profile' setup google "${whose[@]}" "${as_admin[@]}"
 ok 'the same names: the same trust' has '= provider github: as wanted'
 
+# --- doctor, who looks at the trust as well -----------------------------------------------------------------
+succeeds doctor doctor "${as_admin[@]}"
+for line in 'pool: ci-pool' 'provider: github' "service account: $account" 'token: issuer, audience' \
+    'mapping and condition: principal://' "grant: principalSet://iam.googleapis.com/$N/$W/ci-pool/attribute.repository_id/592302719"; do
+    ok "doctor: $line" has "ok   Google: $line"
+done
+change() { goog PATCH "$pool$1?updateMask=$2" "$3" >"$work/answer"; } # PATH MASK BODY
+ill() { # NAME TEXT
+    kw doctor "${as_admin[@]}"
+    ok "doctor: $1" has "FAIL Google: $2"
+    ok "doctor: $1: code" is "$rc" 7
+}
+fault lro-polls=0
+lab DELETE log
+kw doctor "${as_admin[@]}"
+lab GET log
+sed 's/{"time"/\n&/g' "$work/lab.out" | grep -E '"method":"(POST|PATCH|PUT|DELETE)"' >"$work/posts"
+ok 'doctor: a session is tried' grep -q 'sts\.googleapis' "$work/posts"
+ok 'doctor: nothing is changed' is "$(grep -vcE 'getIamPolicy|sts\.googleapis|iamcredentials' "$work/posts")" 0
+change /providers/github attributeCondition "{\"attributeCondition\":\"assertion.ref == 'x'\"}"
+ill 'another condition' 'mapping and condition: '
+ok 'doctor: another condition: what to do' has 'keyward claims shows it term by term'
+change /providers/github oidc.allowedAudiences '{"oidc":{"allowedAudiences":["https://x"]}}'
+ill 'another audience' 'token: audience: '
+change /providers/github oidc.allowedAudiences '{"oidc":{"allowedAudiences":[]}}'
+change /providers/github disabled '{"disabled":true}'
+ill 'provider disabled' 'provider: it is disabled'
+change /providers/github disabled '{"disabled":false}'
+change '' disabled '{"disabled":true}'
+ill 'pool disabled' 'pool: it is disabled: keyward revoke google --restore'
+change '' disabled '{"disabled":false}'
+cp "$config" "$work/files/used"
+admin_config
+apply
+ok 'doctor: set right again' is "$rc" 0
+cp "$work/files/used" "$config"
+rm "$work/files/used"
+succeeds 'doctor: well again' doctor "${as_admin[@]}"
+goog POST "$iam/projects/-/serviceAccounts/$account:setIamPolicy" '{"policy":{"version":3,"bindings":[]}}' >"$work/answer"
+ill 'no grant' "grant: none of the 0 members who may act as $account"
+goog DELETE "$iam/projects/-/serviceAccounts/$account" >"$work/answer"
+ill 'no account' 'service account: it is not there'
+kw doctor --admin-token-file "$work/pin"
+ok 'doctor: somebody without rights' has 'FAIL cloud: '
+cp "$config" "$work/files/used"
+admin_config
+apply
+cp "$work/files/used" "$config"
+rm "$work/files/used"
+
 # --- the panic button -------------------------------------------------------------------------------------
 kw revoke google "${as_admin[@]}"
 ok 'revoke: done' is "$rc" 0
