@@ -33,9 +33,9 @@ enum kw_role {
     /* With an agent (agent.h) there are several mains, and those that speak with each other are
      * told apart by these names, for channels only: the job's main, the agent, and the agent's
      * main for that job, whose crew is a crew like any other. */
-    KW_ROLE_CLIENT = KW_ROLES + 1, /* `run`, `request`, `sign` of a job */
-    KW_ROLE_AGENT,                 /* the agent, and its process for a job */
-    KW_ROLE_JOB                    /* that process, towards the agent */
+    KW_ROLE_CLIENT, /* `run`, `request`, `sign` of a job */
+    KW_ROLE_AGENT,  /* the agent, and its process for a job */
+    KW_ROLE_JOB     /* that process, towards the agent */
 };
 
 enum kw_channel {
