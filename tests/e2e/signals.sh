@@ -102,8 +102,8 @@ done
 
 # The death of a role is told as what it is. A keeper that is killed can't destroy a key
 # that is stored: keys --prune can, and takes a half that is alone as well. (Files that
-# SoftHSM had only half written are no objects.)
-visible() { pkcs11-tool --module "$softhsm" --login --pin "$pin" --list-objects 2>/dev/null | grep -c 'Object;'; }
+# SoftHSM had only half written have no name that says whose they are.)
+visible() { pkcs11-tool --module "$softhsm" --login --pin "$pin" --list-objects 2>/dev/null | grep -c 'label: *keyward'; }
 role() { # ROLE MOMENT CODE TEXT
     arrive "$2"
     kill -s KILL "$(pid_of "keyward-$1")"
