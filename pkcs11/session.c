@@ -8,12 +8,18 @@
 #include "internal.h"
 #include "src/log.h"
 
+/* One at a time: tpm2-pkcs11 (1.9) looks for a free place in its table without a lock, so that two
+ * threads get the same session, and who closes his closes the other's. */
+static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
+
 int kw_token_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err)
 {
     CK_FLAGS flags = CKF_SERIAL_SESSION | (rw && !p->read_only ? CKF_RW_SESSION : 0);
     CK_RV rv;
     *ret = 0;
+    (void)pthread_mutex_lock(&table);
     KW_CK(rv, p, OpenSession, p->slot, flags, NULL, NULL, ret);
+    (void)pthread_mutex_unlock(&table);
     if (rv != CKR_OK) {
         *ret = 0;
         return kw_ck_fail(p, err, KW_TOKEN, "C_OpenSession", rv,
@@ -30,7 +36,9 @@ void kw_token_session_close(struct kw_p11 *p, CK_SESSION_HANDLE *s)
     CK_RV rv;
     if (*s == 0)
         return;
+    (void)pthread_mutex_lock(&table);
     KW_CK(rv, p, CloseSession, *s);
+    (void)pthread_mutex_unlock(&table);
     (void)rv; /* it may have died before; then it is closed */
     *s = 0;
 }
