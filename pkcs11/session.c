@@ -8,8 +8,8 @@
 #include "internal.h"
 #include "src/log.h"
 
-/* One at a time: tpm2-pkcs11 (1.9) looks for a free place in its table without a lock, so that two
- * threads get the same session, and who closes his closes the other's. */
+/* One at a time: where two threads open and close sessions at once, tpm2-pkcs11 1.9 loses some
+ * (CKR_SESSION_HANDLE_INVALID in whatever comes next; tests/interop/tokens/tpm2.sh). */
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
 
 int kw_token_session_open(struct kw_p11 *p, bool rw, CK_SESSION_HANDLE *ret, struct kw_err *err)

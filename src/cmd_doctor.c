@@ -113,12 +113,13 @@ static void look_at_cloud(const struct kw_cli *cli, const struct kw_args *args, 
                           struct report *rep)
 {
     struct kw_err err = {0};
+    const struct kw_setup_ear ear = {.tell = told, .arg = rep};
     bool asked = kw_arg(args, "admin-profile") != NULL || kw_arg(args, "admin-key") != NULL ||
                  kw_arg(args, "admin-token-file") != NULL ||
                  kw_arg(args, "admin-token-command") != NULL;
     if (!asked || kw_interrupted())
         return;
-    int r = kw_setup_examine(cli, args, c, rep->claims, told, rep, &err);
+    int r = kw_setup_examine(cli, args, c, rep->claims, &ear, &err);
     if (r != 0)
         tell(rep, "cloud", r, err.text);
 }

@@ -79,7 +79,14 @@ struct kw_setup_step {
 };
 
 /* r: 0 good, -1 not tried, else an exit code. */
-typedef void kw_setup_tell(void *arg, const char *name, int r, const char *text);
+/* Who hears what `doctor` finds: r 0: good; above: a failure, by its exit code; -1: not tried. */
+struct kw_setup_ear {
+    void (*tell)(void *arg, const char *name, int r, const char *text);
+    void *arg;
+};
+/* setup_examine.c: the same, printf-like; made printable. */
+void kw_setup_say(const struct kw_setup_ear *ear, const char *name, int r, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 struct kw_setup_cloud;
 struct kw_setup {
@@ -122,7 +129,7 @@ struct kw_setup_cloud {
      * what an exchange of this profile's needs. claims: the subject token's, NULL: there is none.
      * prepare() is as revoke(), but adds no steps. An error ends it. */
     int (*prepare)(struct kw_setup *s, struct kw_err *err);
-    int (*examine)(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+    int (*examine)(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                    struct kw_err *err);
 };
 extern const struct kw_setup_cloud kw_setup_google, kw_setup_oci;
@@ -141,7 +148,7 @@ int kw_setup_command(struct kw_setup *s, struct kw_err *err);
 
 /* setup_examine.c: `doctor`'s look at the cloud, where an administrator's rights were given. */
 int kw_setup_examine(const struct kw_cli *cli, const struct kw_args *args, struct kw_config *c,
-                     const json_t *claims, kw_setup_tell *tell, void *arg, struct kw_err *err);
+                     const json_t *claims, const struct kw_setup_ear *ear, struct kw_err *err);
 
 /* setup_plan.c: all of it but the options. Prints (results on stdout), asks, changes. */
 int kw_setup_go(struct kw_setup *s, struct kw_err *err);

@@ -71,7 +71,7 @@ int kw_google_add_iam(struct kw_setup *s, struct kw_err *err);
 int kw_google_policy(struct kw_setup *s, const struct kw_google_grant *w, enum kw_google_seen *seen,
                      json_t **ret, struct kw_err *err);
 /* setup_google_doctor.c: kw_setup_cloud's examine(). */
-int kw_google_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+int kw_google_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                       struct kw_err *err);
 /* setup_google_revoke.c: the step of a revocation, and what to say after it. */
 int kw_google_revoke(struct kw_setup *s, struct kw_err *err);

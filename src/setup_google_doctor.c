@@ -4,7 +4,6 @@
  * needs? Read only; each check names the cure. What provider and grants make of the token is
  * what `claims` says, of what is really there.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,22 +17,8 @@ struct examination {
     struct kw_google *g;
     const json_t *claims; /* of the subject token; NULL: there was none */
     json_t *members;      /* who may act as the account; NULL: there is no account */
-    kw_setup_tell *tell;
-    void *arg;
+    struct kw_setup_ear ear;
 };
-
-static void say(struct examination *x, const char *name, int r, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static void say(struct examination *x, const char *name, int r, const char *fmt, ...)
-{
-    char text[KW_ERR_TEXT];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    kw_printable(text);
-    x->tell(x->arg, name, r, text);
-}
 
 /* --- pool and provider ---------------------------------------------------------------------- */
 
@@ -47,14 +32,15 @@ static int look(struct examination *x, const char *name, const char *url, const 
     if (r != 0)
         return r;
     if (seen == KW_GOOGLE_OFF)
-        say(x, name, KW_CLOUD, "the API is not enabled in project %s: keyward setup google",
-            x->g->project);
+        kw_setup_say(&x->ear, name, KW_CLOUD,
+                     "the API is not enabled in project %s: keyward setup google", x->g->project);
     else if (seen == KW_GOOGLE_ABSENT)
-        say(x, name, KW_CLOUD, "it is not there: keyward setup google makes it");
+        kw_setup_say(&x->ear, name, KW_CLOUD, "it is not there: keyward setup google makes it");
     else if (strcmp(kw_google_text(o, "state"), "DELETED") == 0)
-        say(x, name, KW_CLOUD, "it was deleted: keyward setup google brings back what it made");
+        kw_setup_say(&x->ear, name, KW_CLOUD,
+                     "it was deleted: keyward setup google brings back what it made");
     else if (json_is_true(json_object_get(o, "disabled")))
-        say(x, name, KW_CLOUD, "it is disabled: %s", restore);
+        kw_setup_say(&x->ear, name, KW_CLOUD, "it is disabled: %s", restore);
     else
         *ret = json_incref(o);
     json_decref(o);
@@ -70,7 +56,7 @@ static int check_pool(struct examination *x, bool *ret_good, struct kw_err *err)
     int r = look(x, what, url, "keyward revoke google --restore", &pool, err);
     *ret_good = pool != NULL;
     if (pool != NULL)
-        say(x, what, 0, "%s", x->g->pool);
+        kw_setup_say(&x->ear, what, 0, "%s", x->g->pool);
     json_decref(pool);
     return r;
 }
@@ -99,7 +85,8 @@ static void gather(struct examination *x, const json_t *policy)
             strcmp(role, "roles/iam.serviceAccountTokenCreator") != 0)
             continue;
         if (json_object_get(b, "condition") != NULL) {
-            say(x, "Google: grant", 0, "%s has a condition, which is not judged here", role);
+            kw_setup_say(&x->ear, "Google: grant", 0,
+                         "%s has a condition, which is not judged here", role);
             continue;
         }
         json_array_foreach(json_object_get(b, "members"), k, m)
@@ -124,7 +111,7 @@ static int check_account(struct examination *x, struct kw_err *err)
     if (r != 0 || o == NULL)
         return r;
     json_decref(o);
-    say(x, what, 0, "%s", x->g->account);
+    kw_setup_say(&x->ear, what, 0, "%s", x->g->account);
     r = kw_google_policy(x->s, &policy_of, &seen, &policy, err);
     x->members = r == 0 ? json_array() : NULL;
     if (r == 0)
@@ -151,14 +138,14 @@ static bool check_claims(struct examination *x, const json_t *v)
         const char *name = kw_google_text(one, "name");
         if (strcmp(verdict_of(one), "refuse") != 0)
             continue;
-        say(x, what, KW_CLOUD, "%s: %s%s", name, kw_google_text(one, "text"),
-            strcmp(name, "audience") == 0
-                ? "; ask for it with [source] audience, or keyward setup google --audience"
-            : strcmp(name, "issuer") == 0 ? "; issuers are compared to the last slash"
-                                          : "");
+        kw_setup_say(&x->ear, what, KW_CLOUD, "%s: %s%s", name, kw_google_text(one, "text"),
+                     strcmp(name, "audience") == 0
+                         ? "; ask for it with [source] audience, or keyward setup google --audience"
+                     : strcmp(name, "issuer") == 0 ? "; issuers are compared to the last slash"
+                                                   : "");
         return false;
     }
-    say(x, what, 0, "issuer, audience and times are as the provider wants them");
+    kw_setup_say(&x->ear, what, 0, "issuer, audience and times are as the provider wants them");
     return true;
 }
 
@@ -167,10 +154,11 @@ static bool check_condition(struct examination *x, const json_t *v)
     static const char what[] = "Google: mapping and condition";
     const char *verdict = verdict_of(v), *principal = kw_google_text(v, "principal");
     if (strcmp(verdict, "accepted") == 0) {
-        say(x, what, 0, "%s", principal);
+        kw_setup_say(&x->ear, what, 0, "%s", principal);
         return true;
     }
-    say(x, what, KW_CLOUD, "%s%s: keyward claims shows it term by term; keyward setup google",
+    kw_setup_say(
+        &x->ear, what, KW_CLOUD, "%s%s: keyward claims shows it term by term; keyward setup google",
         strcmp(verdict, "unknown") == 0 ? "it can't be said what they make of the token: " : "",
         kw_google_text(v, "text"));
     return false;
@@ -186,11 +174,12 @@ static void check_grant(struct examination *x, const json_t *v)
     json_array_foreach(json_object_get(v, "members"), i, one)
     {
         if (json_is_true(json_object_get(one, "matches"))) {
-            say(x, what, 0, "%s", kw_google_text(one, "member"));
+            kw_setup_say(&x->ear, what, 0, "%s", kw_google_text(one, "member"));
             return;
         }
     }
-    say(x, what, KW_CLOUD,
+    kw_setup_say(
+        &x->ear, what, KW_CLOUD,
         "none of the %zu members who may act as %s is this token's principal: keyward setup google "
         "grants it",
         json_array_size(x->members), x->g->account);
@@ -229,24 +218,24 @@ static int check_token(struct examination *x, const json_t *provider, struct kw_
     return r == KW_USAGE ? (int)(err->code = KW_CLOUD) : r; /* it is Google's, not the user's */
 }
 
-int kw_google_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+int kw_google_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                       struct kw_err *err)
 {
-    struct examination x = {
-        .s = s, .g = kw_google_of(s), .claims = claims, .tell = tell, .arg = arg};
+    struct examination x = {.s = s, .g = kw_google_of(s), .claims = claims, .ear = *ear};
     json_t *provider = NULL;
     bool good = false;
     int r = check_pool(&x, &good, err);
     if (r == 0 && good)
         r = read_provider(&x, &provider, err);
     if (provider != NULL)
-        say(&x, "Google: provider", 0, "%s", x.g->provider);
+        kw_setup_say(&x.ear, "Google: provider", 0, "%s", x.g->provider);
     if (r == 0)
         r = check_account(&x, err);
     if (r == 0 && provider != NULL && claims != NULL)
         r = check_token(&x, provider, err);
     else if (r == 0 && provider != NULL)
-        say(&x, "Google: token", -1, "not tried: there is no subject token to try it on");
+        kw_setup_say(&x.ear, "Google: token", -1,
+                     "not tried: there is no subject token to try it on");
     json_decref(provider);
     json_decref(x.members);
     return r;

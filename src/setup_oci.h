@@ -196,7 +196,7 @@ int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);
 void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
 
 /* setup_oci_doctor.c: kw_setup_cloud's examine(). */
-int kw_oci_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+int kw_oci_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                    struct kw_err *err);
 
 /* The temporary administrator's bearer, made at the first call that wants it. */

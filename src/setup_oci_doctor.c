@@ -3,7 +3,6 @@
  * `doctor` with an administrator's rights: is what is at OCI what this profile's exchange
  * needs? Read only; each check names the cure.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,22 +22,8 @@ struct examination {
     struct kw_oci_setup *o;
     const json_t *claims; /* of the subject token; NULL: there was none */
     json_t *trust;
-    kw_setup_tell *tell;
-    void *arg;
+    struct kw_setup_ear ear;
 };
-
-static void say(struct examination *x, const char *name, int r, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-static void say(struct examination *x, const char *name, int r, const char *fmt, ...)
-{
-    char text[KW_ERR_TEXT];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    kw_printable(text);
-    x->tell(x->arg, name, r, text);
-}
 
 /* Is the claim that text, or an array that has it? */
 static bool claim_is(const json_t *claims, const char *name, const char *text)
@@ -86,12 +71,14 @@ static int find_trust(struct examination *x, struct kw_err *err)
     r = kw_oci_find(x->s, "IdentityPropagationTrusts", "issuer", other, "issuer", "trust", &near,
                     err);
     if (r == 0 && near != NULL)
-        say(x, what, KW_CLOUD,
+        kw_setup_say(
+            &x->ear, what, KW_CLOUD,
             "there is none for %s, but one for %s: issuers are compared to the last slash; make it "
             "anew with the right one",
             issuer, other);
     else if (r == 0)
-        say(x, what, KW_CLOUD, "there is none for %s: keyward setup oci makes it", issuer);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "there is none for %s: keyward setup oci makes it",
+                     issuer);
     json_decref(near);
     return r;
 }
@@ -104,19 +91,22 @@ static void check_trust(struct examination *x)
     const char *keys = kw_oci_text(t, "publicKeyEndpoint"), *type = kw_oci_text(t, "type");
     const char *resource = kw_oci_text(t, "impersonatingResource");
     if (!json_is_true(json_object_get(t, "active")))
-        say(x, what, KW_CLOUD, "it is switched off: keyward revoke oci --restore");
+        kw_setup_say(&x->ear, what, KW_CLOUD, "it is switched off: keyward revoke oci --restore");
     else if (strcmp(type, "JWT") != 0)
-        say(x, what, KW_CLOUD, "its type is %s, not JWT: make it anew", type);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "its type is %s, not JWT: make it anew", type);
     else if (!json_is_true(json_object_get(t, "allowImpersonation")))
-        say(x, what, KW_CLOUD, "allowImpersonation is false: keyward setup oci puts it right");
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "allowImpersonation is false: keyward setup oci puts it right");
     else if (keys[0] == '\0' && kw_oci_text(t, "publicCertificate")[0] == '\0')
-        say(x, what, KW_CLOUD, "it has neither publicKeyEndpoint nor publicCertificate");
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "it has neither publicKeyEndpoint nor publicCertificate");
     else if (rpst && strcmp(resource, x->s->config->res_type) != 0)
-        say(x, what, KW_CLOUD, "impersonatingResource is \"%s\", [oci] res_type \"%s\"", resource,
-            x->s->config->res_type);
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "impersonatingResource is \"%s\", [oci] res_type \"%s\"", resource,
+                     x->s->config->res_type);
     else
-        say(x, what, 0, "%s is active; keys at %s", kw_oci_text(t, "name"),
-            keys[0] != '\0' ? keys : "hand (publicCertificate)");
+        kw_setup_say(&x->ear, what, 0, "%s is active; keys at %s", kw_oci_text(t, "name"),
+                     keys[0] != '\0' ? keys : "hand (publicCertificate)");
 }
 
 static int check_client(struct examination *x, struct kw_err *err)
@@ -126,7 +116,7 @@ static int check_client(struct examination *x, struct kw_err *err)
     const json_t *clients = json_object_get(x->trust, "oauthClients");
     json_t *app = NULL;
     if (x->s->config->client_auth == KW_AUTH_SIGNATURE) {
-        say(x, what, 0, "none: requests are signed");
+        kw_setup_say(&x->ear, what, 0, "none: requests are signed");
         return 0;
     }
     int r =
@@ -135,17 +125,20 @@ static int check_client(struct examination *x, struct kw_err *err)
     if (r != 0)
         return r;
     if (app == NULL)
-        say(x, what, KW_CLOUD, "no application has the client id %s", id);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "no application has the client id %s", id);
     else if (!json_is_true(json_object_get(app, "active")))
-        say(x, what, KW_CLOUD, "application %s is not active", kw_oci_text(app, "displayName"));
+        kw_setup_say(&x->ear, what, KW_CLOUD, "application %s is not active",
+                     kw_oci_text(app, "displayName"));
     else if (strcmp(kw_oci_text(app, "clientType"), "public") == 0 ||
              !is_in(json_object_get(app, "allowedGrants"), "client_credentials"))
-        say(x, what, KW_CLOUD, "application %s is not a confidential one with client_credentials",
-            kw_oci_text(app, "displayName"));
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "application %s is not a confidential one with client_credentials",
+                     kw_oci_text(app, "displayName"));
     else if (!is_in(clients, id))
-        say(x, what, KW_CLOUD, "the trust's oauthClients don't have %s: keyward setup oci", id);
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "the trust's oauthClients don't have %s: keyward setup oci", id);
     else
-        say(x, what, 0, "application %s", kw_oci_text(app, "displayName"));
+        kw_setup_say(&x->ear, what, 0, "application %s", kw_oci_text(app, "displayName"));
     json_decref(app);
     return 0;
 }
@@ -165,7 +158,8 @@ static void check_claims(struct examination *x)
     }
     if (!fits) {
         const char *first = json_string_value(json_array_get(values, 0));
-        say(x, what, KW_CLOUD,
+        kw_setup_say(
+            &x->ear, what, KW_CLOUD,
             "the token's %s is none of clientClaimValues (%s): ask for it with [source] audience, "
             "or keyward setup oci --audience",
             name, first != NULL ? first : "none");
@@ -175,12 +169,13 @@ static void check_claims(struct examination *x)
     {
         const char *claim = kw_oci_text(one, "name"), *value = kw_oci_text(one, "value");
         if (!claim_is(x->claims, claim, value)) {
-            say(x, what, KW_CLOUD, "the trust wants %s = %s of the token, which isn't so", claim,
-                value);
+            kw_setup_say(&x->ear, what, KW_CLOUD,
+                         "the trust wants %s = %s of the token, which isn't so", claim, value);
             return;
         }
     }
-    say(x, what, 0, "%s", name[0] != '\0' ? "as the trust wants them" : "the trust wants none");
+    kw_setup_say(&x->ear, what, 0, "%s",
+                 name[0] != '\0' ? "as the trust wants them" : "the trust wants none");
 }
 
 /* Is the rule one that can match, of a user that can be one? */
@@ -192,16 +187,18 @@ static bool rule_good(struct examination *x, const json_t *one)
     struct kw_oci_rule rule;
     struct kw_err why;
     if (kw_oci_rule_parse(text, &rule, &why) != 0)
-        say(x, what, KW_CLOUD, "%s", why.text);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "%s", why.text);
     else if (rule.quoted)
-        say(x, what, KW_CLOUD,
+        kw_setup_say(
+            &x->ear, what, KW_CLOUD,
             "%s: its value is quoted, and such never match: keyward setup oci with the rule "
             "without quotes",
             text);
     else if (strlen(value) > SHORT_ID || strncmp(value, "ocid1.", 6) == 0)
-        say(x, what, KW_CLOUD, "%s: its value is an OCID, not the user's short id", text);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "%s: its value is an OCID, not the user's short id",
+                     text);
     else if (wide != NULL)
-        say(x, what, KW_CLOUD, "%s: %s", text, wide);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "%s: %s", text, wide);
     else
         return true;
     return false;
@@ -223,16 +220,16 @@ static int check_user(struct examination *x, const json_t *one, struct kw_err *e
         return r;
     const json_t *flag = json_object_get(json_object_get(user, KW_SCIM_USER), "serviceUser");
     if (gone)
-        say(x, what, KW_CLOUD, "the rule's user %s is not there", id);
+        kw_setup_say(&x->ear, what, KW_CLOUD, "the rule's user %s is not there", id);
     else if (!json_is_true(flag))
-        say(x, what, KW_CLOUD,
-            "%s is no service user, and can't become one: make another, keyward setup oci "
-            "--service-user",
-            kw_oci_text(user, "userName"));
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "%s is no service user, and can't become one: make another, keyward setup oci "
+                     "--service-user",
+                     kw_oci_text(user, "userName"));
     else if (!json_is_true(json_object_get(user, "active")))
-        say(x, what, KW_CLOUD, "%s is not active", kw_oci_text(user, "userName"));
+        kw_setup_say(&x->ear, what, KW_CLOUD, "%s is not active", kw_oci_text(user, "userName"));
     else
-        say(x, what, 0, "%s", kw_oci_text(user, "userName"));
+        kw_setup_say(&x->ear, what, 0, "%s", kw_oci_text(user, "userName"));
     json_decref(user);
     return 0;
 }
@@ -255,7 +252,7 @@ static int check_rules(struct examination *x, struct kw_err *err)
     if (v == NULL) {
         if (good)
             return (int)err->code;
-        say(x, what, -1, "not tried: see above");
+        kw_setup_say(&x->ear, what, -1, "not tried: see above");
         return 0;
     }
     const json_t *matched = json_object_get(v, "matched");
@@ -263,12 +260,13 @@ static int check_rules(struct examination *x, struct kw_err *err)
     int r = 0;
     if (json_is_integer(matched)) {
         one = json_array_get(list, (size_t)json_integer_value(matched) - 1);
-        say(x, what, 0, "%s", kw_oci_text(one, "rule"));
+        kw_setup_say(&x->ear, what, 0, "%s", kw_oci_text(one, "rule"));
         r = check_user(x, one, err);
     } else
-        say(x, what, KW_CLOUD, "%s: compare with keyward claims; keyward setup oci --rule",
-            strcmp(verdict, "refused") == 0 ? "none fits the token"
-                                            : "whether one fits the token can't be said");
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "%s: compare with keyward claims; keyward setup oci --rule",
+                     strcmp(verdict, "refused") == 0 ? "none fits the token"
+                                                     : "whether one fits the token can't be said");
     json_decref(v);
     return r;
 }
@@ -281,17 +279,18 @@ static void check_clock(struct examination *x)
     int64_t most = off < 0 ? -off : off;
     if (!x->o->clock_seen)
         return;
-    say(x, "OCI: clock", most > SKEW_MOST ? KW_CLOUD : 0, "%s",
-        most > SKEW_TOLD ? "ours and the domain's differ by more than a minute (5 are the most): "
-                           "set the clock"
-                         : "ours and the domain's agree");
+    kw_setup_say(&x->ear, "OCI: clock", most > SKEW_MOST ? KW_CLOUD : 0, "%s",
+                 most > SKEW_TOLD
+                     ? "ours and the domain's differ by more than a minute (5 are the most): "
+                       "set the clock"
+                     : "ours and the domain's agree");
 }
 
-int kw_oci_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell, void *arg,
+int kw_oci_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                    struct kw_err *err)
 {
     struct kw_oci_setup *o = kw_oci(s);
-    struct examination x = {.s = s, .o = o, .claims = claims, .tell = tell, .arg = arg};
+    struct examination x = {.s = s, .o = o, .claims = claims, .ear = *ear};
     const char *issuer = json_string_value(json_object_get(claims, "iss"));
     if (issuer != NULL)
         o->issuer = issuer;
@@ -305,7 +304,8 @@ int kw_oci_examine(struct kw_setup *s, const json_t *claims, kw_setup_tell *tell
         check_claims(&x);
         r = check_rules(&x, err);
     } else if (r == 0 && x.trust != NULL)
-        say(&x, "OCI: rules", -1, "not tried: there is no subject token to try them on");
+        kw_setup_say(&x.ear, "OCI: rules", -1,
+                     "not tried: there is no subject token to try them on");
     json_decref(x.trust);
     return r;
 }
