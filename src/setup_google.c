@@ -192,6 +192,10 @@ static int begin_names(struct kw_setup *s, struct kw_err *err)
 static int prepare(struct kw_setup *s, struct kw_err *err)
 {
     int r = begin_names(s, err);
+    struct kw_google *g = kw_google_of(s);
+    /* The pool is where the provider says; the account may be of another project. */
+    if (r == 0 && kw_arg(s->args, "project") == NULL && g->number[0] != '\0')
+        memcpy(g->project, g->number, sizeof g->number);
     if (r == 0 && kw_arg(s->args, "pool") == NULL && s->config->provider[0] == '\0')
         r = kw_fail(err, KW_USAGE,
                     "which pool? Give --pool, or a profile with [google NAME] "

@@ -154,7 +154,7 @@ static void check_claims(struct examination *x)
     bool fits = name[0] == '\0';
     json_array_foreach(values, i, one)
     {
-        fits = fits || claim_is(x->claims, name, json_string_value(one));
+        fits = fits || (json_is_string(one) && claim_is(x->claims, name, json_string_value(one)));
     }
     if (!fits) {
         const char *first = json_string_value(json_array_get(values, 0));

@@ -19,7 +19,8 @@ static int find(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *err
 {
     const struct kw_oci_setup *o = kw_oci(s);
     int r = kw_oci_find(s, "Apps", "displayName", o->temp, SHOWN, what, ret, err);
-    *ours = r == 0 && *ret != NULL && (kw_scim_mark(*ret)[0] != '\0' || o->adopt);
+    *ours =
+        r == 0 && *ret != NULL && (strcmp(kw_scim_mark(*ret), "administrator") == 0 || o->adopt);
     return r;
 }
 

@@ -42,7 +42,7 @@ static const char *user_shown(const struct kw_oci_setup *o, const char *id)
     json_t *v;
     json_object_foreach(o->ids, name, v)
     {
-        if (strcmp(json_string_value(v), id) == 0)
+        if (json_is_string(v) && strcmp(json_string_value(v), id) == 0)
             return name;
     }
     return id;

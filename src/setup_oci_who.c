@@ -79,7 +79,7 @@ static bool is_member(const struct kw_oci_setup *o, const json_t *group, const c
         const char *value = kw_oci_text(one, "value");
         found = found || (id[0] != '\0' && strcmp(value, id) == 0);
         json_object_foreach(o->ids, name, known) ours =
-            ours || strcmp(json_string_value(known), value) == 0;
+            ours || (json_is_string(known) && strcmp(json_string_value(known), value) == 0);
         *others += !ours;
     }
     return found;

@@ -169,14 +169,16 @@ static int take_place(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
     const char *configured = s->config->client_secret_source;
     if (given == NULL && configured[0] != '\0' && strncmp(configured, "fd:", 3) != 0)
         given = configured;
-    if (given != NULL)
-        (void)snprintf(place, sizeof place, "%s", given);
-    else if (home == NULL || home[0] != '/')
+    if (given != NULL) {
+        if ((size_t)snprintf(place, sizeof place, "%s", given) >= sizeof place)
+            return kw_fail(err, KW_USAGE, "the value of --client-secret is too long");
+    } else if (home == NULL || home[0] != '/')
         return kw_fail(err, KW_USAGE,
                        "where is the client secret to go? Give --client-secret file:/PATH, fd:N or "
                        "credential:NAME");
-    else
-        (void)snprintf(place, sizeof place, "file:%s/.config/keyward/%s.secret", home, o->base);
+    else if ((size_t)snprintf(place, sizeof place, "file:%s/.config/keyward/%s.secret", home,
+                              o->base) >= sizeof place)
+        return kw_fail(err, KW_USAGE, "HOME is too long: give --client-secret file:/PATH");
     o->secret = place;
     if (strncmp(place, "file:/", 6) == 0)
         return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret") : 0;

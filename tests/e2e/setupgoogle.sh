@@ -147,6 +147,15 @@ ok 'a set-up does not undo it' is "$rc" 6
 ok 'a set-up says what does' says 'revoke --restore'
 kw revoke google --restore "${as_admin[@]}"
 ok 'restore: done' is "$rc" 0
+# The pool is the provider's project's, whatever project the account is of.
+cp "$config" "$work/files/used"
+sed -i "s#^provider = projects/$LAB_GOOGLE_NUMBER/#provider = projects/999999999999/#" "$config"
+lab DELETE log
+kw revoke google "${as_admin[@]}"
+ok 'revoke, another project: refused' is "$rc" 7
+ok 'revoke, another project: nothing is switched off' is "$(requests '"method":"PATCH"')" 0
+cp "$work/files/used" "$config"
+rm "$work/files/used"
 succeeds 'restored: exchange' exchange
 admin_config
 
