@@ -276,8 +276,10 @@ static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct 
     if (have != NULL && json_object_get(have, "x509Base64Certificate") == NULL)
         (void)json_object_set(have, "x509Base64Certificate", o->certificate); /* it isn't told */
     r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed, err);
-    if (t->state == KW_SETUP_DIFFERS && t->mine) {
-        t->state = KW_SETUP_FOREIGN; /* it can't be changed */
+    bool other = have != NULL && strcmp(kw_oci_text(have, "x509Base64Certificate"),
+                                        json_string_value(o->certificate)) != 0;
+    if (other) {
+        t->state = KW_SETUP_FOREIGN; /* it can't be changed, whosever it is */
         (void)snprintf(t->note, sizeof t->note,
                        "another certificate has this alias: choose one by --certificate-alias");
     }
