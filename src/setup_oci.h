@@ -100,6 +100,8 @@ struct kw_oci_setup {
     struct kw_oci_app_plan app_plan;
     struct kw_oci_held held; /* what is where the secret goes */
     bool told, activated;    /* this run has handed the secret out; has switched the app on */
+    json_t *trusts;          /* --destroy: all that there are */
+    const char *shared;      /* --destroy: another issuer, whose trust needs what we have made */
     bool temp_wanted;        /* something is to be done as the admin application */
     bool temp_planned;       /* --destroy: that has been looked at */
     bool temp_used;          /* this run has made, or found and used, the admin application */
@@ -248,6 +250,11 @@ int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
 /* What a POST with that status and result r came to: KW_NET, so that there will be another look,
  * where the name is taken (409) by what doesn't show yet. */
 int kw_oci_again(struct kw_setup_step *t, unsigned status, int r, struct kw_err *err);
+
+/* setup_oci_trust.c, for --destroy: the issuer of another trust that names that client or user, as
+ * a profile that lets in two issuers has; NULL: there is none. What it needs stays. */
+int kw_oci_other_trust(struct kw_setup *s, const char *id, const char **ret, struct kw_err *err);
+void kw_oci_note_needed(struct kw_setup_step *t, const char *issuer);
 
 /* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
 int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);

@@ -111,7 +111,10 @@ static void note_file(const struct kw_oci_setup *o, struct kw_setup_step *t)
                                           "holds"
                        : o->held.what == KW_HOLDS_OTHER
                            ? "it doesn't hold this application's secret"
-                           : "whether it holds this application's secret can't be asked");
+                       : o->app_plan.active
+                           ? "whether it holds this application's secret can't be told"
+                           : "whether it holds this application's secret can't be asked while that "
+                             "is switched off");
 }
 
 static int survey(struct kw_setup *s, struct kw_setup_step *t, struct kw_oci_app_plan *p,
@@ -148,14 +151,21 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         return r;
     bool ours = t->found == NULL || t->mine || o->adopt;
     if (s->destroy) {
+        r = kw_oci_other_trust(s, o->client_id, &o->shared, err);
+        kw_oci_note_needed(t, o->shared);
         if (o->secret != NULL)
             note_file(o, t);
-        return 0;
+        return r;
     }
     if (!p->active && !p->off)
         (void)kw_setup_differs(t, "active", NULL, json_true());
     if (o->secret != NULL)
         plan_secret(o, t, ours, p);
+    if (t->state == KW_SETUP_SAME && t->note[0] == '\0' && o->secret != NULL && p->active &&
+        !o->told && strncmp(o->secret, "fd:", 3) == 0)
+        (void)snprintf(t->note, sizeof t->note,
+                       "its secret was handed out before: --new-client-secret makes another, which "
+                       "voids that one");
     bool changes = (!p->active && !p->off) || p->makes_secret;
     if (t->state == KW_SETUP_SAME && changes && !ours)
         (void)snprintf(t->note, sizeof t->note,
@@ -267,6 +277,7 @@ static const char *const all_fixed[] = {"certificateAlias", NULL};
 static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
+    const char *issuer = NULL;
     json_t *have;
     int r =
         kw_oci_find(s, "OAuthClientCertificates", "certificateAlias", o->alias,
@@ -276,6 +287,15 @@ static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct 
     if (have != NULL && json_object_get(have, "x509Base64Certificate") == NULL)
         (void)json_object_set(have, "x509Base64Certificate", o->certificate); /* it isn't told */
     r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed, err);
+    if (r == 0 && s->destroy && t->mine) {
+        json_t *app;
+        r = kw_oci_find(s, "Apps", "displayName", o->app, "name", "looking for its application",
+                        &app, err);
+        if (r == 0)
+            r = kw_oci_other_trust(s, kw_oci_text(app, "name"), &issuer, err);
+        kw_oci_note_needed(t, issuer);
+        json_decref(app);
+    }
     bool other = have != NULL && strcmp(kw_oci_text(have, "x509Base64Certificate"),
                                         json_string_value(o->certificate)) != 0;
     if (other) {

@@ -19,6 +19,7 @@ other() { # ARGUMENT...: the set-up of another profile, for another repository o
     rc=$?
     [ ! -e "$work/other-secret" ] || { cat "$work/other-secret" && echo; } >>"$work/secrets"
 }
+# shellcheck disable=SC2317 # is_off is called by ok
 app_id() { raw GET "Apps?filter=displayName%20eq%20%22$1%22&attributes=id,name,active" && raw_id; }
 
 # --- two set-ups, one issuer ---------------------------------------------------------------------
@@ -55,10 +56,34 @@ expect_exit 'both rules' 0
 ok 'both rules: two users' is "$(total Users)" 2
 setup "${rules[@]}"
 ok 'both rules: again, nothing' has 'all is as wanted'
+# A rule that is not given any more is somebody's repository.
+setup
+ok 'a rule less: told' has 'the trust loses the rule sub eq repo:keyward/second:ref:refs/heads/main: whom it lets in is let in no more'
+# Two issuers of one profile share the rest of it.
+two() { kw setup oci --issuer https://second.test --jwks-url https://second.test/jwks --subject job --client-secret "file:$secret" \
+    --service-user ci --group Deployers --statement "$statement" "$@"; }
+setup --apply
+two --apply
+expect_exit 'two issuers' 0
+ok 'two issuers: two trusts' is "$(total IdentityPropagationTrusts)" 2
+two --destroy
+expect_exit 'two issuers: one goes' 0
+ok 'two issuers: one goes: why the rest stays' says "the trust in $LAB_ISSUER needs it: it stays"
+ok 'two issuers: one goes: the rest' is "$(total Apps) $(total Groups) $(total IdentityPropagationTrusts) $(policies)" '1 1 1 1'
+setup
+ok 'two issuers: the other is as it was' has 'all is as wanted'
+# A service user that somebody switched off stays so.
+raw GET 'Users?filter=userName%20eq%20%22ci%22&attributes=id' && user=$(raw_id)
+switch_user() { raw PATCH "Users/$user" "{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:PatchOp\"],\"Operations\":[{\"op\":\"replace\",\"path\":\"active\",\"value\":$1}]}"; }
+switch_user false
+setup --apply
+expect_exit 'a service user that is off' 0
+ok 'a service user that is off: told' says 'the service user ci is switched off and stays so'
+switch_user true
 # What somebody else tagged so is somebody else's.
 raw GET 'IdentityPropagationTrusts?attributes=id' && trust=$(raw_id)
 raw PATCH "IdentityPropagationTrusts/$trust" '{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"tags","value":[{"key":"keyward","value":"yes"}]}]}'
-setup
+setup "${rules[@]}"
 expect_exit 'a tag of that key' 6
 ok 'a tag of that key: whose' has 'it belongs to the set-up yes'
 setup --destroy
@@ -117,6 +142,7 @@ expect_exit 'from elsewhere' 6
 ok 'from elsewhere: told' says "its secret isn't where --client-secret says"
 setup --apply --client-secret fd:9 9>"$work/by-fd"
 expect_exit 'to a descriptor, but it is in use' 0
+ok 'to a descriptor, but it is in use: told' says 'its secret was handed out before'
 ok 'to a descriptor, but it is in use: none is made' test ! -s "$work/by-fd"
 cp "$work/made.ini" "$config"
 succeeds 'the secret is still good' exchange
@@ -162,6 +188,7 @@ fails 'apply after revoke: no exchange' 7 'invalid_client|' exchange
 kw revoke oci --restore
 expect_exit restore 0
 succeeds 'restored' exchange
+# shellcheck disable=SC2317
 is_off() { app_id "$1" >"$work/id" && file_has "$work/raw" '"active":false'; }
 fault 'denied=IdentityPropagationTrusts.read'
 kw revoke oci
