@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "setup_oci.h"
 
 #define SHOWN                                                                                      \
@@ -105,16 +106,19 @@ static void note_file(const struct kw_oci_setup *o, struct kw_setup_step *t)
     if (t->mine && o->held.what == KW_HOLDS_IT)
         (void)snprintf(t->note, sizeof t->note, "with it goes %.300s, which holds its secret",
                        path);
+    else if (t->mine && !o->app_plan.active && o->held.one_word)
+        (void)snprintf(
+            t->note, sizeof t->note,
+            "it is switched off; with it goes %.300s, if that holds its secret: which is "
+            "asked when no trust names it any more",
+            path);
     else
         (void)snprintf(t->note, sizeof t->note, "%.300s stays: %s", path,
                        t->found == NULL ? "there is no application that could say whose secret it "
                                           "holds"
                        : o->held.what == KW_HOLDS_OTHER
                            ? "it doesn't hold this application's secret"
-                       : o->app_plan.active
-                           ? "whether it holds this application's secret can't be told"
-                           : "whether it holds this application's secret can't be asked while that "
-                             "is switched off");
+                           : "whether it holds this application's secret can't be told");
 }
 
 static int survey(struct kw_setup *s, struct kw_setup_step *t, struct kw_oci_app_plan *p,
@@ -259,13 +263,32 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r;
 }
 
+/* Whose secret a file holds, only an active application's domain says. By now no trust names it. */
+static int ask_at_last(struct kw_setup *s, const struct kw_setup_step *t, struct kw_err *err)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    char path[1100];
+    int r = kw_oci_app_switch(s, kw_oci_text(t->found, "id"), true, err);
+    if (r == 0)
+        r = kw_oci_place_look(s, o->client_id, true, err);
+    kw_oci_place_file(o, path, sizeof path);
+    if (r == 0 && o->held.what != KW_HOLDS_IT)
+        kw_log(KW_WARN, "%s stays: it doesn't hold the secret of %s", path, o->app);
+    return r;
+}
+
 /* The file first: whose secret it holds could not be told later. Only what isn't active can be
  * deleted. */
 static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    int r = o->secret != NULL ? kw_oci_place_remove(o, err) : 0;
-    if (r == 0 && json_is_true(json_object_get(t->found, "active")))
+    bool active = json_is_true(json_object_get(t->found, "active"));
+    bool asks =
+        o->secret != NULL && !active && o->held.what == KW_HOLDS_UNKNOWN && o->held.one_word;
+    int r = asks ? ask_at_last(s, t, err) : 0;
+    if (r == 0 && o->secret != NULL)
+        r = kw_oci_place_remove(o, err);
+    if (r == 0 && (active || asks))
         r = kw_oci_app_switch(s, kw_oci_text(t->found, "id"), false, err);
     return r == 0 ? kw_oci_remove(s, t, "Apps", err) : r;
 }

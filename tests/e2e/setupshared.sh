@@ -176,6 +176,25 @@ expect_exit 'destroy: goes on' 0
 setup --apply
 expect_exit 'destroyed, and made anew' 0
 
+# Switched off, destroyed, made anew: nothing in the way.
+cp "$out" "$config"
+kw revoke oci
+base_config
+setup --destroy
+expect_exit 'revoked, and destroyed' 0
+ok 'revoked, and destroyed: the file was named' says "it is switched off; with it goes $secret, if that holds its secret"
+ok 'revoked, and destroyed: the file, too' test ! -e "$secret"
+ok 'revoked, and destroyed: all gone' is "$(counts)" "$none"
+setup --apply
+cp "$out" "$config"
+kw revoke oci
+base_config
+setup --destroy --client-secret "file:$work/mine"
+ok "revoked, and destroyed: another's file" is "$rc $(cat "$work/mine")" '0 another-word'
+ok "revoked, and destroyed: another's file: told" says "$work/mine stays: it doesn't hold the secret of keyward-lab"
+rm -f "$secret"
+setup --apply
+
 # --- switched off ------------------------------------------------------------------------------------
 cp "$out" "$work/made.ini" && cp "$out" "$config"
 kw revoke oci
