@@ -6,8 +6,9 @@
  *   setup_oci_let.c     whose tokens are let in
  *   setup_oci_admin.c   whose key that is                setup_oci_call.c   calls, authorized
  *   setup_oci_want.c    what each thing is made of       setup_oci_step.c   compare, make, remove
- *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
+ *   setup_oci_app.c     application                      setup_oci_who.c    users, group, policy
  *   setup_oci_secret.c  where the client secret goes
+ *   setup_oci_certificate.c  certificates of applications
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
  *   setup_oci_print.c   commands, keyward.ini            setup_oci_revoke.c `revoke oci`
  *   setup_oci_doctor.c  `doctor`
@@ -104,7 +105,7 @@ struct kw_oci_setup {
     const char *shared;      /* --destroy: another issuer, whose trust needs what we have made */
     bool temp_wanted;        /* something is to be done as the admin application */
     bool temp_planned;       /* --destroy: that has been looked at */
-    bool temp_used;          /* this run has made, or found and used, the admin application */
+    bool temp_used;          /* this run has made, or found, the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -228,11 +229,14 @@ enum kw_oci_thing {
     KW_OCI_POLICY,
     KW_OCI_TRUST,
     KW_OCI_TEMP_END,
+    KW_OCI_OLDER,
 };
 
 /* --- steps ------------------------------------------------------------------------------- */
 
-int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and certificate */
+int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and the next two */
+int kw_oci_add_certificate(struct kw_setup *s, struct kw_err *err);
+int kw_oci_add_older(struct kw_setup *s, struct kw_err *err);
 int kw_oci_add_who(struct kw_setup *s, struct kw_err *err); /* users, group, members, policy */
 int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err);
 int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err);

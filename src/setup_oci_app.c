@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who asks the token endpoint: a confidential application, with a secret or a certificate.
+ * Who asks the token endpoint: a confidential application, with a secret or a certificate
+ * (setup_oci_certificate.c).
  *
  * The domain shows a secret once. So it is handed out before the application becomes active:
  * one that isn't yet, and has none in its place, may have one that got lost on the way, and gets
@@ -293,73 +294,21 @@ static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r == 0 ? kw_oci_remove(s, t, "Apps", err) : r;
 }
 
-/* --- the certificate --------------------------------------------------------------------- */
+/* --- its place among the steps ------------------------------------------------------------ */
 
-static const char *const all_fixed[] = {"certificateAlias", NULL};
-
-static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    const struct kw_oci_setup *o = kw_oci(s);
-    const char *issuer = NULL;
-    json_t *have;
-    int r =
-        kw_oci_find(s, "OAuthClientCertificates", "certificateAlias", o->alias,
-                    "certificateAlias,x509Base64Certificate,tags", "looking for it", &have, err);
-    if (r != 0)
-        return r;
-    if (have != NULL && json_object_get(have, "x509Base64Certificate") == NULL)
-        (void)json_object_set(have, "x509Base64Certificate", o->certificate); /* it isn't told */
-    r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed, err);
-    if (r == 0 && s->destroy && t->mine) {
-        json_t *app;
-        r = kw_oci_find(s, "Apps", "displayName", o->app, "name", "looking for its application",
-                        &app, err);
-        if (r == 0)
-            r = kw_oci_other_trust(s, kw_oci_text(app, "name"), &issuer, err);
-        kw_oci_note_needed(t, issuer);
-        json_decref(app);
-    }
-    bool other = have != NULL && strcmp(kw_oci_text(have, "x509Base64Certificate"),
-                                        json_string_value(o->certificate)) != 0;
-    if (other) {
-        t->state = KW_SETUP_FOREIGN; /* it can't be changed, whosever it is */
-        (void)snprintf(t->note, sizeof t->note,
-                       "another certificate has this alias: choose one by --certificate-alias");
-    }
-    return r;
-}
-
-static int act_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    json_t *answer;
-    int r = kw_oci_make(s, t, "OAuthClientCertificates", kw_oci_want_certificate(kw_oci(s)),
-                        all_fixed, &answer, err);
-    json_decref(answer);
-    return r;
-}
-
-static int undo_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    return kw_oci_remove(s, t, "OAuthClientCertificates", err);
-}
-
+/* A certificate can only go where no application has it: older ones after the application was
+ * changed, or (--destroy goes backwards) removed. */
 int kw_oci_add_app(struct kw_setup *s, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    struct kw_setup_step *t;
+    int r = 0;
     if (o->app == NULL)
         return 0;
-    if (o->alias[0] != '\0') {
-        t = kw_setup_add(s, err, "certificate", "%s", o->alias);
-        if (t == NULL)
-            return (int)err->code;
-        t->look = look_certificate;
-        t->act = act_certificate;
-        t->undo = undo_certificate;
-        t->command = kw_oci_commands;
-        t->arg = KW_OCI_CERTIFICATE;
-    }
-    t = kw_setup_add(s, err, "application", "%s", o->app);
+    if (s->destroy)
+        r = kw_oci_add_older(s, err);
+    if (r == 0 && o->alias[0] != '\0')
+        r = kw_oci_add_certificate(s, err);
+    struct kw_setup_step *t = r == 0 ? kw_setup_add(s, err, "application", "%s", o->app) : NULL;
     if (t == NULL)
         return (int)err->code;
     t->look = look;
@@ -367,5 +316,5 @@ int kw_oci_add_app(struct kw_setup *s, struct kw_err *err)
     t->undo = undo;
     t->command = kw_oci_commands;
     t->arg = KW_OCI_APP;
-    return 0;
+    return !s->destroy && o->alias[0] != '\0' ? kw_oci_add_older(s, err) : 0;
 }

@@ -10,8 +10,9 @@
 
 /* --- service users ----------------------------------------------------------------------- */
 
-static const char *const user_fixed[] = {"userName", "description", KW_SCIM_USER, "active", NULL};
-static const char *const user_adopted[] = {"userName", "description", KW_SCIM_USER, NULL};
+static const char extension[] = KW_SCIM_USER;
+static const char *const user_fixed[] = {"userName", "description", extension, "active", NULL};
+static const char *const user_adopted[] = {"userName", "description", extension, NULL};
 
 static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {

@@ -256,6 +256,23 @@ expect_exit 'administrator: left behind' 0
 ok 'administrator: left behind: used' is "$(requests '"method":"POST".*/admin/v1/Users".*"principal":"app [0-9a-f]* (admin)"')" 1
 ok 'administrator: left behind: none made' not says 'made administrator application'
 ok 'administrator: left behind: removed' is "$(counts)" "$all"
+again
+fault 'latency=2000,count=1,method=POST,path=/admin/v1/Users'
+kw_start setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --branch main \
+    --client-secret "file:$secret" --service-user ci --group Deployers --statement "$statement" --apply --admin-app Admin
+for _ in $(seq 200); do
+    lab GET faults
+    grep -q '"fault"' "$work/lab.out" || break
+    sleep 0.05
+done
+kill -INT "$session"
+kw_wait
+ok 'administrator: interrupted' test "$rc" -ne 0
+ok 'administrator: interrupted: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin"
+sleep 2
+setup --apply --admin-app Admin
+expect_exit 'administrator: interrupted, and gone on' 0
+ok 'administrator: interrupted, and gone on: all' is "$(counts)" "$all"
 setup --apply --admin-app Admin --statement 'Allow group Deployers to inspect vcns in tenancy'
 expect_exit 'administrator: for a policy' 0
 ok 'administrator: for a policy: none made' not says 'made administrator application'
