@@ -10,7 +10,9 @@
 
 /* --- service users ----------------------------------------------------------------------- */
 
-static const char *const user_fixed[] = {"userName", "description", KW_SCIM_USER, NULL};
+static const char extension[] = KW_SCIM_USER;
+static const char *const user_fixed[] = {"userName", "description", extension, "active", NULL};
+static const char *const user_adopted[] = {"userName", "description", extension, NULL};
 
 static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
@@ -18,7 +20,7 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     json_t *have;
     int r = kw_oci_find(s, "Users", "userName", t->name,
                         "userName,description,active,tags," KW_SCIM_USER ":serviceUser",
-                        "service user", &have, err);
+                        "looking for it", &have, err);
     if (r != 0)
         return r;
     const json_t *flag = json_object_get(json_object_get(have, KW_SCIM_USER), "serviceUser");
@@ -26,7 +28,20 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
         (void)json_object_set(o->ids, t->name, json_object_get(have, "id"));
     else
         (void)json_object_del(o->ids, t->name);
-    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), user_fixed, err);
+    bool ours = strcmp(kw_scim_mark(have), o->base) == 0;
+    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), ours ? user_fixed : user_adopted,
+                       err);
+    if (r == 0 && ours && !s->destroy && !json_is_true(json_object_get(have, "active"))) {
+        (void)snprintf(t->note, sizeof t->note,
+                       "it is not active, so nobody can become it: the console switches it on");
+        kw_setup_warn(s, "the service user %s is switched off and stays so", t->name);
+    }
+    if (r == 0 && ours && s->destroy) {
+        const char *issuer;
+        r = kw_oci_other_trust(s, kw_oci_text(have, "id"), &issuer, err);
+        kw_oci_note_needed(t, issuer);
+        o->shared = issuer != NULL ? issuer : o->shared;
+    }
     if (have != NULL && !json_is_true(flag)) {
         t->state = KW_SETUP_FOREIGN;
         t->mine = false;
@@ -40,7 +55,8 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
 static int act_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     json_t *answer;
-    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name), user_fixed, &answer, err);
+    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name),
+                        t->mine ? user_fixed : user_adopted, &answer, err);
     json_decref(answer);
     return r;
 }
@@ -57,8 +73,8 @@ static const char *const group_fixed[] = {"displayName", NULL};
 static int find_group(struct kw_setup *s, json_t **ret, struct kw_err *err)
 {
     struct kw_oci_setup *o = kw_oci(s);
-    int r = kw_oci_find(s, "Groups", "displayName", o->group, "displayName,members,tags", "group",
-                        ret, err);
+    int r = kw_oci_find(s, "Groups", "displayName", o->group, "displayName,members,tags",
+                        "looking for the group", ret, err);
     if (r == 0)
         (void)snprintf(o->group_id, sizeof o->group_id, "%s", kw_oci_text(*ret, "id"));
     return r;
@@ -94,6 +110,8 @@ static int look_group(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
         return r;
     (void)is_member(kw_oci(s), have, "", &others);
     r = kw_oci_compare(s, t, have, kw_oci_want_group(kw_oci(s)), group_fixed, err);
+    if (s->destroy)
+        kw_oci_note_needed(t, kw_oci(s)->shared);
     if (s->destroy && t->mine && others > 0) {
         t->mine = false;
         (void)snprintf(t->note, sizeof t->note,
@@ -152,15 +170,15 @@ static int change_member(struct kw_setup *s, const struct kw_setup_step *t, bool
                          struct kw_err *err)
 {
     struct kw_oci_setup *o = kw_oci(s);
-    char path[256], title[600];
+    char path[KW_SCIM_ID + 64];
     const char *id = kw_oci_text(o->ids, member_name(o, t));
     if (id[0] == '\0' || o->group_id[0] == '\0')
         return kw_fail(err, KW_NET, "user or group can't be seen");
     json_t *body = kw_oci_member(id, add);
-    (void)snprintf(path, sizeof path, "/admin/v1/Groups/%.128s", o->group_id);
+    (void)snprintf(path, sizeof path, "/admin/v1/Groups/%s", o->group_id);
     const struct kw_oci_call c = {.method = "PATCH",
                                   .target = path,
-                                  .what = kw_setup_title(t, title, sizeof title),
+                                  .what = add ? "adding it" : "taking it out",
                                   .body = body,
                                   .temp = true};
     int r = kw_oci_call(s, &c, NULL, err);
@@ -208,16 +226,21 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     char url[2048];
     json_t *list = NULL, *have = NULL;
     json_t *one = NULL;
-    const struct kw_oci_call c = {.method = "GET", .target = url, .what = "policy"};
+    const char *id;
+    const struct kw_oci_call c = {.method = "GET", .target = url, .what = "looking for it"};
     int r = policy_url(o, NULL, url, sizeof url, err);
     if (r == 0)
         r = kw_oci_call(s, &c, &list, err);
     if (r == 0)
-        r = kw_scim_one(list, "policy", &one, err);
+        r = kw_scim_one(list, "looking for it", &one, err);
+    if (r == 0 && one != NULL)
+        r = kw_oci_id(one, "id", &id, err);
     if (r == 0) {
         have = one != NULL ? json_incref(one) : NULL;
         r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed, err);
     }
+    if (r == 0 && s->destroy)
+        kw_oci_note_needed(t, o->shared);
     json_decref(list);
     return r;
 }
@@ -225,32 +248,33 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
 static int act_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    char url[2048], title[600];
+    char url[2048];
     bool new = t->state == KW_SETUP_ABSENT;
+    unsigned status = 0;
     json_t *want = kw_oci_want_policy(o);
     struct kw_oci_call c = {.method = new ? "POST" : "PUT",
                             .target = url,
-                            .what = kw_setup_title(t, title, sizeof title),
-                            .body = want};
+                            .what = new ? "making it" : "changing it",
+                            .body = want,
+                            .status = &status};
     int r = policy_url(o, new ? "" : kw_oci_text(t->found, "id"), url, sizeof url, err);
     if (!new) {
         (void)json_object_del(want, "compartmentId");
         (void)json_object_del(want, "name");
     }
+    (void)json_object_set_new(want, "freeformTags", kw_scim_freeform_with(t->found, o->base));
     if (r == 0)
         r = kw_oci_call(s, &c, NULL, err);
     json_decref(want);
-    return r;
+    return new ? kw_oci_again(t, status, r, err) : r;
 }
 
 static int undo_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
-    char url[2048], title[600];
+    char url[2048];
     bool gone = false;
-    const struct kw_oci_call c = {.method = "DELETE",
-                                  .target = url,
-                                  .what = kw_setup_title(t, title, sizeof title),
-                                  .gone = &gone};
+    const struct kw_oci_call c = {
+        .method = "DELETE", .target = url, .what = "removing it", .gone = &gone};
     int r = policy_url(kw_oci(s), kw_oci_text(t->found, "id"), url, sizeof url, err);
     return r != 0 ? r : kw_oci_call(s, &c, NULL, err);
 }
