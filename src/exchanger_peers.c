@@ -97,7 +97,7 @@ int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned
     return r;
 }
 
-int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
+int kw_exchanger_allow(struct kw_exchanger *x, enum kw_msg question, const char *method, const struct kw_url *url,
                        int64_t deadline_ms, struct kw_err *err)
 {
     struct kw_m_allow m = {.method = ""};
@@ -108,7 +108,7 @@ int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct 
     memcpy(m.host, url->authority, sizeof m.host);
     memcpy(m.target, url->target, sizeof m.target);
     int r =
-        ask(&x->sign, &x->sign_ended, KW_S_ALLOW, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
+        ask(&x->sign, &x->sign_ended, question, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
     kw_in_free(&in);
     return r;
 }
