@@ -68,8 +68,8 @@ int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, st
         free(m);
         return kw_fail(err, KW_FAILED, "out of memory");
     }
-    j->result = federated ? judge_federated(k, m, &j->err)
-                          : judge(k, m, rule, sizeof rule, &j->err);
+    j->result =
+        federated ? judge_federated(k, m, &j->err) : judge(k, m, rule, sizeof rule, &j->err);
     if (j->result != 0)
         kw_note_refusal(k, federated ? "impersonate" : "call", m, &j->err);
     else if ((j->result = federated ? kw_note_impersonate(k, &a, &j->err)
