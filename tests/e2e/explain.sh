@@ -94,8 +94,8 @@ ok 'members: why not' has 'google.subject is "repo:octo/shop:ref:refs/heads/main
 ok 'members: not mapped' has "attribute.actor isn't mapped"
 ok 'members: one is enough' not has 'none of the members'
 accepts 'members: none' "$work/github.json" "${map[@]}" --condition "assertion.repository_id == '592302719'" \
-    --member "principal://iam.googleapis.com/$(sed 's#^projects/[0-9]*#projects/my-project#' <<<"$pool")/subject/repo:octo/shop:ref:refs/heads/main" \
-    --member "principalSet://iam.googleapis.com/$(sed 's#^projects/[0-9]*#projects/1#' <<<"$pool")/*"
+    --member "principal://iam.googleapis.com/projects/my-project/${pool#projects/*/}/subject/repo:octo/shop:ref:refs/heads/main" \
+    --member "principalSet://iam.googleapis.com/projects/1/${pool#projects/*/}/*"
 ok 'members: none: warned' has "none of the members is this token"
 ok 'members: the ID of a project' has 'names the project by its ID, where its number belongs'
 ok 'members: another project' has 'is of another project or pool than'

@@ -313,7 +313,8 @@ static void issues(void **state)
     close_rig(1);
     static const char *const words[] = {"\"event\":\"issue\"", "\"what\":\"issuer key\"",
                                         "\"audience\":\"aud\"", NULL};
-    static const char *const never[] = {"eyJ", NULL};
+    static const char *const never[] = {
+        "eyJhbGciOi", NULL}; /* no JWT; three letters also come about in a signature */
     audit_has(words, never);
 }
 
