@@ -74,10 +74,11 @@ int kw_peer_identify(int fd, int64_t accepted_ms, struct kw_peer_id *id, struct 
         return kw_fail(err, KW_POLICY, "the kernel doesn't say who connected");
     *id = (struct kw_peer_id){.uid = c.uid, .gid = c.gid, .pid = (uint32_t)c.pid, .pidfd = -1};
     n = sizeof pidfd;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &n) == 0 && n == sizeof pidfd)
+    int r = getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &n);
+    if (r != 0)
+        pidfd = errno == ENOPROTOOPT ? by_number(id->pid, accepted_ms) : -1;
+    else if (n == sizeof pidfd)
         (void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-    else if (errno == ENOPROTOOPT)
-        pidfd = by_number(id->pid, accepted_ms);
     else
         pidfd = -1;
     if (pidfd < 0)

@@ -56,6 +56,17 @@ json_t *kw_audit_text(const char *text)
     return s;
 }
 
+json_t *kw_audit_bytes(const unsigned char *p, size_t n)
+{
+    struct kw_buf b64;
+    kw_buf_init(&b64, n * 2 + 8);
+    kw_b64_put(&b64, p, n);
+    const char *text = kw_buf_str(&b64);
+    json_t *s = b64.bad ? NULL : json_string(text);
+    kw_buf_free(&b64);
+    return s;
+}
+
 /* --- the end of the file ------------------------------------------------------ */
 
 struct tail {
@@ -215,11 +226,10 @@ static int repair(struct kw_audit *a, struct tail *t, const unsigned char *torn,
     int r = kw_audit_sha256(torn, n, sha, err);
     if (r != 0)
         return r;
-    struct kw_buf kept;
-    kw_buf_init(&kept, TORN_KEPT * 2);
-    kw_b64_put(&kept, torn, n < TORN_KEPT ? n : TORN_KEPT);
-    json_t *fields = json_pack("{s:I,s:s,s:s}", "bytes", (json_int_t)n, "sha256", sha, "text",
-                               kw_buf_str(&kept));
+    json_t *fields = json_pack("{s:I,s:s,s:o}", "bytes", (json_int_t)n, "sha256", sha, "text",
+                               kw_audit_bytes(torn, n < TORN_KEPT ? n : TORN_KEPT));
+    if (fields == NULL) /* before they are gone */
+        return kw_fail(err, KW_FAILED, "audit log: no memory to keep its torn last line");
     if (ftruncate(a->fd, t->whole) != 0)
         r = kw_fail_errno(err, KW_FAILED,
                           "audit log: its last line is torn and can't be taken out; move it away");
@@ -228,7 +238,6 @@ static int repair(struct kw_audit *a, struct tail *t, const unsigned char *torn,
         r = put_line(a, t, "torn", fields, err);
     }
     json_decref(fields);
-    kw_buf_free(&kept);
     return r;
 }
 
@@ -317,17 +326,12 @@ int kw_audit_write(struct kw_audit *a, const char *event, json_t *fields, bool d
 int kw_audit_key(struct kw_audit *a, const unsigned char *spki, size_t n, const char *is,
                  char ret_id[65], struct kw_err *err)
 {
-    struct kw_buf b64;
-    kw_buf_init(&b64, 8192);
-    kw_b64_put(&b64, spki, n);
     int r = kw_audit_sha256(spki, n, ret_id, err);
-    if (r == 0)
-        r = kw_audit_write(
-            a, "audit-key",
-            json_pack("{s:s,s:s,s:s}", "key", ret_id, "spki", kw_buf_str(&b64), "is", is), true,
-            err);
-    kw_buf_free(&b64);
-    return r;
+    if (r != 0)
+        return r;
+    json_t *fields =
+        json_pack("{s:s,s:o,s:s}", "key", ret_id, "spki", kw_audit_bytes(spki, n), "is", is);
+    return kw_audit_write(a, "audit-key", fields, true, err);
 }
 
 struct kw_audit_mark kw_audit_mark(const struct kw_audit *a)
@@ -340,13 +344,9 @@ struct kw_audit_mark kw_audit_mark(const struct kw_audit *a)
 int kw_audit_head_line(struct kw_audit *a, const struct kw_audit_mark *m, const char *key_id,
                        const unsigned char *sig, size_t sig_n, bool durable, struct kw_err *err)
 {
-    struct kw_buf b64;
-    kw_buf_init(&b64, 1024);
-    kw_b64_put(&b64, sig, sig_n);
-    json_t *fields = json_pack("{s:I,s:s,s:s,s:s}", "of", (json_int_t)m->of, "hash", m->hash, "key",
-                               key_id, "sig", kw_buf_str(&b64));
+    json_t *fields = json_pack("{s:I,s:s,s:s,s:o}", "of", (json_int_t)m->of, "hash", m->hash, "key",
+                               key_id, "sig", kw_audit_bytes(sig, sig_n));
     int r = kw_audit_write(a, "head", fields, durable, err);
-    kw_buf_free(&b64);
     if (r == 0)
         a->behind -= m->lines + 1; /* a head by itself needs none */
     return r;

@@ -68,6 +68,10 @@ int kw_audit_begin(struct kw_audit *a, int fd, struct kw_err *err);
 /* A JSON string of text; bytes that are not UTF-8 become '?'. */
 json_t *kw_audit_text(const char *text);
 
+/* A JSON string of bytes in base64 (section 4 of RFC 4648); NULL where there is no memory, so
+ * that json_pack() fails and no line says less than it should. */
+json_t *kw_audit_bytes(const unsigned char *p, size_t n);
+
 /* Appends one event. fields (an object) is taken over, also on error; its members go
  * between `event` and `prev`; NULL is an error, so that a failed json_pack() can be
  * passed on. durable: fsync before returning. On error

@@ -34,14 +34,11 @@ int kw_note_key(struct kw_keeper *k, const char *what, const struct kw_p11_key *
                 struct kw_err *err)
 {
     char id[65];
-    struct kw_buf spki;
     kw_hex(id, key->id, key->id_len);
-    kw_buf_init(&spki, 2 * KW_SPKI_MAX);
-    kw_b64_put(&spki, key->spki, key->spki_len);
-    json_t *o = json_pack("{s:s,s:s,s:i,s:i,s:b,s:s,s:s}", "what", what, "id", id, "rung",
-                          (int)key->rung, "bits", (int)key->bits, "stored", key->token_object,
-                          "attributes", key->attributes, "spki", kw_buf_str(&spki));
-    kw_buf_free(&spki);
+    json_t *o =
+        json_pack("{s:s,s:s,s:i,s:i,s:b,s:s,s:o}", "what", what, "id", id, "rung", (int)key->rung,
+                  "bits", (int)key->bits, "stored", key->token_object, "attributes",
+                  key->attributes, "spki", kw_audit_bytes(key->spki, key->spki_len));
     return kw_audit_write(&k->audit, "key", o, true, err);
 }
 

@@ -72,7 +72,9 @@ static int take_value(struct reader *r, const char *key, const char *v, size_t n
     kw_buf_init(&value, FILE_MAX);
     for (size_t i = 0; i < n; i++) {
         bool percent = r->comments && v[i] == '%';
-        if (percent && (++i == n || v[i] != '%'))
+        if (percent)
+            i++;
+        if (percent && (i == n || v[i] != '%'))
             why = "the value holds a '%' that isn't doubled; configparser would refuse it too";
         else if ((unsigned char)v[i] < ' ' || v[i] == 0x7f)
             why = "the value holds a control character";

@@ -209,9 +209,10 @@ static int range(const char *text, uint64_t size, size_t *from, size_t *n)
         return 400;
     const char *p = text + 6;
     bool suffix = *p == '-';
-    if (suffix ? (p++, !range_number(&p, &last))
-               : (!range_number(&p, &first) || *p++ != '-' ||
-                  (*p != 0 && (!range_number(&p, &last) || last < first))))
+    if (!suffix && (!range_number(&p, &first) || *p != '-'))
+        return 400;
+    p++; /* the '-' */
+    if ((suffix || *p != 0) && (!range_number(&p, &last) || (!suffix && last < first)))
         return 400;
     if (*p != 0)
         return 400;
