@@ -60,6 +60,10 @@ struct kw_launch_decoys {
 int kw_launch_go(struct kw_launch *l, const struct kw_launch_decoys *d, int *ret_code,
                  struct kw_err *err);
 
+/* Whether the agent's socket can be hidden from an isolated CMD so that it stays hidden when the
+ * agent makes it anew: in /run, or in a folder of its own. KW_USAGE says what to do. */
+int kw_launch_can_hide(const char *socket, struct kw_err *err);
+
 /* Ends what has not become CMD yet; closes descriptors. Idempotent. */
 void kw_launch_abandon(struct kw_launch *l);
 

@@ -184,8 +184,7 @@ static int lay_oci(struct kw_stage_set *s, struct kw_err *err)
 
 /* --- what is covered --------------------------------------------------------------------- */
 
-/* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
-static int cover(const struct kw_stage_set *s, const char *path, struct kw_err *err)
+int kw_launch_cover(const struct kw_stage_set *s, const char *path, struct kw_err *err)
 {
     char empty[320];
     struct stat st;
@@ -205,13 +204,13 @@ static int cover_in(const struct kw_stage_set *s, const char *dir, const char *n
     if (dir == NULL || dir[0] != '/' ||
         (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
         return 0;
-    return cover(s, path, err);
+    return kw_launch_cover(s, path, err);
 }
 
 /* "file:/path" */
 static int cover_source(const struct kw_stage_set *s, const char *source, struct kw_err *err)
 {
-    return strncmp(source, "file:", 5) == 0 ? cover(s, source + 5, err) : 0;
+    return strncmp(source, "file:", 5) == 0 ? kw_launch_cover(s, source + 5, err) : 0;
 }
 
 /* The value of a line "directories.tokendir = /path" that isn't a comment; "" if there is none. */
@@ -242,9 +241,9 @@ static int cover_softhsm(const struct kw_stage_set *s, const char *conf, struct 
     if (conf != NULL && conf[0] == '/' && access(conf, R_OK) == 0 &&
         kw_read_file(conf, &b, KW_FAILED, &ignored) == 0) {
         token_folder(kw_buf_str(&b), dir, sizeof dir);
-        r = cover(s, dir, err);
+        r = kw_launch_cover(s, dir, err);
         if (r == 0)
-            r = cover(s, conf, err);
+            r = kw_launch_cover(s, conf, err);
     }
     kw_buf_free(&b);
     return r;
@@ -262,7 +261,7 @@ static int cover_tokens(const struct kw_stage_set *s, struct kw_err *err)
         r = cover_softhsm(s, "/etc/softhsm/softhsm2.conf", err);
     if (r == 0)
         r = cover_softhsm(s, "/etc/softhsm2.conf", err);
-    return r == 0 ? cover(s, "/var/lib/softhsm", err) : r;
+    return r == 0 ? kw_launch_cover(s, "/var/lib/softhsm", err) : r;
 }
 
 static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
@@ -270,13 +269,11 @@ static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
     const struct kw_config *c = s->want->config;
     if (c == NULL)
         return 0;
-    /* (The agent's socket, too: a CMD that came by a JWT shall ask through the proxy.) */
-    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path,
-                                 c->agent_socket};
+    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path};
     const char *const sources[] = {c->pin_source, c->client_secret_source, c->source_bearer};
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof paths / sizeof paths[0]; i++)
-        r = cover(s, paths[i], err);
+        r = kw_launch_cover(s, paths[i], err);
     for (size_t i = 0; r == 0 && i < sizeof sources / sizeof sources[0]; i++)
         r = cover_source(s, sources[i], err);
     if (r == 0)
@@ -309,10 +306,6 @@ static int freeze(const char *path, struct kw_err *err)
 
 static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
 {
-    /* Sockets behind which somebody acts for whoever connects. */
-    static const char *const machine[] = {
-        "/run/docker.sock", "/run/containerd", "/run/podman",          "/run/crio",
-        "/run/dbus",        "/run/pcscd",      "/run/systemd/private", "/run/credentials"};
     static const char *const home[] = {".oci",
                                        ".config/gcloud",
                                        ".config/keyward",
@@ -337,15 +330,13 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
                                        ".config/gh",
                                        ".config/hub"};
     static const char *const kernel[] = {"/proc/sys", "/proc/sysrq-trigger", "/sys"};
-    char runtime[64];
-    int r = cover_keyward(s, err);
+    int r = kw_launch_hide_sockets(s, err);
+    if (r == 0)
+        r = cover_keyward(s, err);
     for (size_t i = 0; r == 0 && i < sizeof kernel / sizeof kernel[0]; i++)
         r = freeze(kernel[i], err);
-    for (size_t i = 0; r == 0 && i < sizeof machine / sizeof machine[0]; i++)
-        r = cover(s, machine[i], err);
-    (void)snprintf(runtime, sizeof runtime, "/run/user/%u", (unsigned)getuid());
     if (r == 0)
-        r = cover(s, runtime, err);
+        r = kw_launch_cover(s, "/run/systemd/private", err);
     if (r == 0)
         r = cover_in(s, getenv("XDG_RUNTIME_DIR"), "", err);
     /* The user's home by the system's word as well: under sudo and in containers HOME is another.

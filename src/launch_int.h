@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside the launcher: launch.c is both sides of the pair, launch_ns.c the namespaces,
- * launch_home.c what CMD finds in files, launch_env.c what it finds in variables,
- * launch_node.c what Node.js needs besides, launch_fence.c what it may do.
+ * launch_home.c what CMD finds in files, launch_sockets.c what it doesn't find, launch_env.c what
+ * it finds in variables, launch_node.c what Node.js needs besides, launch_fence.c what it may do.
  */
 #ifndef KW_LAUNCH_INT_H
 #define KW_LAUNCH_INT_H
@@ -47,6 +47,12 @@ int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err);
 
 /* launch_home.c. Makes the private folder and what is in it, covers what CMD is not to see. */
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);
+/* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
+int kw_launch_cover(const struct kw_stage_set *s, const char *path, struct kw_err *err);
+
+/* launch_sockets.c. CMD's own /run, without the sockets that act for others; the agent's, too,
+ * wherever it is (a CMD that came by a JWT shall ask through the proxy). */
+int kw_launch_hide_sockets(const struct kw_stage_set *s, struct kw_err *err);
 
 /* launch_env.c. The environment for execve(), NULL where there is no memory. */
 char **kw_launch_env(const struct kw_stage_set *s);
