@@ -113,7 +113,7 @@ static void launcher(const struct kw_launch_want *want, int fd, int keeper)
     s.keeper_fd = KEEPER_FD;
     s.isolated = h.isolated;
     s.port = h.port;
-    s.key = EVP_RSA_gen(2048);
+    s.key = kw_launch_key();
     int n = s.key != NULL ? i2d_PUBKEY(s.key, &spki) : 0;
     if (n <= 0 || send(PAIR_FD, spki, (size_t)n, MSG_NOSIGNAL) != n)
         _exit(EXEC_FAILED);

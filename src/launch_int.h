@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside the launcher: launch.c is both sides of the pair, launch_ns.c the namespaces,
- * launch_home.c what CMD finds in files, launch_sockets.c what it doesn't find, launch_env.c what
- * it finds in variables, launch_node.c what Node.js needs besides, launch_fence.c what it may do.
+ * launch_key.c the stand-in key, launch_home.c what CMD finds in files, launch_sockets.c which
+ * sockets it doesn't find, launch_env.c what it finds in variables, launch_node.c what Node.js
+ * needs besides, launch_fence.c what it may do.
  */
 #ifndef KW_LAUNCH_INT_H
 #define KW_LAUNCH_INT_H
@@ -44,6 +45,9 @@ struct kw_stage_set {
 /* launch_ns.c. As far as want->isolation asks; *h says what stands. */
 int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err);
 int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err);
+
+/* launch_key.c. The stand-in key: RSA-2048; NULL where there is no memory. */
+EVP_PKEY *kw_launch_key(void);
 
 /* launch_home.c. Makes the private folder and what is in it, covers what CMD is not to see. */
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);

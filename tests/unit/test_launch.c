@@ -378,6 +378,26 @@ static void what_goes_wrong_before_cmd(void **state)
     kw_launch_abandon(&l);
 }
 
+/* --- the stand-in key ---------------------------------------------------------------------- */
+
+static void keys_are_keys(void **state)
+{
+    EVP_PKEY *keys[3];
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        keys[i] = kw_launch_key();
+        assert_non_null(keys[i]);
+        assert_int_equal(EVP_PKEY_get_bits(keys[i]), 2048);
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(keys[i], NULL);
+        assert_int_equal(EVP_PKEY_check(ctx), 1); /* primes, and all else fits them */
+        EVP_PKEY_CTX_free(ctx);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_not_equal(EVP_PKEY_eq(keys[i], keys[(i + 1) % 3]), 1);
+    for (size_t i = 0; i < 3; i++)
+        EVP_PKEY_free(keys[i]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
@@ -385,7 +405,7 @@ int main(void)
         TEST(no_credential_goes_on),      TEST(odd_environments),
         TEST(leads_to_the_stand_ins),     TEST(namespaces_are_forbidden),
         TEST(the_network_stays_down),     TEST(what_becomes_of_cmd),
-        TEST(what_goes_wrong_before_cmd),
+        TEST(what_goes_wrong_before_cmd), TEST(keys_are_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,7 +159,7 @@ static void decoys_of_oci(void **state)
     (void)umask(0); /* no mode is left to it */
     (void)setenv("SSL_CERT_FILE", at("roots"), 1);
     (void)snprintf(set.go.ca_file, sizeof set.go.ca_file, "%s", at("lab-ca"));
-    set.key = EVP_RSA_gen(2048);
+    set.key = kw_launch_key();
     if (lay(&fd, &err) != 0)
         fail_msg("%s", err.text);
     (void)umask(077);
@@ -332,7 +332,7 @@ static void sockets_stay_hidden(void **state)
     char lone[600];
     (void)state;
     want.isolation = KW_ISOLATION_REQUIRED;
-    set.key = EVP_RSA_gen(2048);
+    set.key = kw_launch_key();
     assert_int_equal(in_child(look_at_run), 0);
     /* elsewhere, only in a folder of its own */
     assert_int_equal(kw_launch_can_hide(at("home/work/agent.sock"), &err), KW_USAGE);
@@ -362,7 +362,7 @@ static void credentials_are_covered(void **state)
     (void)setenv("SOFTHSM2_CONF", at("softhsm2.conf"), 1);
     (void)setenv("XDG_RUNTIME_DIR", at("runtime"), 1);
     (void)setenv("CLOUDSDK_CONFIG", at("sdk"), 1);
-    set.key = EVP_RSA_gen(2048);
+    set.key = kw_launch_key();
     assert_int_equal(in_child(isolate_and_look), 0);
     want.share_home = true;
     assert_int_equal(in_child(isolate_and_look), 0);
