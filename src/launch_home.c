@@ -109,22 +109,34 @@ static int put_roots(struct kw_buf *b, struct kw_err *err)
     return 0; /* a machine without any: the run's own is enough for what is served */
 }
 
-static int lay_bundle(struct kw_stage_set *s, struct kw_err *err)
+/* All but the run's own, which isn't there yet. */
+static int lay_roots(struct kw_stage_set *s, struct kw_err *err)
 {
     enum { MOST = 8 * 1024 * 1024 };
+    const struct kw_config *c = s->want->config;
     struct kw_buf b;
     kw_buf_init(&b, MOST);
     int r = put_roots(&b, err);
-    if (r == 0 && s->go.ca_file[0] != '\0') {
+    if (r == 0 && c != NULL && c->ca_file[0] != '\0') {
         kw_put_str(&b, "\n");
-        r = kw_read_file(s->go.ca_file, &b, KW_FAILED, err);
+        r = kw_read_file(c->ca_file, &b, KW_FAILED, err);
     }
     kw_put_str(&b, "\n");
-    kw_put_str(&b, s->go.ca_pem);
     (void)snprintf(s->bundle, sizeof s->bundle, "%s/ca.pem", s->dir);
     if (r == 0)
         r = put_file(s->bundle, b.p, b.len, err);
     kw_buf_free(&b);
+    return r;
+}
+
+static int complete_roots(const struct kw_stage_set *s, struct kw_err *err)
+{
+    int fd = open(s->bundle, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int r = fd >= 0 && kw_write_all(fd, s->go.ca_pem, strlen(s->go.ca_pem)) == 0
+                ? 0
+                : kw_fail_errno(err, KW_FAILED, "could not write %s", s->bundle);
+    if (fd >= 0)
+        (void)close(fd);
     return r;
 }
 
@@ -264,6 +276,7 @@ static int cover_tokens(const struct kw_stage_set *s, struct kw_err *err)
     return r == 0 ? kw_launch_cover(s, "/var/lib/softhsm", err) : r;
 }
 
+/* Some of it is made while the session is opened. */
 static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
 {
     const struct kw_config *c = s->want->config;
@@ -280,7 +293,7 @@ static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
         r = cover_in(s, getenv("XDG_STATE_HOME"), "keyward", err);
     if (r == 0)
         r = cover_in(s, getenv("STATE_DIRECTORY"), "", err);
-    return r == 0 ? cover_tokens(s, err) : r;
+    return r;
 }
 
 /* Root's user id is enough to write the kernel's settings (core_pattern is a program that the
@@ -304,7 +317,7 @@ static int freeze(const char *path, struct kw_err *err)
     return kw_fail_errno(err, KW_SANDBOX, "%s could not be made read-only for CMD", path);
 }
 
-static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
+static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
 {
     static const char *const home[] = {".oci",
                                        ".config/gcloud",
@@ -331,8 +344,8 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
                                        ".config/hub"};
     static const char *const kernel[] = {"/proc/sys", "/proc/sysrq-trigger", "/sys"};
     int r = kw_launch_hide_sockets(s, err);
-    if (r == 0)
-        r = cover_keyward(s, err);
+    if (r == 0 && s->want->config != NULL)
+        r = cover_tokens(s, err);
     for (size_t i = 0; r == 0 && i < sizeof kernel / sizeof kernel[0]; i++)
         r = freeze(kernel[i], err);
     if (r == 0)
@@ -354,10 +367,9 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
-int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
+int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err)
 {
     char path[320];
-    const char *home = getenv("HOME");
     int r = make_folder(s, err);
     (void)snprintf(path, sizeof path, "%s/nothing", s->dir);
     if (r == 0)
@@ -367,11 +379,18 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(path, sizeof path, "%s/%s", s->dir, folders[i]);
         r = folder(path, err);
     }
-    if (r == 0)
-        r = lay_bundle(s, err);
     (void)snprintf(s->node, sizeof s->node, "%s/node.js", s->dir);
     if (r == 0)
         r = put_file(s->node, kw_launch_node, strlen(kw_launch_node), err);
+    if (r == 0) /* before what they are in may be covered */
+        r = lay_roots(s, err);
+    return r == 0 && s->isolated ? cover_others(s, err) : r;
+}
+
+int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
+{
+    const char *home = getenv("HOME");
+    int r = complete_roots(s, err);
     if (r == 0 && s->go.cloud == KW_CLOUD_OCI)
         r = lay_oci(s, err);
     else if (r == 0 && !s->isolated) { /* there is no metadata service then: see launch_env.c */
@@ -382,5 +401,5 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(s->home, sizeof s->home, "%s", home);
     else
         (void)snprintf(s->home, sizeof s->home, "%s/home", s->dir);
-    return r == 0 && s->isolated ? cover_all(s, err) : r;
+    return r == 0 && s->isolated ? cover_keyward(s, err) : r;
 }

@@ -24,7 +24,7 @@ struct kw_hello {
 /* main's last word. */
 struct kw_go {
     enum kw_cloud cloud;
-    char ca_pem[4096], ca_file[1024], token[4096];
+    char ca_pem[4096], token[4096];
     char region[64], tenancy[256], user[64], project[64], email[256], profile[65];
 };
 
@@ -49,7 +49,10 @@ int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err);
 /* launch_key.c. The stand-in key: RSA-2048; NULL where there is no memory. */
 EVP_PKEY *kw_launch_key(void);
 
-/* launch_home.c. Makes the private folder and what is in it, covers what CMD is not to see. */
+/* launch_home.c. Makes the private folder, what in it doesn't depend on the session, and covers
+ * what others keep for others: while the session is opened. */
+int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err);
+/* Then the decoys, and covers over what is keyward's own. */
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);
 /* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
 int kw_launch_cover(const struct kw_stage_set *s, const char *path, struct kw_err *err);

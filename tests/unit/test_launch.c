@@ -301,7 +301,6 @@ static void launch(struct kw_launch *l, const char *const *argv)
 
 static const struct kw_launch_decoys decoys = {.cloud = KW_CLOUD_OCI,
                                                .ca_pem = "x\n",
-                                               .ca_file = "",
                                                .token = "t",
                                                .region = "r",
                                                .tenancy = "t",
@@ -355,13 +354,13 @@ static void what_goes_wrong_before_cmd(void **state)
     launch(&l, sh); /* more than fits is not cut */
     assert_int_equal(kw_launch_go(&l, &d, &code, &err), KW_FAILED);
     kw_launch_abandon(&l);
-    d = decoys;
-    d.ca_file = "/none/ca";
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "/none/ca");
     launch(&l, sh); /* a failure of ours has a code of ours */
-    assert_int_equal(kw_launch_go(&l, &d, &code, &err), KW_FAILED);
+    assert_int_equal(kw_launch_go(&l, &decoys, &code, &err), KW_FAILED);
     assert_int_equal(code, 125);
     assert_non_null(strstr(err.text, "/none/ca"));
     kw_launch_abandon(&l);
+    config.ca_file[0] = '\0';
     launch(&l, sh);
     assert_int_equal(kill(l.pid, SIGKILL), 0);
     assert_int_equal(waitpid(l.pid, NULL, 0), l.pid);

@@ -118,6 +118,12 @@ static const char *in_folder(const char *name)
     return path;
 }
 
+static int lay_out(struct kw_err *err)
+{
+    int r = kw_launch_prepare(&set, err);
+    return r == 0 ? kw_launch_lay(&set, err) : r;
+}
+
 /* Lays the decoys out without a mount namespace; *ret_pipe is main's end of the keeper. */
 static int lay(int *ret_pipe, struct kw_err *err)
 {
@@ -127,7 +133,7 @@ static int lay(int *ret_pipe, struct kw_err *err)
     /* All below it is closed by who waits for main's end, and main's own end is there. */
     set.keeper_fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 64);
     (void)close(ends[0]);
-    int r = kw_launch_lay(&set, err);
+    int r = lay_out(err);
     (void)close(set.keeper_fd);
     return r;
 }
@@ -158,7 +164,7 @@ static void decoys_of_oci(void **state)
     (void)state;
     (void)umask(0); /* no mode is left to it */
     (void)setenv("SSL_CERT_FILE", at("roots"), 1);
-    (void)snprintf(set.go.ca_file, sizeof set.go.ca_file, "%s", at("lab-ca"));
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "%s", at("lab-ca"));
     set.key = kw_launch_key();
     if (lay(&fd, &err) != 0)
         fail_msg("%s", err.text);
@@ -210,7 +216,7 @@ static void decoys_of_google(void **state)
     assert_int_equal(access(in_folder("home/.oci"), F_OK), -1);
     swept(fd);
     /* a CA file that has gone is an error and not a shorter bundle */
-    (void)snprintf(set.go.ca_file, sizeof set.go.ca_file, "%s", at("none"));
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "%s", at("none"));
     assert_int_equal(lay(&fd, &err), KW_FAILED);
     assert_non_null(strstr(err.text, "none"));
     swept(fd);
@@ -255,7 +261,7 @@ static int isolate_and_look(void)
     if (kw_launch_namespaces(&want, &h, &err) != 0 || !h.isolated)
         return wrong("namespaces", err.text);
     set.isolated = true;
-    if (stat("/dev/shm", &before) != 0 || kw_launch_lay(&set, &err) != 0)
+    if (stat("/dev/shm", &before) != 0 || lay_out(&err) != 0)
         return wrong("laying out", err.text);
     if (stat("/dev/shm", &after) != 0 || before.st_dev == after.st_dev ||
         strcmp(set.dir, "/dev/shm/keyward") != 0)
@@ -297,7 +303,7 @@ static int look_at_run(void)
     (void)snprintf(config.agent_socket, sizeof config.agent_socket, "/run/keyward/agent.sock");
     int machine = open("/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
     set.isolated = true;
-    if (kw_launch_can_hide(config.agent_socket, &err) != 0 || kw_launch_lay(&set, &err) != 0)
+    if (kw_launch_can_hide(config.agent_socket, &err) != 0 || lay_out(&err) != 0)
         return wrong("laying out", err.text);
     /* as who restarts does it: with the folder, and without */
     if (unlinkat(machine, "keyward/agent.sock", 0) != 0 ||
