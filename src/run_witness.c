@@ -128,6 +128,7 @@ bool kw_witness_saw(const struct signalfd_siginfo *si)
 
 void kw_witness_end(void)
 {
+    memset(kept, 0, sizeof kept);
     if (witness > 0) {
         (void)kill(witness, SIGKILL);
         (void)waitpid(witness, NULL, 0);
@@ -136,5 +137,4 @@ void kw_witness_end(void)
         (void)close(from_witness);
     witness = 0;
     from_witness = -1;
-    memset(kept, 0, sizeof kept);
 }
