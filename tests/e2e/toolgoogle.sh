@@ -35,6 +35,10 @@ for way in direct impersonated; do
     ok "$way: a token in the query: refused" is "$(tail -n 1 "$out")" 403
     kw run -- env
     ok "$way: no access token in the environment" not grep -q 'ya29\.[^k]' "$out"
+    kw run -- curl -sS -H Metadata-Flavor:Google "$md/project/project-id"
+    project=$LAB_GOOGLE_PROJECT
+    [ $way = impersonated ] || project=$(cut -d / -f 2 <<<"$LAB_GOOGLE_PROVIDER") # its number is all that is known
+    ok "$way: metadata: a project" is "$(cat "$out")" "$project"
 done
 kw run -- curl -sS -H Metadata-Flavor:Google "$md/instance/service-accounts/default/email"
 ok 'metadata: whose' is "$(cat "$out")" "$LAB_GOOGLE_ACCOUNT"
