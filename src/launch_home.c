@@ -367,7 +367,7 @@ static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
-int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err)
+static int prepare(struct kw_stage_set *s, struct kw_err *err)
 {
     char path[320];
     int r = make_folder(s, err);
@@ -387,10 +387,18 @@ int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err)
     return r == 0 && s->isolated ? cover_others(s, err) : r;
 }
 
+/* A folder that others see is made when it is needed: who is killed before that leaves none. */
+int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err)
+{
+    return s->isolated ? prepare(s, err) : 0;
+}
+
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
 {
     const char *home = getenv("HOME");
-    int r = complete_roots(s, err);
+    int r = s->isolated ? 0 : prepare(s, err);
+    if (r == 0)
+        r = complete_roots(s, err);
     if (r == 0 && s->go.cloud == KW_CLOUD_OCI)
         r = lay_oci(s, err);
     else if (r == 0 && !s->isolated) { /* there is no metadata service then: see launch_env.c */

@@ -50,7 +50,7 @@ int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err);
 EVP_PKEY *kw_launch_key(void);
 
 /* launch_home.c. Makes the private folder, what in it doesn't depend on the session, and covers
- * what others keep for others: while the session is opened. */
+ * what others keep for others: while the session is opened. Without a mount namespace nothing. */
 int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err);
 /* Then the decoys, and covers over what is keyward's own. */
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);
