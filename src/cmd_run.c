@@ -51,6 +51,8 @@ static int configure(const struct kw_cli *cli, const struct kw_args *args, struc
     if (r == 0 && egress != NULL &&
         (size_t)snprintf(c->egress, sizeof c->egress, "%s", egress) >= sizeof c->egress)
         r = kw_fail(err, KW_USAGE, "--egress is too long");
+    if (r == 0 && c->agent_socket[0] != '\0' && c->isolation != KW_ISOLATION_OFF)
+        r = kw_launch_can_hide(c->agent_socket, err);
     return r;
 }
 

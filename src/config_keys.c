@@ -208,7 +208,8 @@ const struct kw_key kw_keys[] = {
          "host:port pairs that CMD may reach besides, passed on untouched; without it none"),
     TEXT("agent", "socket", KW_K_PATH, agent_socket, NULL,
          "UNIX socket of the agent. run, request and sign take its sessions, and need no token, "
-         "PIN or client secret; the agent listens there unless systemd gives it a socket"),
+         "PIN or client secret; the agent listens there unless systemd gives it a socket. In /run, or "
+         "in a folder with nothing else: run hides it from CMD"),
     TEXT("agent", "allow", KW_K_WORDS, agent_allow, NULL,
          "agent: users and @groups that are served; without it all whom the socket's permissions "
          "let connect"),

@@ -109,7 +109,7 @@ static int serve_all(struct kw_chan *ctl, struct kw_chan *dial, bool proxied,
         struct kw_err ended;
         if (p[2].revents != 0 && kw_dialer_pool_take(&ended) != 0) {
             kw_log(KW_DEBUG, "%s", ended.text);
-            (void)close(KW_FD_PROXY);
+            kw_dialer_pool_end();
             p[2].fd = -1;
         }
         if (p[1].revents == 0)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dialer_connect.h"
@@ -58,24 +59,28 @@ static void dial(const struct kw_m_pdial *want)
         (void)close(fd);
 }
 
+/* The next question, waited for. */
+static void dial_next(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    while (waiting == 0)
+        (void)pthread_cond_wait(&more, &lock);
+    const struct kw_m_pdial want = queue[first];
+    first = (first + 1) % KW_SIGNS_MAX;
+    waiting--;
+    (void)pthread_mutex_unlock(&lock);
+    dial(&want);
+}
+
 static void *work(void *arg)
 {
-    struct kw_m_pdial want;
     struct kw_err err;
     (void)arg;
     /* Capabilities belong to threads: the lock of the main one does not take ours. */
     if (kw_limits_capabilities(0, &err) != 0)
         return NULL;
-    for (;;) {
-        (void)pthread_mutex_lock(&lock);
-        while (waiting == 0)
-            (void)pthread_cond_wait(&more, &lock);
-        want = queue[first];
-        first = (first + 1) % KW_SIGNS_MAX;
-        waiting--;
-        (void)pthread_mutex_unlock(&lock);
-        dial(&want);
-    }
+    for (;;)
+        dial_next();
     return NULL;
 }
 
@@ -111,4 +116,11 @@ int kw_dialer_pool_take(struct kw_err *err)
     (void)pthread_mutex_unlock(&lock);
     kw_in_free(&in);
     return r;
+}
+
+/* Threads may be about to answer: so the descriptor's number must not become another's, which
+ * they would write to. */
+void kw_dialer_pool_end(void)
+{
+    (void)shutdown(chan.fd, SHUT_RDWR);
 }

@@ -18,4 +18,7 @@ int kw_dialer_pool_start(const struct kw_m_dialer_start *c, int fd, struct kw_er
 /* Takes one question from the channel. Non-zero: the proxy broke the rules, or has gone. */
 int kw_dialer_pool_take(struct kw_err *err);
 
+/* After that: the proxy sees the end of the channel. The descriptor stays. */
+void kw_dialer_pool_end(void);
+
 #endif

@@ -113,13 +113,14 @@ static void launcher(const struct kw_launch_want *want, int fd, int keeper)
     s.keeper_fd = KEEPER_FD;
     s.isolated = h.isolated;
     s.port = h.port;
-    s.key = EVP_RSA_gen(2048);
+    s.key = kw_launch_key();
     int n = s.key != NULL ? i2d_PUBKEY(s.key, &spki) : 0;
     if (n <= 0 || send(PAIR_FD, spki, (size_t)n, MSG_NOSIGNAL) != n)
         _exit(EXEC_FAILED);
+    int r = kw_launch_prepare(&s, &err);
     if (recv(PAIR_FD, &s.go, sizeof s.go, 0) != (ssize_t)sizeof s.go)
         _exit(EXEC_FAILED); /* main has given up */
-    if (kw_launch_lay(&s, &err) != 0)
+    if (r != 0 || kw_launch_lay(&s, &err) != 0)
         give_up(PAIR_FD, EXEC_FAILED, 0, err.text);
     execute(&s);
 }
@@ -209,8 +210,7 @@ int kw_launch_go(struct kw_launch *l, const struct kw_launch_decoys *d, int *ret
     struct fate f;
     g.cloud = d->cloud;
     bool fits =
-        copy(g.ca_pem, sizeof g.ca_pem, d->ca_pem) &&
-        copy(g.ca_file, sizeof g.ca_file, d->ca_file) && copy(g.token, sizeof g.token, d->token) &&
+        copy(g.ca_pem, sizeof g.ca_pem, d->ca_pem) && copy(g.token, sizeof g.token, d->token) &&
         copy(g.region, sizeof g.region, d->region) &&
         copy(g.tenancy, sizeof g.tenancy, d->tenancy) && copy(g.user, sizeof g.user, d->user) &&
         copy(g.project, sizeof g.project, d->project) && copy(g.email, sizeof g.email, d->email) &&

@@ -21,7 +21,8 @@ struct kw_launch_want {
     bool share_home;      /* CMD sees the user's home, and with it credentials */
     const char *keep_env; /* names of variables (comma-separated) that would be taken out; "" */
     char *const *argv;    /* CMD and its arguments, NULL at the end */
-    const struct kw_config *config; /* names the files of keyward's that CMD is not to see */
+    /* Names the files of keyward's that CMD is not to see, and roots that it is to trust. */
+    const struct kw_config *config;
 };
 
 struct kw_launch {
@@ -47,9 +48,8 @@ int kw_launch_ready(struct kw_launch *l, int64_t deadline_ms, struct kw_err *err
 /* What CMD is to find. Strings are copied. */
 struct kw_launch_decoys {
     enum kw_cloud cloud;
-    const char *ca_pem;  /* the run's CA, lines */
-    const char *ca_file; /* [tls] ca_file, "" for none: its roots are in the bundle, too */
-    const char *token;   /* OCI: stand-in session token (a JWT); Google: stand-in bearer */
+    const char *ca_pem; /* the run's CA, lines */
+    const char *token;  /* OCI: stand-in session token (a JWT); Google: stand-in bearer */
     const char *region, *tenancy, *user; /* OCI; user: any text */
     const char *project, *email;         /* Google, "" where there is none */
     const char *profile;                 /* name of keyward's profile, for the files' sections */
@@ -59,6 +59,10 @@ struct kw_launch_decoys {
  * it could not be executed. */
 int kw_launch_go(struct kw_launch *l, const struct kw_launch_decoys *d, int *ret_code,
                  struct kw_err *err);
+
+/* Whether the agent's socket can be hidden from an isolated CMD so that it stays hidden when the
+ * agent makes it anew: in /run, or in a folder of its own. KW_USAGE says what to do. */
+int kw_launch_can_hide(const char *socket, struct kw_err *err);
 
 /* Ends what has not become CMD yet; closes descriptors. Idempotent. */
 void kw_launch_abandon(struct kw_launch *l);

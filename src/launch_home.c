@@ -109,22 +109,34 @@ static int put_roots(struct kw_buf *b, struct kw_err *err)
     return 0; /* a machine without any: the run's own is enough for what is served */
 }
 
-static int lay_bundle(struct kw_stage_set *s, struct kw_err *err)
+/* All but the run's own, which isn't there yet. */
+static int lay_roots(struct kw_stage_set *s, struct kw_err *err)
 {
     enum { MOST = 8 * 1024 * 1024 };
+    const struct kw_config *c = s->want->config;
     struct kw_buf b;
     kw_buf_init(&b, MOST);
     int r = put_roots(&b, err);
-    if (r == 0 && s->go.ca_file[0] != '\0') {
+    if (r == 0 && c != NULL && c->ca_file[0] != '\0') {
         kw_put_str(&b, "\n");
-        r = kw_read_file(s->go.ca_file, &b, KW_FAILED, err);
+        r = kw_read_file(c->ca_file, &b, KW_FAILED, err);
     }
     kw_put_str(&b, "\n");
-    kw_put_str(&b, s->go.ca_pem);
     (void)snprintf(s->bundle, sizeof s->bundle, "%s/ca.pem", s->dir);
     if (r == 0)
         r = put_file(s->bundle, b.p, b.len, err);
     kw_buf_free(&b);
+    return r;
+}
+
+static int complete_roots(const struct kw_stage_set *s, struct kw_err *err)
+{
+    int fd = open(s->bundle, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    int r = fd >= 0 && kw_write_all(fd, s->go.ca_pem, strlen(s->go.ca_pem)) == 0
+                ? 0
+                : kw_fail_errno(err, KW_FAILED, "could not write %s", s->bundle);
+    if (fd >= 0)
+        (void)close(fd);
     return r;
 }
 
@@ -184,8 +196,7 @@ static int lay_oci(struct kw_stage_set *s, struct kw_err *err)
 
 /* --- what is covered --------------------------------------------------------------------- */
 
-/* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
-static int cover(const struct kw_stage_set *s, const char *path, struct kw_err *err)
+int kw_launch_cover(const struct kw_stage_set *s, const char *path, struct kw_err *err)
 {
     char empty[320];
     struct stat st;
@@ -205,13 +216,13 @@ static int cover_in(const struct kw_stage_set *s, const char *dir, const char *n
     if (dir == NULL || dir[0] != '/' ||
         (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
         return 0;
-    return cover(s, path, err);
+    return kw_launch_cover(s, path, err);
 }
 
 /* "file:/path" */
 static int cover_source(const struct kw_stage_set *s, const char *source, struct kw_err *err)
 {
-    return strncmp(source, "file:", 5) == 0 ? cover(s, source + 5, err) : 0;
+    return strncmp(source, "file:", 5) == 0 ? kw_launch_cover(s, source + 5, err) : 0;
 }
 
 /* The value of a line "directories.tokendir = /path" that isn't a comment; "" if there is none. */
@@ -242,9 +253,9 @@ static int cover_softhsm(const struct kw_stage_set *s, const char *conf, struct 
     if (conf != NULL && conf[0] == '/' && access(conf, R_OK) == 0 &&
         kw_read_file(conf, &b, KW_FAILED, &ignored) == 0) {
         token_folder(kw_buf_str(&b), dir, sizeof dir);
-        r = cover(s, dir, err);
+        r = kw_launch_cover(s, dir, err);
         if (r == 0)
-            r = cover(s, conf, err);
+            r = kw_launch_cover(s, conf, err);
     }
     kw_buf_free(&b);
     return r;
@@ -262,28 +273,27 @@ static int cover_tokens(const struct kw_stage_set *s, struct kw_err *err)
         r = cover_softhsm(s, "/etc/softhsm/softhsm2.conf", err);
     if (r == 0)
         r = cover_softhsm(s, "/etc/softhsm2.conf", err);
-    return r == 0 ? cover(s, "/var/lib/softhsm", err) : r;
+    return r == 0 ? kw_launch_cover(s, "/var/lib/softhsm", err) : r;
 }
 
+/* Some of it is made while the session is opened. */
 static int cover_keyward(const struct kw_stage_set *s, struct kw_err *err)
 {
     const struct kw_config *c = s->want->config;
     if (c == NULL)
         return 0;
-    /* (The agent's socket, too: a CMD that came by a JWT shall ask through the proxy.) */
-    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path,
-                                 c->agent_socket};
+    const char *const paths[] = {c->path, c->token_uri.pin_source, c->audit_file, c->source_path};
     const char *const sources[] = {c->pin_source, c->client_secret_source, c->source_bearer};
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof paths / sizeof paths[0]; i++)
-        r = cover(s, paths[i], err);
+        r = kw_launch_cover(s, paths[i], err);
     for (size_t i = 0; r == 0 && i < sizeof sources / sizeof sources[0]; i++)
         r = cover_source(s, sources[i], err);
     if (r == 0)
         r = cover_in(s, getenv("XDG_STATE_HOME"), "keyward", err);
     if (r == 0)
         r = cover_in(s, getenv("STATE_DIRECTORY"), "", err);
-    return r == 0 ? cover_tokens(s, err) : r;
+    return r;
 }
 
 /* Root's user id is enough to write the kernel's settings (core_pattern is a program that the
@@ -307,12 +317,8 @@ static int freeze(const char *path, struct kw_err *err)
     return kw_fail_errno(err, KW_SANDBOX, "%s could not be made read-only for CMD", path);
 }
 
-static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
+static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
 {
-    /* Sockets behind which somebody acts for whoever connects. */
-    static const char *const machine[] = {
-        "/run/docker.sock", "/run/containerd", "/run/podman",          "/run/crio",
-        "/run/dbus",        "/run/pcscd",      "/run/systemd/private", "/run/credentials"};
     static const char *const home[] = {".oci",
                                        ".config/gcloud",
                                        ".config/keyward",
@@ -337,15 +343,13 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
                                        ".config/gh",
                                        ".config/hub"};
     static const char *const kernel[] = {"/proc/sys", "/proc/sysrq-trigger", "/sys"};
-    char runtime[64];
-    int r = cover_keyward(s, err);
+    int r = kw_launch_hide_sockets(s, err);
+    if (r == 0 && s->want->config != NULL)
+        r = cover_tokens(s, err);
     for (size_t i = 0; r == 0 && i < sizeof kernel / sizeof kernel[0]; i++)
         r = freeze(kernel[i], err);
-    for (size_t i = 0; r == 0 && i < sizeof machine / sizeof machine[0]; i++)
-        r = cover(s, machine[i], err);
-    (void)snprintf(runtime, sizeof runtime, "/run/user/%u", (unsigned)getuid());
     if (r == 0)
-        r = cover(s, runtime, err);
+        r = kw_launch_cover(s, "/run/systemd/private", err);
     if (r == 0)
         r = cover_in(s, getenv("XDG_RUNTIME_DIR"), "", err);
     /* The user's home by the system's word as well: under sudo and in containers HOME is another.
@@ -363,10 +367,9 @@ static int cover_all(const struct kw_stage_set *s, struct kw_err *err)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
-int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
+static int prepare(struct kw_stage_set *s, struct kw_err *err)
 {
     char path[320];
-    const char *home = getenv("HOME");
     int r = make_folder(s, err);
     (void)snprintf(path, sizeof path, "%s/nothing", s->dir);
     if (r == 0)
@@ -376,11 +379,26 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(path, sizeof path, "%s/%s", s->dir, folders[i]);
         r = folder(path, err);
     }
-    if (r == 0)
-        r = lay_bundle(s, err);
     (void)snprintf(s->node, sizeof s->node, "%s/node.js", s->dir);
     if (r == 0)
         r = put_file(s->node, kw_launch_node, strlen(kw_launch_node), err);
+    if (r == 0) /* before what they are in may be covered */
+        r = lay_roots(s, err);
+    return r == 0 && s->isolated ? cover_others(s, err) : r;
+}
+
+/* A folder that others see is made when it is needed: who is killed before that leaves none. */
+int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err)
+{
+    return s->isolated ? prepare(s, err) : 0;
+}
+
+int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
+{
+    const char *home = getenv("HOME");
+    int r = s->isolated ? 0 : prepare(s, err);
+    if (r == 0)
+        r = complete_roots(s, err);
     if (r == 0 && s->go.cloud == KW_CLOUD_OCI)
         r = lay_oci(s, err);
     else if (r == 0 && !s->isolated) { /* there is no metadata service then: see launch_env.c */
@@ -391,5 +409,5 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(s->home, sizeof s->home, "%s", home);
     else
         (void)snprintf(s->home, sizeof s->home, "%s/home", s->dir);
-    return r == 0 && s->isolated ? cover_all(s, err) : r;
+    return r == 0 && s->isolated ? cover_keyward(s, err) : r;
 }

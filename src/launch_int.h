@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside the launcher: launch.c is both sides of the pair, launch_ns.c the namespaces,
- * launch_home.c what CMD finds in files, launch_env.c what it finds in variables,
- * launch_node.c what Node.js needs besides, launch_fence.c what it may do.
+ * launch_key.c the stand-in key, launch_home.c what CMD finds in files, launch_sockets.c which
+ * sockets it doesn't find, launch_env.c what it finds in variables, launch_node.c what Node.js
+ * needs besides, launch_fence.c what it may do.
  */
 #ifndef KW_LAUNCH_INT_H
 #define KW_LAUNCH_INT_H
@@ -23,7 +24,7 @@ struct kw_hello {
 /* main's last word. */
 struct kw_go {
     enum kw_cloud cloud;
-    char ca_pem[4096], ca_file[1024], token[4096];
+    char ca_pem[4096], token[4096];
     char region[64], tenancy[256], user[64], project[64], email[256], profile[65];
 };
 
@@ -45,8 +46,20 @@ struct kw_stage_set {
 int kw_launch_namespaces(const struct kw_launch_want *want, struct kw_hello *h, struct kw_err *err);
 int kw_launch_listen(struct kw_hello *h, int listeners[2], struct kw_err *err);
 
-/* launch_home.c. Makes the private folder and what is in it, covers what CMD is not to see. */
+/* launch_key.c. The stand-in key: RSA-2048; NULL where there is no memory. */
+EVP_PKEY *kw_launch_key(void);
+
+/* launch_home.c. Makes the private folder, what in it doesn't depend on the session, and covers
+ * what others keep for others: while the session is opened. Without a mount namespace nothing. */
+int kw_launch_prepare(struct kw_stage_set *s, struct kw_err *err);
+/* Then the decoys, and covers over what is keyward's own. */
 int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err);
+/* An empty folder over a folder, an empty file over anything else; what isn't there needs none. */
+int kw_launch_cover(const struct kw_stage_set *s, const char *path, struct kw_err *err);
+
+/* launch_sockets.c. CMD's own /run, without the sockets that act for others; the agent's, too,
+ * wherever it is (a CMD that came by a JWT shall ask through the proxy). */
+int kw_launch_hide_sockets(const struct kw_stage_set *s, struct kw_err *err);
 
 /* launch_env.c. The environment for execve(), NULL where there is no memory. */
 char **kw_launch_env(const struct kw_stage_set *s);

@@ -177,7 +177,9 @@ static bool plain_value(const struct kw_scope *s, const char *path, struct kw_bu
         {"/instance/zone", zone},
         {"/instance/attributes/", ""},
         {"/project/", "numeric-project-id\nproject-id\n"},
-        {"/project/project-id", s->say.project},
+        /* Where only the number is known (no service account), it is as good: APIs take either,
+         * and gcloud ends if there is none. */
+        {"/project/project-id", s->say.project[0] != '\0' ? s->say.project : s->say.project_number},
         {"/project/numeric-project-id", s->say.project_number},
         {"/universe/universe-domain", s->say.universe},
         {"/universe/universe_domain", s->say.universe},

@@ -60,7 +60,6 @@ static int go(struct running *r, int *ret_code, struct kw_err *err)
     kw_decoy_project(c->service_account, project, sizeof project);
     const struct kw_launch_decoys d = {.cloud = c->cloud,
                                        .ca_pem = s->proxy.ca_pem,
-                                       .ca_file = c->ca_file,
                                        .token = kw_buf_str(&r->serving.decoy),
                                        .region = c->region,
                                        .tenancy = s->tenant[0] != '\0' ? s->tenant : c->tenancy,

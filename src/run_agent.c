@@ -71,7 +71,6 @@ static int go(struct running *r, int *ret_code, struct kw_err *err)
         return result;
     const struct kw_launch_decoys d = {.cloud = (enum kw_cloud)m.cloud,
                                        .ca_pem = m.ca_pem,
-                                       .ca_file = r->run->config->ca_file,
                                        .token = m.token,
                                        .region = m.region,
                                        .tenancy = m.tenancy,

@@ -38,11 +38,12 @@ static void look(int flags)
     code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The terminal's, or sent to all of the group while CMD is in it. */
+/* Sent to all of the group while CMD is in it. A terminal's keys always are; that it has hung up
+ * the kernel tells the leader of the session only, which we may be. */
 static bool has_it(const struct signalfd_siginfo *si)
 {
-    return si->ssi_code == SI_KERNEL ||
-           (getpgid(cmd) == getpgrp() && kw_witness_saw((int)si->ssi_signo));
+    return getpgid(cmd) == getpgrp() &&
+           ((si->ssi_code == SI_KERNEL && si->ssi_signo != SIGHUP) || kw_witness_saw(si));
 }
 
 static void pass(const struct signalfd_siginfo *si)

@@ -6,6 +6,7 @@
 #define KW_RUN_CHILD_H
 
 #include <stdbool.h>
+#include <sys/signalfd.h>
 #include <sys/types.h>
 
 #include "err.h"
@@ -18,9 +19,9 @@ int kw_run_child_watch(pid_t pid, struct kw_err *err);
 bool kw_run_child_ended(int *ret_code);
 
 /* run_witness.c. To be started before there is a secret; whether a signal that we just got was
- * sent to our whole process group (100 ms at most, where it wasn't). */
+ * sent to our whole process group (100 ms at most, where it wasn't). Asked once for each. */
 int kw_witness_start(struct kw_err *err);
-bool kw_witness_saw(int sig);
+bool kw_witness_saw(const struct signalfd_siginfo *si);
 void kw_witness_end(void);
 
 /* SIGTERM, and after ms SIGKILL; returns when it has ended. */

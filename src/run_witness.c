@@ -17,15 +17,18 @@
 
 #include "ipc.h"
 
-enum { WAIT_MS = 100, RECENT_MS = 1000 };
+enum { WAIT_MS = 100, RECENT_MS = 1000, KEPT = 16 };
 
+/* By whom it was sent goes with it: what a terminal sent to the group must not be taken for what
+ * somebody sent to us a moment later, nor one sender's for another's. */
 struct seen {
     int64_t at_ms;
-    int sig;
+    int sig, code, pid;
 };
 
 static pid_t witness;
 static int from_witness = -1;
+static struct seen kept[KEPT]; /* read, and not asked for yet; .sig 0: free */
 
 static void tell(int fd) __attribute__((noreturn));
 
@@ -37,8 +40,10 @@ static void tell(int fd)
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
         (void)sigaddset(&set, passed[i]);
     for (;;) {
-        int sig = sigwaitinfo(&set, NULL);
-        const struct seen s = {.at_ms = kw_now_ms(), .sig = sig};
+        siginfo_t info = {.si_code = 0};
+        int sig = sigwaitinfo(&set, &info);
+        const struct seen s = {
+            .at_ms = kw_now_ms(), .sig = sig, .code = info.si_code, .pid = info.si_pid};
         if (sig > 0 && write(fd, &s, sizeof s) < 0 && errno != EAGAIN)
             _exit(0);
     }
@@ -79,17 +84,43 @@ int kw_witness_start(struct kw_err *err)
     return kw_fail_errno(err, KW_FAILED, "could not start a process");
 }
 
-bool kw_witness_saw(int sig)
+/* What it wrote since. False: it has gone. */
+static bool take_in(void)
+{
+    struct seen s;
+    ssize_t n;
+    while ((n = read(from_witness, &s, sizeof s)) == (ssize_t)sizeof s) {
+        struct seen *to = &kept[0]; /* the oldest makes room */
+        for (size_t i = 1; i < KEPT; i++)
+            if (to->sig != 0 && (kept[i].sig == 0 || kept[i].at_ms < to->at_ms))
+                to = &kept[i];
+        *to = s;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Each record answers for one signal. */
+static bool use_up(const struct signalfd_siginfo *si, int64_t now)
+{
+    for (size_t i = 0; i < KEPT; i++)
+        if (kept[i].sig == (int)si->ssi_signo && kept[i].code == si->ssi_code &&
+            kept[i].pid == (int)si->ssi_pid) {
+            kept[i].sig = 0;
+            if (now - kept[i].at_ms < RECENT_MS)
+                return true;
+        }
+    return false;
+}
+
+bool kw_witness_saw(const struct signalfd_siginfo *si)
 {
     int64_t now = kw_now_ms(), deadline = now + WAIT_MS;
-    struct seen s;
     while (from_witness >= 0) {
-        ssize_t n = read(from_witness, &s, sizeof s);
-        if (n == (ssize_t)sizeof s && s.sig == sig && now - s.at_ms < RECENT_MS)
+        bool there = take_in();
+        if (use_up(si, now))
             return true;
         struct pollfd p = {.fd = from_witness, .events = POLLIN};
-        if (n == 0 ||
-            (n < 0 && (kw_left_ms(deadline) == 0 || poll(&p, 1, kw_left_ms(deadline)) == 0)))
+        if (!there || kw_left_ms(deadline) == 0 || poll(&p, 1, kw_left_ms(deadline)) == 0)
             return false;
     }
     return false;
@@ -97,6 +128,7 @@ bool kw_witness_saw(int sig)
 
 void kw_witness_end(void)
 {
+    memset(kept, 0, sizeof kept);
     if (witness > 0) {
         (void)kill(witness, SIGKILL);
         (void)waitpid(witness, NULL, 0);

@@ -17,7 +17,8 @@ client=$root/tests/bench/run_client
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/keyward-bench.XXXXXX")
 lab_pid='' proxy_pid=''
 trap 'kill $lab_pid $proxy_pid 2>/dev/null || true; rm -rf "$scratch"' EXIT
-requests=2000 bearers=200 idle=500 megabytes=256
+requests=2000 bearers=200 idle=500 megabytes=1024
+[ "$rounds" -gt 1 ] || megabytes=256 # a look, not a measurement
 
 start_world() {
     mkdir "$scratch/tokens"

@@ -7,7 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 start --session-life 15
 client=$(cd "$(dirname "$0")" && pwd)/ociclient
-socket=$work/agent.sock log=$work/agent.log
+socket=$work/agent/agent.sock log=$work/agent.log # (a folder of its own: run asks for that)
+mkdir "$work/agent"
 audit=$work/files/audit
 export KEYWARD_DIAL_TIMEOUT=10
 
@@ -108,6 +109,37 @@ job run -- env OCICLIENT_BREAK=signature "$client" GET "$LAB_OBJECTS_URL/n/"
 ok 'run, broken signature: refused' says '1 refused'
 job run -- test -S "$socket"
 ok "run: the agent's socket is not CMD's" is "$rc" 1
+# The agent makes its socket anew while CMD runs, and another service, too. (This one only answers.)
+cat >"$work/files/listen.pl" <<'LISTEN'
+use Socket; my ($path, $say) = @ARGV; my ($s, $c); unlink $path;
+socket($s, AF_UNIX, SOCK_SEQPACKET, 0) && bind($s, sockaddr_un($path)) && listen($s, 1) or die "$!";
+while (accept($c, $s)) { syswrite($c, $say) }
+LISTEN
+cat >"$work/files/reach.pl" <<'REACH'
+use Socket; my ($path, $go) = @ARGV; $| = 1; print "began\n";
+for (1 .. 300) { last if -e $go; select undef, undef, undef, 0.1 }
+-e $go && socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0) or die;
+if (connect($s, sockaddr_un($path))) { sysread($s, my $t, 99); print "REACHED $t\n" } else { print "not reached\n" }
+REACH
+began() { grep -qx began "$out"; }
+job_start run -- perl "$work/files/reach.pl" "$socket" "$work/files/go"
+ok 'made anew: CMD runs' wait_for 200 began
+mv "$socket" "$work/agent/before"
+perl "$work/files/listen.pl" "$socket" another &
+anew=$!
+wait_for 50 test -S "$socket"
+ok 'made anew: it is reached from here' is "$(perl "$work/files/reach.pl" "$socket" "$work" | tail -n 1)" 'REACHED another'
+: >"$work/files/go"
+kw_wait
+expect_exit 'made anew: CMD came to its end' 0
+ok 'made anew: not by CMD' is "$(tail -n 1 "$out")" 'not reached'
+{ kill "$anew" && wait "$anew"; } 2>/dev/null
+mv "$work/agent/before" "$socket"
+rm "$work/files/go"
+: >"$work/agent/more"
+fails 'a folder with more in it' 125 'has other things than sockets in it' run -- true
+rm "$work/agent/more"
+ok 'the agent is ready again' wait_for 100 ready
 job run -- sh -c 'exit 7'
 expect_exit "run: CMD's code" 7
 job run -- "$work/none"
@@ -210,8 +242,9 @@ for i in 1 2 3; do # more than there are spares: each has what the agent has, no
     expect_exit "a bad configuration: served as before, $i" 0
 done
 sed -i '$d' "$work/agent.ini"
-sed -i 's/^jobs = .*//; s#^socket = .*#socket = '"$socket"'.new\njobs = 1#' "$work/agent.ini"
-: >"$socket.new"
+socket_new=$work/agent.new
+sed -i 's/^jobs = .*//; s#^socket = .*#socket = '"$socket_new"'\njobs = 1#' "$work/agent.ini"
+: >"$socket_new"
 kill -HUP "$agent_pid"
 ok 'reload' wait_for 50 limit_is 1
 sed -i 's#^socket = .*#socket = '"$socket"'#' "$work/agent.ini"
@@ -236,8 +269,8 @@ kw_wait
 ok 'stopped: the job ends with 125' is "$rc" 125
 ok 'stopped: nothing left of the agent' wait_for 30 session_empty "$agent_pid"
 ok 'stopped: no socket' not test -e "$socket"
-ok 'stopped: what was configured as a socket since is not its own' test -e "$socket.new"
-rm "$socket.new"
+ok 'stopped: what was configured as a socket since is not its own' test -e "$socket_new"
+rm "$socket_new"
 kw audit verify "$audit"
 expect_exit 'the audit log is whole' 0
 ok 'the audit log says who' grep -qE '"event":"session".*"caller":"uid [0-9]+ pid [0-9]+ run \(agent\)"' "$audit"

@@ -153,12 +153,12 @@ kw_wait
 ok 'main killed: nothing left' no_strays
 
 # Each signal once, whoever it was sent to: the group, as CI runners do it, keyward alone, or a terminal.
-# CMD counts, until a second after the signal that it is told.
+# CMD counts, until two seconds after the signal that it is told.
 cat >"$work/files/counts.pl" <<'COUNTS'
 for my $s ('INT', 'TERM') { $SIG{$s} = sub { $n{$s}++ } }
 $| = 1;
 print "up\n";
-for (1 .. 600) { select undef, undef, undef, 0.1; last if $n{$ARGV[0]} && ++$after > 10 }
+for (1 .. 600) { select undef, undef, undef, 0.1; last if $n{$ARGV[0]} && ++$after > 20 }
 print "int $n{INT} term $n{TERM}\n";
 COUNTS
 counting() { # COMMAND...
@@ -182,13 +182,50 @@ done
 kill -TERM -- "-$session"
 kw_wait
 ok 'signals, out of the group: each once' is "$(tail -n 1 "$out")" 'int 2 term 1'
-: >"$out"
-(
-    for _ in $(seq 200); do grep -q up "$out" && break || sleep 0.1; done
-    printf '\003'
-    for _ in $(seq 200); do grep -q term "$out" && break || sleep 0.1; done
-) | script -qec "$KW_BIN/keyward --config $config --profile lab run -- perl $work/files/counts.pl INT" /dev/null >>"$out" 2>"$err"
+# A terminal: CMD, and what is done to it a moment after the other, when CMD is up. ^C is typed, k is a signal to
+# keyward alone, h hangs up.
+cat >"$work/files/terminal.pl" <<'TERMINAL'
+use POSIX; use Time::HiRes 'sleep';
+my ($steps, @cmd) = @ARGV;
+my ($zero, $n, $seen, $m, $s) = (pack('i', 0), pack('i', 0), '');
+open($m, '+<', '/dev/ptmx') && ioctl($m, 0x40045431, $zero) && ioctl($m, 0x80045430, $n) or die; # unlock, number
+$n = '/dev/pts/' . unpack('i', $n);
+my $pid = fork // die;
+if (!$pid) {
+    POSIX::setsid();
+    open($s, '+<', $n) && ioctl($s, 0x540E, 0) or die; # TIOCSCTTY
+    POSIX::dup2(fileno($s), $_) for 0, 1;
+    close $m;
+    exec @cmd;
+}
+sub hear { my $r = ''; vec($r, fileno $m, 1) = 1;
+    return 0 if select($r, undef, undef, $_[0]) <= 0 || sysread($m, my $t, 4096) <= 0;
+    $seen .= $t; print $t; 1 }
+$| = 1;
+for (1 .. 200) { last if $seen =~ /up/; hear(0.1) }
+for my $step (split //, $steps) {
+    $step eq 'h' ? close $m : $step eq 'k' ? kill('INT', $pid) : syswrite($m, "\003");
+    sleep 0.3;
+}
+if ($steps !~ /h/) { 1 while $seen !~ /term/ && hear(20) }
+waitpid $pid, 0;
+TERMINAL
+on_terminal() { # STEPS CMD...
+    local steps=$1
+    shift
+    perl "$work/files/terminal.pl" "$steps" "$KW_BIN/keyward" --config "$config" --profile lab run -- "$@" >"$out" 2>"$err"
+}
+on_terminal c perl "$work/files/counts.pl" INT
 ok 'a terminal: once' has 'int 1 term'
+on_terminal ck perl "$work/files/counts.pl" INT
+ok 'a terminal, and somebody else at once: each once' has 'int 2 term'
+on_terminal kckc perl "$work/files/counts.pl" INT
+ok 'a terminal and somebody else, by turns: each once' has 'int 4 term'
+on_terminal ck setsid perl "$work/files/counts.pl" INT
+ok 'a terminal, CMD out of its group: told' has 'int 2 term'
+# shellcheck disable=SC2016 # perl
+on_terminal h perl -e '$SIG{HUP} = sub { open my $f, ">", $ARGV[0]; print $f "hup"; exit }; $| = 1; print "up\n"; sleep 60' "$work/files/hung"
+ok 'a terminal that hangs up: told' is "$(cat "$work/files/hung")" hup
 ok 'token directory as before' is "$(cd "$work/tokens" && find . -type f ! -name '*.lock' | sort)" "$before"
 kw audit verify "$work/files/audit"
 expect_exit 'audit log: whole' 0

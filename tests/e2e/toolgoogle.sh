@@ -35,6 +35,10 @@ for way in direct impersonated; do
     ok "$way: a token in the query: refused" is "$(tail -n 1 "$out")" 403
     kw run -- env
     ok "$way: no access token in the environment" not grep -q 'ya29\.[^k]' "$out"
+    kw run -- curl -sS -H Metadata-Flavor:Google "$md/project/project-id"
+    project=$LAB_GOOGLE_PROJECT
+    [ $way = impersonated ] || project=$(cut -d / -f 2 <<<"$LAB_GOOGLE_PROVIDER") # its number is all that is known
+    ok "$way: metadata: a project" is "$(cat "$out")" "$project"
 done
 kw run -- curl -sS -H Metadata-Flavor:Google "$md/instance/service-accounts/default/email"
 ok 'metadata: whose' is "$(cat "$out")" "$LAB_GOOGLE_ACCOUNT"
@@ -99,4 +103,15 @@ kw request GET "$instances"
 expect_exit 'both clouds: request to Google' 0
 kw request GET "$LAB_OBJECTS_URL/n/"
 expect_exit 'both clouds: request to OCI' 0
+# One cloud to the other: two runs and a pipe.
+# shellcheck disable=SC2016 # CMD's shell
+"$KW_BIN/keyward" --config "$config" --profile lab run --cloud google -- bash "$work/files/call" \
+    "$LAB_STORAGE_URL/storage/v1/b/lab-bucket/o/hello.txt?alt=media" 2>"$work/files/said" |
+    "$KW_BIN/keyward" --config "$config" --profile lab run --cloud oci -- \
+        bash -c 'w=$(mktemp) && cat >"$w" && "$0" PUT "$1" "$w"; rm "$w"' "$client" "$objects_url/from-google" >"$out" 2>"$err"
+ok 'from cloud to cloud: written' is "$(tail -n 1 "$out")" 200
+kw request GET "$objects_url/from-google"
+ok 'from cloud to cloud: what was read' has 'hello from lab-bucket'
+kw audit verify "$audit"
+expect_exit 'from cloud to cloud: the audit log is whole' 0
 finish

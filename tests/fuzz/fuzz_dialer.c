@@ -3,7 +3,7 @@
  * The dialer as main and exchanger can treat it: every message of theirs in any order
  * (peers.h). Channels: main, exchanger; the third is what a server says first, connection
  * by connection (a proxy's answer to CONNECT). Every address answers. Fences and the
- * resolver's thread are left out. */
+ * resolver's thread are left out. fuzz_dialer_pool.c is the same with `run`'s proxy for a peer. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <string.h>
@@ -12,12 +12,15 @@
 #include "peers.h"
 #include "src/log.h"
 
+static struct peers peers;
+
 int dialer_main(int argc, char **argv);
 #define main dialer_main
+#ifdef KW_FUZZ_POOL
+#define KW_FD_PROXY peers.fds[2]
+#endif
 #include "src/dialer.c"
 #undef main
-
-static struct peers peers;
 
 int __wrap_kw_resolver_start(struct kw_err *err);
 int __wrap_kw_resolver_start(struct kw_err *err)
@@ -68,31 +71,74 @@ int __wrap_connect(int fd, const struct sockaddr *a, socklen_t n)
     return ntohs(port) >= 65534 ? -1 : 0;
 }
 
+#ifdef KW_FUZZ_POOL
+#define pthread_create no_thread
+static int no_thread(pthread_t *t, const pthread_attr_t *a, void *(*body)(void *), void *arg)
+{
+    (void)t, (void)a, (void)body, (void)arg;
+    return fault_now() ? EAGAIN : 0;
+}
+#include "src/dialer_pool.c"
+
+/* What its threads would do: whenever there is nothing else to do. */
+static unsigned questions;
+static void answer_all(void)
+{
+    static bool at_it;
+    if (at_it)
+        return;
+    at_it = true;
+    for (; waiting > 0; questions++)
+        dial_next();
+    at_it = false;
+}
+
+static void idle(bool for_ever)
+{
+    answer_all();
+    peers_idle(for_ever);
+}
+static const enum kw_channel chans[] = {KW_CHAN_DIALER, KW_CHAN_DIAL, KW_CHAN_PDIAL};
+#else
+static const enum kw_channel chans[] = {KW_CHAN_DIALER, KW_CHAN_DIAL};
+#define idle peers_idle
+#endif
+enum { CHANS = sizeof chans / sizeof chans[0] };
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-    static const enum kw_channel chans[] = {KW_CHAN_DIALER, KW_CHAN_DIAL};
     static struct kw_m_dialer_start c;
-    struct kw_chan ctl, dial;
+    struct kw_chan ctl, exchangers;
     struct kw_err err = {0};
     fault_seed(data, &size);
-    fault_no_waiting(peers_idle);
-    peers_begin(&peers, KW_ROLE_DIALER, chans, 2, data, size);
+    fault_no_waiting(idle);
+    peers_begin(&peers, KW_ROLE_DIALER, chans, CHANS, data, size);
     /* The dialer closes a channel that can't be understood: its copy. */
     int copy = dup(peers.fds[1]);
     must(copy >= 0);
     kw_chan_init(&ctl, KW_CHAN_DIALER, KW_ROLE_DIALER, peers.fds[0]);
-    kw_chan_init(&dial, KW_CHAN_DIAL, KW_ROLE_DIALER, copy);
+    kw_chan_init(&exchangers, KW_CHAN_DIAL, KW_ROLE_DIALER, copy);
+#ifdef KW_FUZZ_POOL
+    first = waiting = 0;
+    questions = 0;
+#endif
     fault_begin();
-    int r = start(&ctl, &c, false, &err);
+    int r = start(&ctl, &c, CHANS == 3, &err);
     if (r == 0)
-        r = serve_all(&ctl, &dial, false, &c, &err);
+        r = serve_all(&ctl, &exchangers, CHANS == 3, &c, &err);
     must(r <= 0 || err.text[0] != '\0');
     if (r > 0)
         kw_msg_send_error(&ctl, &err);
+#ifdef KW_FUZZ_POOL
+    answer_all();
+#endif
     (void)fault_end();
     (void)close(copy); /* if it is still there: nothing else was opened since */
-    (void)close(peers.fds[0]);
-    (void)close(peers.fds[1]);
+    for (size_t i = 0; i < CHANS; i++)
+        (void)close(peers.fds[i]);
     peers_end(&peers);
+#ifdef KW_FUZZ_POOL /* one answer for each question, where there is somebody to hear it */
+    must(peers.heard[2] <= questions);
+#endif
     return 0;
 }

@@ -10,7 +10,16 @@
 
 #include "lab.h"
 
-static const char OBJECT[] = "hello from lab-bucket\n";
+/* What is in the bucket: a text, and a state as Terraform keeps one there. */
+static const struct object {
+    const char *name, *type, *crc32c, *text;
+} OBJECTS[] = {
+    {"hello.txt", "text/plain", "FOAqrg==", "hello from lab-bucket\n"},
+    {"tofu/default.tfstate", "application/json", NULL,
+     "{\"version\":4,\"terraform_version\":\"1.5.0\",\"serial\":1,\"lineage\":\"lab\",\"outputs\":"
+     "{\"greeting\":{\"value\":\"hello from lab-bucket\",\"type\":\"string\"}},\"resources\":[],"
+     "\"check_results\":null}\n"},
+};
 
 static void api_status(struct lab *l, struct lab_response *a, int status)
 {
@@ -47,9 +56,11 @@ static void instances(struct lab *l, struct lab_request *r, struct lab_response 
     }
     lab_verdict(r, "served");
     lab_reply_json(a, 200,
-                   json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "kind", "compute#instanceList",
+                   json_pack("{s:s, s:s, s:[{s:s, s:s, s:s, s:s}]}", "kind", "compute#instanceList",
                              "id", "projects/" LAB_G_PROJECT, "items", "id", "4711", "name",
-                             "build-1", "status", "RUNNING"));
+                             "build-1", "status", "RUNNING", "zone",
+                             "https://www.googleapis.com/compute/v1/projects/" LAB_G_PROJECT
+                             "/zones/z"));
 }
 
 /* Readers of the bucket, by its IAM policy. */
@@ -101,23 +112,99 @@ static void put_policy(struct lab *l, struct lab_request *r, struct lab_response
         lab_gpolicy_set(l, r, a, LAB_G_BUCKET, body, 412);
 }
 
-static void object(struct lab *l, struct lab_request *r, struct lab_response *a)
+static json_t *resource(const struct object *o)
 {
-    char media[16] = "", name[256];
+    char text[160];
+    snprintf(text, sizeof text,
+             "https://storage.googleapis.com/download/storage/v1/b/lab-bucket/o/%s?alt=media",
+             o->name);
+    json_t *j =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", "storage#object", "name",
+                  o->name, "bucket", "lab-bucket", "generation", "1", "metageneration", "1",
+                  "contentType", o->type, "storageClass", "STANDARD", "mediaLink", text);
+    snprintf(text, sizeof text, "%zu", strlen(o->text));
+    json_object_set_new(j, "size", json_string(text));
+    if (o->crc32c != NULL)
+        json_object_set_new(j, "crc32c", json_string(o->crc32c));
+    return j;
+}
+
+static void serve(struct lab *l, struct lab_request *r, struct lab_response *a, const char *name,
+                  bool media)
+{
+    const struct object *o = NULL;
     if (!may_read(l, r, a))
         return;
-    if (!lab_unpct((const char *)r->param[1].p, r->param[1].len, false, name, sizeof name) ||
-        strcmp(name, "hello.txt") != 0) {
+    for (size_t i = 0; i < sizeof OBJECTS / sizeof OBJECTS[0]; i++)
+        if (strcmp(name, OBJECTS[i].name) == 0)
+            o = &OBJECTS[i];
+    if (o == NULL) {
         lab_google_error(r, a, 404, "NOT_FOUND", NULL, "No such object.");
         return;
     }
     lab_verdict(r, "served");
-    if (lab_query(r, "alt", media, sizeof media) == 1 && strcmp(media, "media") == 0)
-        lab_reply_bytes(a, 200, "text/plain", OBJECT, sizeof OBJECT - 1);
+    if (media)
+        lab_reply_bytes(a, 200, o->type, o->text, strlen(o->text));
     else
-        lab_reply_json(
-            a, 200,
-            json_pack("{s:s, s:s, s:s}", "kind", "storage#object", "name", name, "size", "22"));
+        lab_reply_json(a, 200, resource(o));
+}
+
+static void object(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    char media[16] = "", name[256];
+    lab_gadmin_param(r, 1, name, sizeof name);
+    serve(l, r, a, name,
+          lab_query(r, "alt", media, sizeof media) == 1 && strcmp(media, "media") == 0);
+}
+
+/* As the XML API has it, which the library for Go reads by. */
+static void xml_object(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    char name[256];
+    lab_gadmin_param(r, 1, name, sizeof name);
+    serve(l, r, a, name, true);
+}
+
+/* Without what delimiters and pages would be for. */
+static void objects(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    char prefix[256] = "";
+    if (!may_read(l, r, a))
+        return;
+    (void)lab_query(r, "prefix", prefix, sizeof prefix);
+    json_t *items = json_array();
+    for (size_t i = 0; i < sizeof OBJECTS / sizeof OBJECTS[0]; i++)
+        if (strncmp(OBJECTS[i].name, prefix, strlen(prefix)) == 0)
+            json_array_append_new(items, resource(&OBJECTS[i]));
+    lab_verdict(r, "served");
+    lab_reply_json(a, 200, json_pack("{s:s, s:o}", "kind", "storage#objects", "items", items));
+}
+
+/* What is uploaded (a name in JSON, and what it holds behind it) is answered and forgotten:
+ * Terraform locks a state by an object that mustn't be there yet, and takes that away again. */
+static void upload(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    const char *body = kw_buf_str(&r->body), *json = strchr(body, '{');
+    if (!may_read(l, r, a))
+        return;
+    json_t *j = json != NULL ? json_loads(json, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    const char *name = json_string_value(json_object_get(j, "name"));
+    if (name == NULL) {
+        lab_google_error(r, a, 400, "INVALID_ARGUMENT", NULL, "Required object name.");
+    } else {
+        const struct object o = {name, "application/json", NULL, ""};
+        lab_verdict(r, "served");
+        lab_reply_json(a, 200, resource(&o));
+    }
+    json_decref(j);
+}
+
+static void removal(struct lab *l, struct lab_request *r, struct lab_response *a)
+{
+    if (!may_read(l, r, a))
+        return;
+    lab_verdict(r, "served");
+    a->status = 204;
 }
 
 /* A service that knows accounts only, as some of Google's do. */
@@ -158,9 +245,14 @@ static const struct lab_route COMPUTE[] = {
     {NULL, NULL, NULL},
 };
 static const struct lab_route STORAGE[] = {
+    {"GET", "/storage/v1/b/{}/o", objects},
     {"GET", "/storage/v1/b/{}/o/{}", object},
+    {"GET", "/download/storage/v1/b/{}/o/{}", object},
+    {"DELETE", "/storage/v1/b/{}/o/{}", removal},
+    {"POST", "/upload/storage/v1/b/{}/o", upload},
     {"GET", "/storage/v1/b/{}/iam", get_policy},
     {"PUT", "/storage/v1/b/{}/iam", put_policy},
+    {"GET", "/{}/{}", xml_object},
     {NULL, NULL, NULL},
 };
 const struct lab_service lab_compute = {"google-compute", COMPUTE, guard, api_status, NULL};

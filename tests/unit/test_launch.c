@@ -301,7 +301,6 @@ static void launch(struct kw_launch *l, const char *const *argv)
 
 static const struct kw_launch_decoys decoys = {.cloud = KW_CLOUD_OCI,
                                                .ca_pem = "x\n",
-                                               .ca_file = "",
                                                .token = "t",
                                                .region = "r",
                                                .tenancy = "t",
@@ -355,13 +354,13 @@ static void what_goes_wrong_before_cmd(void **state)
     launch(&l, sh); /* more than fits is not cut */
     assert_int_equal(kw_launch_go(&l, &d, &code, &err), KW_FAILED);
     kw_launch_abandon(&l);
-    d = decoys;
-    d.ca_file = "/none/ca";
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "/none/ca");
     launch(&l, sh); /* a failure of ours has a code of ours */
-    assert_int_equal(kw_launch_go(&l, &d, &code, &err), KW_FAILED);
+    assert_int_equal(kw_launch_go(&l, &decoys, &code, &err), KW_FAILED);
     assert_int_equal(code, 125);
     assert_non_null(strstr(err.text, "/none/ca"));
     kw_launch_abandon(&l);
+    config.ca_file[0] = '\0';
     launch(&l, sh);
     assert_int_equal(kill(l.pid, SIGKILL), 0);
     assert_int_equal(waitpid(l.pid, NULL, 0), l.pid);
@@ -378,6 +377,26 @@ static void what_goes_wrong_before_cmd(void **state)
     kw_launch_abandon(&l);
 }
 
+/* --- the stand-in key ---------------------------------------------------------------------- */
+
+static void keys_are_keys(void **state)
+{
+    EVP_PKEY *keys[3];
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        keys[i] = kw_launch_key();
+        assert_non_null(keys[i]);
+        assert_int_equal(EVP_PKEY_get_bits(keys[i]), 2048);
+        EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(keys[i], NULL);
+        assert_int_equal(EVP_PKEY_check(ctx), 1); /* primes, and all else fits them */
+        EVP_PKEY_CTX_free(ctx);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_not_equal(EVP_PKEY_eq(keys[i], keys[(i + 1) % 3]), 1);
+    for (size_t i = 0; i < 3; i++)
+        EVP_PKEY_free(keys[i]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, fresh)
@@ -385,7 +404,7 @@ int main(void)
         TEST(no_credential_goes_on),      TEST(odd_environments),
         TEST(leads_to_the_stand_ins),     TEST(namespaces_are_forbidden),
         TEST(the_network_stays_down),     TEST(what_becomes_of_cmd),
-        TEST(what_goes_wrong_before_cmd),
+        TEST(what_goes_wrong_before_cmd), TEST(keys_are_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

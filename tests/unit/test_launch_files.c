@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -21,12 +22,17 @@ static const char *at(const char *name)
     return p;
 }
 
-static void put(const char *name, const char *text)
+static void put_at(const char *path, const char *text)
 {
-    FILE *f = fopen(at(name), "w");
+    FILE *f = fopen(path, "w");
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);
     assert_int_equal(fclose(f), 0);
+}
+
+static void put(const char *name, const char *text)
+{
+    put_at(at(name), text);
 }
 
 static const char *text_of(const char *path)
@@ -112,6 +118,12 @@ static const char *in_folder(const char *name)
     return path;
 }
 
+static int lay_out(struct kw_err *err)
+{
+    int r = kw_launch_prepare(&set, err);
+    return r == 0 ? kw_launch_lay(&set, err) : r;
+}
+
 /* Lays the decoys out without a mount namespace; *ret_pipe is main's end of the keeper. */
 static int lay(int *ret_pipe, struct kw_err *err)
 {
@@ -121,7 +133,7 @@ static int lay(int *ret_pipe, struct kw_err *err)
     /* All below it is closed by who waits for main's end, and main's own end is there. */
     set.keeper_fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 64);
     (void)close(ends[0]);
-    int r = kw_launch_lay(&set, err);
+    int r = lay_out(err);
     (void)close(set.keeper_fd);
     return r;
 }
@@ -152,8 +164,8 @@ static void decoys_of_oci(void **state)
     (void)state;
     (void)umask(0); /* no mode is left to it */
     (void)setenv("SSL_CERT_FILE", at("roots"), 1);
-    (void)snprintf(set.go.ca_file, sizeof set.go.ca_file, "%s", at("lab-ca"));
-    set.key = EVP_RSA_gen(2048);
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "%s", at("lab-ca"));
+    set.key = kw_launch_key();
     if (lay(&fd, &err) != 0)
         fail_msg("%s", err.text);
     (void)umask(077);
@@ -204,7 +216,7 @@ static void decoys_of_google(void **state)
     assert_int_equal(access(in_folder("home/.oci"), F_OK), -1);
     swept(fd);
     /* a CA file that has gone is an error and not a shorter bundle */
-    (void)snprintf(set.go.ca_file, sizeof set.go.ca_file, "%s", at("none"));
+    (void)snprintf(config.ca_file, sizeof config.ca_file, "%s", at("none"));
     assert_int_equal(lay(&fd, &err), KW_FAILED);
     assert_non_null(strstr(err.text, "none"));
     swept(fd);
@@ -249,7 +261,7 @@ static int isolate_and_look(void)
     if (kw_launch_namespaces(&want, &h, &err) != 0 || !h.isolated)
         return wrong("namespaces", err.text);
     set.isolated = true;
-    if (stat("/dev/shm", &before) != 0 || kw_launch_lay(&set, &err) != 0)
+    if (stat("/dev/shm", &before) != 0 || lay_out(&err) != 0)
         return wrong("laying out", err.text);
     if (stat("/dev/shm", &after) != 0 || before.st_dev == after.st_dev ||
         strcmp(set.dir, "/dev/shm/keyward") != 0)
@@ -270,6 +282,75 @@ static int isolate_and_look(void)
     return r;
 }
 
+/* CMD's /run: what was there but for some, and what comes later doesn't come there. */
+static int look_at_run(void)
+{
+    static const char *const gone[] = {"/run/user", "/run/dbus", "/run/docker.sock", "/run/new"};
+    struct kw_hello h = {.port = 0};
+    struct kw_err err;
+    int r = 0;
+    /* this process in the machine's place, with a /run that may be played with */
+    if (kw_launch_namespaces(&want, &h, &err) != 0 ||
+        mount("tmpfs", "/run", "tmpfs", 0, NULL) != 0 || mkdir("/run/some", 0755) != 0 ||
+        mkdir("/run/keyward", 0755) != 0 || mkdir("/run/user", 0755) != 0 ||
+        mkdir("/run/dbus", 0755) != 0 || symlink("some", "/run/link") != 0)
+        return wrong("/run", err.text);
+    static const char *const files[] = {"/run/some/file",   "/run/keyward/agent.sock",
+                                        "/run/file",        "/run/dbus/socket",
+                                        "/run/docker.sock", "/run/user/1"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        put_at(files[i], "secret\n");
+    (void)snprintf(config.agent_socket, sizeof config.agent_socket, "/run/keyward/agent.sock");
+    int machine = open("/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    set.isolated = true;
+    if (kw_launch_can_hide(config.agent_socket, &err) != 0 || lay_out(&err) != 0)
+        return wrong("laying out", err.text);
+    /* as who restarts does it: with the folder, and without */
+    if (unlinkat(machine, "keyward/agent.sock", 0) != 0 ||
+        unlinkat(machine, "keyward", AT_REMOVEDIR) != 0 || mkdirat(machine, "keyward", 0755) != 0 ||
+        mknodat(machine, "keyward/agent.sock", S_IFIFO | 0600, 0) != 0 ||
+        unlinkat(machine, "docker.sock", 0) != 0 ||
+        mknodat(machine, "docker.sock", S_IFIFO | 0600, 0) != 0 ||
+        mknodat(machine, "new", S_IFIFO | 0600, 0) != 0)
+        return wrong("/run", strerror(errno));
+    if (access("/run/keyward/agent.sock", F_OK) == 0)
+        r = wrong("/run/keyward/agent.sock", "is there");
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
+        DIR *d = opendir(gone[i]);
+        unsigned n = 0;
+        while (d != NULL && readdir(d) != NULL)
+            n++;
+        if (n > 2 || (d == NULL && access(gone[i], F_OK) == 0))
+            r = wrong(gone[i], "is not hidden");
+        if (d != NULL)
+            (void)closedir(d);
+    }
+    if (strcmp(text_of("/run/link/file"), "secret\n") != 0)
+        r = wrong("/run/link/file", "is hidden");
+    if (strcmp(text_of("/run/file"), "secret\n") != 0)
+        r = wrong("/run/file", "is hidden");
+    return r;
+}
+
+static void sockets_stay_hidden(void **state)
+{
+    struct kw_err err;
+    char lone[600];
+    (void)state;
+    want.isolation = KW_ISOLATION_REQUIRED;
+    set.key = kw_launch_key();
+    assert_int_equal(in_child(look_at_run), 0);
+    /* elsewhere, only in a folder of its own */
+    assert_int_equal(kw_launch_can_hide(at("home/work/agent.sock"), &err), KW_USAGE);
+    assert_non_null(strstr(err.text, "folder of its own"));
+    (void)snprintf(lone, sizeof lone, "%s", at("lone"));
+    assert_int_equal(mkdir(lone, 0755), 0);
+    (void)snprintf(lone, sizeof lone, "%s", at("lone/agent.sock"));
+    assert_int_equal(mknod(lone, S_IFSOCK | 0600, 0), 0);
+    assert_int_equal(kw_launch_can_hide(lone, &err), 0);
+    assert_int_equal(kw_launch_can_hide(at("not/there/agent.sock"), &err), 0);
+}
+
 static void credentials_are_covered(void **state)
 {
     (void)state;
@@ -287,7 +368,7 @@ static void credentials_are_covered(void **state)
     (void)setenv("SOFTHSM2_CONF", at("softhsm2.conf"), 1);
     (void)setenv("XDG_RUNTIME_DIR", at("runtime"), 1);
     (void)setenv("CLOUDSDK_CONFIG", at("sdk"), 1);
-    set.key = EVP_RSA_gen(2048);
+    set.key = kw_launch_key();
     assert_int_equal(in_child(isolate_and_look), 0);
     want.share_home = true;
     assert_int_equal(in_child(isolate_and_look), 0);
@@ -300,6 +381,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, fresh_home)
     const struct CMUnitTest tests[] = {TEST(decoys_of_oci), TEST(decoys_of_google),
-                                       TEST(credentials_are_covered)};
+                                       TEST(sockets_stay_hidden), TEST(credentials_are_covered)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
