@@ -16,6 +16,7 @@ static const struct kw_option options[] = {
     {"pool", '\0', "ID", "Google: the pool"},
     {"issuer-url", '\0', "URL", "OCI: the trust's issuer, where [policy] issuer is not the one"},
     {"domain-url", '\0', "URL", "OCI: the identity domain, where [oci] domain_url is not the one"},
+    {"app", '\0', "NAME", "OCI: the application, where [oci] client_id is not the one"},
     {"admin-profile", '\0', "NAME", "OCI: whose rights: this profile of ~/.oci/config (DEFAULT)"},
     {"admin-key", '\0', "URI", "OCI: an API key in the PKCS#11 token instead (pkcs11:object=...)"},
     {"admin-key-id", '\0', "ID", "OCI: that key's TENANCY/USER/FINGERPRINT"},
@@ -38,14 +39,15 @@ const struct kw_command kw_cmd_revoke = {
     .min_operands = 1,
     .max_operands = 1,
     .summary = "switch the trust at a cloud off at once, and say what stays valid",
-    .text = "For when a job has gone wrong. Google: disables the profile's workload identity pool, "
-            "so that no token is exchanged any more and the federated ones that are out there "
-            "stop; a service account's token lives to its end. Everything stays as it was set up, "
-            "and --restore switches it on again. OCI: deactivates the trust of the profile's "
-            "issuer, and the application if keyward made it; session tokens that are out there "
-            "live to their end.\n\n"
-            "Example:\n  keyward --profile prod revoke google --admin-token-command 'gcloud auth "
-            "print-access-token'",
+    .text =
+        "For when a job has gone wrong. Google: disables the profile's workload identity pool, "
+        "so that no token is exchanged any more and the federated ones that are out there "
+        "stop; a service account's token lives to its end. Everything stays as it was set up, "
+        "and --restore switches it on again. OCI: deactivates the trust of the profile's "
+        "issuer, and the application if it is the profile's set-up's; where one of them can't be "
+        "switched, the other is. Session tokens that are out there live to their end.\n\n"
+        "Example:\n  keyward --profile prod revoke google --admin-token-command 'gcloud auth "
+        "print-access-token'",
     .options = options,
     .run = run,
 };

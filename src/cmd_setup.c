@@ -79,6 +79,7 @@ static const struct kw_option setup_options[] = {
     {"client-secret", '\0', "PLACE",
      "OCI: where its secret goes: file:/PATH (0600), fd:N, credential:NAME (/etc/credstore/NAME); "
      "else [oci] client_secret_source, else ~/.config/keyward/APP.secret"},
+    {"new-client-secret", '\0', NULL, "OCI: make another one, which voids the one that is in use"},
     {"certificate", '\0', "FILE", "OCI, assertion: the certificate (PEM) of the key in the token"},
     {"certificate-alias", '\0', "NAME", "OCI: its alias; by default it has its digest in it"},
     {"service-user", '\0', "NAME", "OCI: the user that a job becomes"},
@@ -102,7 +103,7 @@ static const struct kw_option setup_options[] = {
     {"propagate", '\0', "CLAIM",
      "OCI, with --rpst: a claim for policies to see; may be given three times"},
     {"adopt", '\0', NULL,
-     "OCI: take over (mark, and make as wanted) what has these names and wasn't made by keyward"},
+     "OCI: take over (mark, and make as wanted) what has these names and isn't this set-up's"},
     {NULL, '\0', NULL, NULL},
 };
 
@@ -217,9 +218,10 @@ const struct kw_command kw_cmd_setup = {
     .text =
         "Looks at what is there, says what it would make or change, and with --apply does that, "
         "step by step, waiting until the cloud shows each. It keeps no state: interrupted, the "
-        "same command goes on; done again, it changes nothing. What keyward makes has a mark in "
-        "its description (\"" KW_SETUP_MARK "\"), and only what has it is ever changed or, by "
-        "--destroy, removed. After --apply, standard output (or -o) has the keyward.ini.\n"
+        "same command goes on; done again, it changes nothing. What keyward makes has a mark (at "
+        "Google the description \"" KW_SETUP_MARK "\"; at OCI the tag `keyward` with the set-up's "
+        "name, keyward-PROFILE), and only what has it is ever changed or, by --destroy, removed. "
+        "After --apply, standard output (or -o) has the keyward.ini.\n"
         "The calls are made with an administrator's access token, which goes to the cloud's "
         "administration and nowhere else; each is in the audit log.\n"
         "Google: the APIs, the workload identity pool, a provider in it (its mapping and condition "
@@ -234,7 +236,11 @@ const struct kw_command kw_cmd_setup = {
         "neither), service users, a group with them, an IAM policy, and the trust with its rules. "
         "Asked as a profile of the OCI command line, whose key main reads and uses, or by an API "
         "key in the token, or by an access token (which IAM, so --statement, does not take). The "
-        "client secret is never shown: it is handed out before the application becomes active.\n\n"
+        "client secret is never shown: it is handed out before the application becomes active, and "
+        "no "
+        "other is made unasked. A domain has one trust for an issuer: another repository is "
+        "another "
+        "--rule of the same set-up.\n\n"
         "Example:\n  keyward setup google --project my-project --issuer github --repository-id "
         "592302719 \\\n      --branch main --service-account deployer --apply\n"
         "  keyward --profile prod setup oci --domain-url "

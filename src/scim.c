@@ -19,16 +19,16 @@ static bool is_nothing(const json_t *v)
            (json_is_string(v) && json_string_length(v) == 0);
 }
 
-static bool has_text(const json_t *array, const char *text)
+/* How often it is in there. */
+static size_t count_text(const json_t *array, const char *text)
 {
     const json_t *one;
-    size_t i;
+    size_t i, n = 0;
     json_array_foreach(array, i, one)
     {
-        if (json_is_string(one) && strcmp(json_string_value(one), text) == 0)
-            return true;
+        n += json_is_string(one) && strcmp(json_string_value(one), text) == 0;
     }
-    return false;
+    return n;
 }
 
 static bool same_array(const json_t *have, const json_t *want)
@@ -39,8 +39,9 @@ static bool same_array(const json_t *have, const json_t *want)
         return false;
     json_array_foreach(want, i, one)
     {
-        if (json_is_string(one) ? !has_text(have, json_string_value(one))
-                                : !kw_scim_same(json_array_get(have, i), one))
+        const char *text = json_string_value(one);
+        if (text != NULL ? count_text(have, text) != count_text(want, text)
+                         : !kw_scim_same(json_array_get(have, i), one))
             return false;
     }
     return true;
@@ -107,6 +108,16 @@ json_t *kw_scim_new(json_t *want)
     return o;
 }
 
+/* --- ids ----------------------------------------------------------------------------------- */
+
+bool kw_scim_is_id(const char *text)
+{
+    static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t n = strspn(text, all);
+    return n > 0 && n <= KW_SCIM_ID && text[n] == '\0' && strchr(alnum, text[0]) != NULL;
+}
+
 /* --- marks --------------------------------------------------------------------------------- */
 
 const char *kw_scim_mark(const json_t *o)
@@ -139,6 +150,18 @@ json_t *kw_scim_tags_with(const json_t *have, const char *name)
         if (key == NULL || strcmp(key, KW_SCIM_TAG) != 0)
             (void)json_array_append(tags, one);
     }
+    return tags;
+}
+
+json_t *kw_scim_freeform_with(const json_t *have, const char *name)
+{
+    json_t *old = json_object_get(have, "freeformTags"), *tags = json_object(), *v;
+    const char *key;
+    json_object_foreach(old, key, v)
+    {
+        (void)json_object_set(tags, key, v);
+    }
+    (void)json_object_set_new(tags, KW_SCIM_TAG, json_string(name));
     return tags;
 }
 
@@ -199,7 +222,7 @@ static const char *cure_of(unsigned status, const char *id)
         return "it is not there, or who asks may not see it";
     if (status == 412)
         return "somebody changed it meanwhile: run it again to see what is there now";
-    if (status == 409 && strstr(id, "niqueness") != NULL)
+    if (status == 409 && (strstr(id, "niqueness") != NULL || strstr(id, "AlreadyExists") != NULL))
         return "somebody has made one of that name meanwhile, or it is taken by one that can't be "
                "seen";
     return "see the vendor's documentation of this code";

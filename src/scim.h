@@ -19,8 +19,8 @@
 #define KW_SCIM_TAG "keyward"
 
 /* Is what is there as it is wanted? An object: all members that are wanted are so. An array
- * of texts: the same ones, in whatever order. Of objects: as many, each as wanted, in that
- * order. null: nothing, or nothing in it. */
+ * of texts: the same ones, each as often, in whatever order. Of objects: as many, each as wanted,
+ * in that order. null: nothing, or nothing in it. */
 bool kw_scim_same(const json_t *have, json_t *want);
 
 /* The Operations that make `have` what is wanted, attribute by attribute; an empty array where
@@ -33,11 +33,18 @@ json_t *kw_scim_patch(json_t *operations);
 /* What a new resource is made of: `want` without what is wanted to be absent. A new object. */
 json_t *kw_scim_new(json_t *want);
 
-/* Whose it is: by its tags (SCIM) or freeformTags (IAM). "": nobody's of ours; else the
- * set-up's name, which `o` owns. */
+/* Whose it is: by its tags (SCIM) or freeformTags (IAM). "": of no set-up; else the name of the
+ * one that it belongs to, which `o` owns. Just that name is ours; another is somebody else's. */
 const char *kw_scim_mark(const json_t *o);
-json_t *kw_scim_tags(const char *name);                          /* for a new resource */
-json_t *kw_scim_tags_with(const json_t *have, const char *name); /* for one that is adopted */
+json_t *kw_scim_tags(const char *name); /* for a new resource */
+/* For one that is adopted or, in IAM, changed: others' tags stay. */
+json_t *kw_scim_tags_with(const json_t *have, const char *name);
+json_t *kw_scim_freeform_with(const json_t *have, const char *name);
+
+/* Is it an id, as it goes into a path, a filter and a file? Letters, digits, '.', '_' and '-',
+ * the first one of the former two: no answer leads a signed request elsewhere. */
+enum { KW_SCIM_ID = 255 };
+bool kw_scim_is_id(const char *text);
 
 /* "KIND?filter=ATTRIBUTE eq "VALUE"&attributes=..." percent-encoded after `base`; values may
  * hold what they like. NULL where there is no memory; freed by the caller. */

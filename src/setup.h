@@ -67,6 +67,8 @@ struct kw_setup_step {
     int arg;           /* the step's own */
     bool only_new;     /* what the plan says is to be made, or could not see, is never changed or
                           brought back where it turns out to be there */
+    bool lost;         /* the same: an act()'s answer was, so what it made may be there unseen */
+    unsigned taken;    /* the same: how often a name was said to be taken that isn't seen */
     /* what look() found */
     enum kw_setup_state state;
     bool mine;     /* it has keyward's mark */
@@ -128,6 +130,9 @@ struct kw_setup_cloud {
     /* The keyward.ini that goes with it. Also called for --print-commands. */
     int (*ini)(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err);
     void (*free)(struct kw_setup *s);
+    /* After --apply or --destroy that failed: takes away what was only for as long as it took, or
+     * says by name what is left of it. NULL: nothing is. */
+    void (*abandon)(struct kw_setup *s);
     /* For `doctor`, with an administrator's rights: says of each thing at the cloud whether it is
      * what an exchange of this profile's needs. claims: the subject token's, NULL: there is none.
      * prepare() is as revoke(), but adds no steps. An error ends it. */

@@ -54,7 +54,7 @@ static int begin(struct kw_setup *s, struct kw_err *err)
         r = kw_oci_add_who(s, err);
     if (r == 0)
         r = kw_oci_add_trust(s, err);
-    return r == 0 ? kw_oci_add_temp(s, true, err) : r;
+    return r == 0 && !s->destroy ? kw_oci_add_temp(s, true, err) : r;
 }
 
 static int prepare(struct kw_setup *s, struct kw_err *err)
@@ -78,6 +78,7 @@ const struct kw_setup_cloud kw_setup_oci = {
     .revoke = revoke,
     .revoked = kw_oci_revoked,
     .free = end,
+    .abandon = kw_oci_abandon,
     .prepare = prepare,
     .examine = kw_oci_examine,
 };

@@ -98,6 +98,16 @@ static int read_session(struct kw_oci_admin *a, const char *given, const char *p
     return r;
 }
 
+/* TENANCY/USER/FINGERPRINT, which goes into a header between quotes. */
+static int take_key_id(struct kw_oci_admin *a, const char *id, struct kw_err *err)
+{
+    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:/";
+    if (id[strspn(id, all)] != '\0')
+        return kw_fail(err, KW_USAGE, "'%.200s' is no key's id: it is OCIDs and a fingerprint", id);
+    a->key_id = kw_secret_from(id, strlen(id));
+    return a->key_id != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for a key's id");
+}
+
 static int key_id_of(struct kw_oci_admin *a, const char *tenancy, const char *user,
                      const char *fingerprint, const char *profile, struct kw_err *err)
 {
@@ -109,8 +119,7 @@ static int key_id_of(struct kw_oci_admin *a, const char *tenancy, const char *us
                                        : "fingerprint");
     if ((size_t)snprintf(id, sizeof id, "%s/%s/%s", tenancy, user, fingerprint) >= sizeof id)
         return kw_fail(err, KW_USAGE, "the OCI profile %s has over-long values", profile);
-    a->key_id = kw_secret_from(id, strlen(id));
-    return a->key_id != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for a key's id");
+    return take_key_id(a, id, err);
 }
 
 static int from_profile(struct kw_oci_admin *a, const char *file, const char *profile,
@@ -166,8 +175,7 @@ static int from_token(struct kw_setup *s, struct kw_oci_admin *a, const char *ur
     a->kind = KW_ADMIN_TOKEN;
     (void)snprintf(a->tenancy, sizeof a->tenancy, "%.*s", (int)strcspn(id, "/"), id);
     (void)snprintf(a->who, sizeof a->who, "the API key %.200s in the token", uri);
-    a->key_id = kw_secret_from(id, strlen(id));
-    return a->key_id != NULL ? 0 : kw_fail(err, KW_FAILED, "no room for a key's id");
+    return take_key_id(a, id, err);
 }
 
 int kw_oci_admin(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)

@@ -186,6 +186,8 @@ static int answered(const struct kw_oci_call *c, struct kw_setup_answer *a, json
     char id[128] = "";
     if (!kw_hdr_find(a->headers, "opc-request-id", id, sizeof id))
         (void)kw_hdr_find(a->headers, "x-oracle-dms-ecid", id, sizeof id);
+    if (c->status != NULL)
+        *c->status = a->status;
     if (a->status == 404 && c->gone != NULL)
         *c->gone = true;
     else if (a->status >= 400)
@@ -244,10 +246,13 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
     if (target == NULL)
         return kw_fail(err, KW_FAILED, "%s: the name is too long, or there is no memory", what);
     const struct kw_oci_call c = {.method = "GET", .target = target, .what = what};
+    const char *id;
     int r = kw_oci_call(s, &c, &list, err);
     if (r == 0)
         r = kw_scim_one(list, what, &one, err);
-    if (one != NULL)
+    if (r == 0 && one != NULL)
+        r = kw_oci_id(one, "id", &id, err);
+    if (r == 0 && one != NULL)
         *ret = json_incref(one);
     json_decref(list);
     free(target);
@@ -256,10 +261,9 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
 
 /* A token of the domain's for an application: client credentials. */
 int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
-                        struct kw_secret **ret, struct kw_err *err)
+                        const char *what, struct kw_secret **ret, bool *wrong, struct kw_err *err)
 {
     static struct kw_setup_answer a; /* large */
-    static const char what[] = "access token of the administrator application";
     struct kw_m_exchange x = {.client_secret = secret};
     struct kw_buf basic;
     char url[1024];
@@ -270,10 +274,12 @@ int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_sec
         .url = url,
         .headers = "accept: application/json\ncontent-type: application/x-www-form-urlencoded\n",
         .text = "grant_type=client_credentials&scope=urn%3Aopc%3Aidm%3A__myscopes__",
+        .reads = true, /* it changes nothing there */
         .authorize = authorize};
     struct kw_secret *authorization = NULL;
     kw_buf_init(&basic, 4096);
     *ret = NULL;
+    *wrong = false;
     int r = kw_oci_basic(&x, &basic, err);
     if (r == 0) {
         authorization = kw_secret_from(basic.p, basic.len);
@@ -281,6 +287,7 @@ int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_sec
         r = authorization != NULL ? kw_setup_call(s, &q, &a, err)
                                   : kw_fail(err, KW_FAILED, "no room for a client secret");
         const struct kw_oci_call c = {.what = what};
+        *wrong = r == 0 && strcmp(kw_oci_text(a.body, "error"), "invalid_client") == 0;
         if (r == 0)
             r = answered(&c, &a, NULL, err);
         const char *token = json_string_value(json_object_get(a.body, "access_token"));

@@ -127,7 +127,8 @@ static int check_client(struct examination *x, struct kw_err *err)
     if (app == NULL)
         kw_setup_say(&x->ear, what, KW_CLOUD, "no application has the client id %s", id);
     else if (!json_is_true(json_object_get(app, "active")))
-        kw_setup_say(&x->ear, what, KW_CLOUD, "application %s is not active",
+        kw_setup_say(&x->ear, what, KW_CLOUD,
+                     "application %s is not active: keyward revoke oci --restore",
                      kw_oci_text(app, "displayName"));
     else if (strcmp(kw_oci_text(app, "clientType"), "public") == 0 ||
              !is_in(json_object_get(app, "allowedGrants"), "client_credentials"))
@@ -207,13 +208,15 @@ static bool rule_good(struct examination *x, const json_t *one)
 static int check_user(struct examination *x, const json_t *one, struct kw_err *err)
 {
     static const char what[] = "OCI: service user";
-    char target[256];
+    char target[KW_SCIM_ID + 128];
     json_t *user = NULL;
     bool gone = false;
-    const char *id = kw_oci_text(one, "value");
+    const char *id;
     const struct kw_oci_call c = {.method = "GET", .target = target, .what = what, .gone = &gone};
+    if (kw_oci_id(one, "value", &id, err) != 0)
+        return kw_err_wrap(err, "%s", what);
     (void)snprintf(target, sizeof target,
-                   "/admin/v1/Users/%.40s?attributes=userName,active," KW_SCIM_USER ":serviceUser",
+                   "/admin/v1/Users/%s?attributes=userName,active," KW_SCIM_USER ":serviceUser",
                    id);
     int r = kw_oci_call(x->s, &c, &user, err);
     if (r != 0)

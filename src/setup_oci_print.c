@@ -3,6 +3,7 @@
  * The same set-up for those who must run it elsewhere, as commands of the OCI command line; and
  * the keyward.ini that goes with it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +64,7 @@ static void create(const struct kw_oci_setup *o, struct kw_buf *b, const char *v
 {
     char url[700];
     json_t *new = kw_scim_new(want);
-    (void)json_object_set_new(new, "tags", kw_scim_tags("setup"));
+    (void)json_object_set_new(new, "tags", kw_scim_tags(o->base));
     (void)snprintf(url, sizeof url, "%s/admin/v1/%s", o->domain, kind);
     raw(b, variable, variable != NULL ? "data.id" : NULL, "POST", url, new);
     json_decref(want);
@@ -124,7 +125,7 @@ static void member(const struct kw_oci_setup *o, const struct kw_setup_step *t, 
 
 static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 {
-    char *statements = json_dumps(o->statements, JSON_COMPACT);
+    char *statements = json_dumps(o->statements, JSON_COMPACT), tags[160];
     const char *where = o->compartment != NULL ? o->compartment : "$TENANCY";
     if (o->compartment == NULL)
         kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
@@ -144,6 +145,9 @@ static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
         quote(b, KW_SETUP_MARK);
         kw_put_str(b, " --statements ");
         quote(b, statements != NULL ? statements : "");
+        (void)snprintf(tags, sizeof tags, "{\"" KW_SCIM_TAG "\":\"%s\"}", o->base);
+        kw_put_str(b, " --freeform-tags ");
+        quote(b, tags);
         kw_put_str(b, "\n");
     }
     free(statements);
@@ -198,12 +202,12 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
     }
 }
 
-void kw_oci_switch_command(const struct kw_oci_setup *o, bool is_app, const char *name, bool on,
-                           struct kw_buf *b)
+void kw_oci_switch_command(const struct kw_oci_setup *o, const char *attribute, const char *name,
+                           bool on, struct kw_buf *b)
 {
     char url[700];
-    find(o, b, "ID", is_app ? "Apps" : "IdentityPropagationTrusts", is_app ? "name" : "issuer",
-         name);
+    bool is_app = strcmp(attribute, "issuer") != 0;
+    find(o, b, "ID", is_app ? "Apps" : "IdentityPropagationTrusts", attribute, name);
     (void)snprintf(url, sizeof url, "%s/admin/v1/%s/$ID", o->domain,
                    is_app ? "AppStatusChanger" : "IdentityPropagationTrusts");
     raw(b, NULL, NULL, is_app ? "PUT" : "PATCH", url,
@@ -266,9 +270,7 @@ static void put_policy(const struct kw_oci_setup *o, const char *profile, struct
     {
         kw_put_fmt(b, "claim.%s = %s\n", name, json_string_value(v));
     }
-    const char *realm = strstr(o->url.host, ".identity.");
-    kw_put_fmt(b, "sign.host = *.%s\n",
-               realm != NULL ? realm + sizeof ".identity." - 1 : "oraclecloud.com");
+    kw_put_fmt(b, "sign.host = *.%s\n", kw_oci_realm(o));
 }
 
 int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)

@@ -101,8 +101,8 @@ static int note_slash(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     bool slash = n > 0 && issuer[n - 1] == '/';
     (void)snprintf(other, sizeof other, "%.*s%s", (int)(slash ? n - 1 : n), issuer,
                    slash ? "" : "/");
-    int r =
-        kw_oci_find(s, "IdentityPropagationTrusts", "issuer", other, "issuer", "trust", &have, err);
+    int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", other, "issuer",
+                        "looking for one that differs in the last slash", &have, err);
     if (have != NULL)
         (void)snprintf(t->note, sizeof t->note,
                        "there is one for %.300s, which is another issuer: tokens are compared with "
@@ -110,6 +110,26 @@ static int note_slash(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
                        other);
     json_decref(have);
     return r;
+}
+
+/* A domain has one trust for an issuer, so the second repository needs the first one's set-up. */
+static void note_other(struct kw_setup *s, struct kw_setup_step *t)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    const char *mark = kw_scim_mark(t->found);
+    bool other = mark[0] != '\0' && strcmp(mark, o->base) != 0;
+    if (other && t->state == KW_SETUP_FOREIGN)
+        (void)snprintf(t->note, sizeof t->note,
+                       "it belongs to the set-up %.100s, and OCI has one trust for an issuer: give "
+                       "that set-up the rules of both (its command, with all as --rule 'CLAIM eq "
+                       "VALUE -> USER'), or --adopt it, which takes it away from that one and "
+                       "replaces its rules",
+                       mark);
+    else if (other && o->adopt && !s->destroy)
+        kw_setup_warn(s,
+                      "the trust in %s is taken away from the set-up %s: its rules are replaced, "
+                      "and its jobs are let in no more unless a rule here does so",
+                      o->issuer, mark);
 }
 
 /* Whoever switched it off had a reason: `revoke --restore` switches it on, and nothing else. */
@@ -127,13 +147,13 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
     json_t *have, *want = kw_oci_want_trust(o);
-    int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", o->issuer, SHOWN, "trust", &have,
-                        err);
+    int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", o->issuer, SHOWN,
+                        "looking for it", &have, err);
     if (r == 0 && have == NULL && !s->destroy)
         r = note_slash(s, t, err);
     if (r == 0)
         r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true),
-                           kw_scim_mark(have)[0] != '\0' ? fixed : adopted, err);
+                           strcmp(kw_scim_mark(have), o->base) == 0 ? fixed : adopted, err);
     json_decref(want);
     if (r != 0) {
         json_decref(have);
@@ -142,6 +162,7 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     json_decref(t->found); /* act() wants the ids */
     t->found = have;
     note_traps(s, t);
+    note_other(s, t);
     note_off(s, t, have);
     const char *name = kw_oci_text(have, "name");
     if (have != NULL && t->note[0] == '\0' && strcmp(name, o->trust) != 0)

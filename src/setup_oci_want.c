@@ -119,11 +119,11 @@ json_t *kw_oci_new_secret(const char *app_id)
                      app_id);
 }
 
-json_t *kw_oci_temp_app(const char *name)
+json_t *kw_oci_temp_app(const char *name, const char *mark)
 {
     const struct kw_oci_setup o = {.app = name};
     json_t *want = kw_oci_want_app(&o), *new = kw_scim_new(want);
-    (void)json_object_set_new(new, "tags", kw_scim_tags("administrator"));
+    (void)json_object_set_new(new, "tags", kw_scim_tags(mark));
     json_decref(want);
     return new;
 }

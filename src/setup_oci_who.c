@@ -18,7 +18,7 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     json_t *have;
     int r = kw_oci_find(s, "Users", "userName", t->name,
                         "userName,description,active,tags," KW_SCIM_USER ":serviceUser",
-                        "service user", &have, err);
+                        "looking for it", &have, err);
     if (r != 0)
         return r;
     const json_t *flag = json_object_get(json_object_get(have, KW_SCIM_USER), "serviceUser");
@@ -57,8 +57,8 @@ static const char *const group_fixed[] = {"displayName", NULL};
 static int find_group(struct kw_setup *s, json_t **ret, struct kw_err *err)
 {
     struct kw_oci_setup *o = kw_oci(s);
-    int r = kw_oci_find(s, "Groups", "displayName", o->group, "displayName,members,tags", "group",
-                        ret, err);
+    int r = kw_oci_find(s, "Groups", "displayName", o->group, "displayName,members,tags",
+                        "looking for the group", ret, err);
     if (r == 0)
         (void)snprintf(o->group_id, sizeof o->group_id, "%s", kw_oci_text(*ret, "id"));
     return r;
@@ -152,15 +152,15 @@ static int change_member(struct kw_setup *s, const struct kw_setup_step *t, bool
                          struct kw_err *err)
 {
     struct kw_oci_setup *o = kw_oci(s);
-    char path[256], title[600];
+    char path[KW_SCIM_ID + 64];
     const char *id = kw_oci_text(o->ids, member_name(o, t));
     if (id[0] == '\0' || o->group_id[0] == '\0')
         return kw_fail(err, KW_NET, "user or group can't be seen");
     json_t *body = kw_oci_member(id, add);
-    (void)snprintf(path, sizeof path, "/admin/v1/Groups/%.128s", o->group_id);
+    (void)snprintf(path, sizeof path, "/admin/v1/Groups/%s", o->group_id);
     const struct kw_oci_call c = {.method = "PATCH",
                                   .target = path,
-                                  .what = kw_setup_title(t, title, sizeof title),
+                                  .what = add ? "adding it" : "taking it out",
                                   .body = body,
                                   .temp = true};
     int r = kw_oci_call(s, &c, NULL, err);
@@ -208,12 +208,15 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
     char url[2048];
     json_t *list = NULL, *have = NULL;
     json_t *one = NULL;
-    const struct kw_oci_call c = {.method = "GET", .target = url, .what = "policy"};
+    const char *id;
+    const struct kw_oci_call c = {.method = "GET", .target = url, .what = "looking for it"};
     int r = policy_url(o, NULL, url, sizeof url, err);
     if (r == 0)
         r = kw_oci_call(s, &c, &list, err);
     if (r == 0)
-        r = kw_scim_one(list, "policy", &one, err);
+        r = kw_scim_one(list, "looking for it", &one, err);
+    if (r == 0 && one != NULL)
+        r = kw_oci_id(one, "id", &id, err);
     if (r == 0) {
         have = one != NULL ? json_incref(one) : NULL;
         r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed, err);
@@ -225,32 +228,33 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
 static int act_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    char url[2048], title[600];
+    char url[2048];
     bool new = t->state == KW_SETUP_ABSENT;
+    unsigned status = 0;
     json_t *want = kw_oci_want_policy(o);
     struct kw_oci_call c = {.method = new ? "POST" : "PUT",
                             .target = url,
-                            .what = kw_setup_title(t, title, sizeof title),
-                            .body = want};
+                            .what = new ? "making it" : "changing it",
+                            .body = want,
+                            .status = &status};
     int r = policy_url(o, new ? "" : kw_oci_text(t->found, "id"), url, sizeof url, err);
     if (!new) {
         (void)json_object_del(want, "compartmentId");
         (void)json_object_del(want, "name");
     }
+    (void)json_object_set_new(want, "freeformTags", kw_scim_freeform_with(t->found, o->base));
     if (r == 0)
         r = kw_oci_call(s, &c, NULL, err);
     json_decref(want);
-    return r;
+    return new ? kw_oci_again(t, status, r, err) : r;
 }
 
 static int undo_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
-    char url[2048], title[600];
+    char url[2048];
     bool gone = false;
-    const struct kw_oci_call c = {.method = "DELETE",
-                                  .target = url,
-                                  .what = kw_setup_title(t, title, sizeof title),
-                                  .gone = &gone};
+    const struct kw_oci_call c = {
+        .method = "DELETE", .target = url, .what = "removing it", .gone = &gone};
     int r = policy_url(kw_oci(s), kw_oci_text(t->found, "id"), url, sizeof url, err);
     return r != 0 ? r : kw_oci_call(s, &c, NULL, err);
 }

@@ -15,7 +15,6 @@
 #include "io.h"
 #include "pyini.h"
 #include "setup_oci.h"
-#include "workspace.h"
 
 enum { TEXT_MOST = KW_OCI_TEXT, SKEW = 60, SKEW_MOST = 600, PROPAGATIONS = 3 };
 
@@ -44,6 +43,7 @@ const char *const kw_oci_options[] = {"from",
                                       "clock-skew",
                                       "region",
                                       "adopt",
+                                      "new-client-secret",
                                       "certificate-alias",
                                       NULL};
 
@@ -76,6 +76,29 @@ int kw_oci_take(struct kw_setup *s, const char *option, const char *section, con
     return v != NULL ? kw_oci_check_text(v, what, err) : 0;
 }
 
+/* Its name: the profile's. What is made without one is called `default` in its keyward.ini. */
+static void take_base(const struct kw_setup *s, struct kw_oci_setup *o)
+{
+    const char *profile = s->config->profile;
+    bool none = profile[0] == '\0' || strcmp(profile, "default") == 0;
+    (void)snprintf(o->base, sizeof o->base, "keyward%s%s", none ? "" : "-", none ? "" : profile);
+}
+
+/* What goes into a file as it is, where a blank, a quote or a comment's sign would be more than a
+ * value. */
+static int check_word(const char *text, const char *what, struct kw_err *err)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p <= ' ' || *p > '~' || strchr("'\"\\;#", *p) != NULL)
+            return kw_fail(err, KW_USAGE,
+                           "%s is one word of visible ASCII, without quotes, backslashes, ';' and "
+                           "'#'",
+                           what);
+    return text[0] != '\0' && strlen(text) <= TEXT_MOST
+               ? 0
+               : kw_fail(err, KW_USAGE, "%s is empty, or longer than %d bytes", what, TEXT_MOST);
+}
+
 /* --- the domain -------------------------------------------------------------------------- */
 
 static int take_domain(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
@@ -100,18 +123,43 @@ static int take_domain(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     return r;
 }
 
+/* A domain is idcs-ID.identity.REALM or, by a region of its own,
+ * idcs-ID.REGION-idcs-1.identity.REGION.oci.REALM. */
+static const char *behind_identity(const struct kw_oci_setup *o, size_t *region_n)
+{
+    static const char identity[] = ".identity.", oci[] = ".oci.";
+    const char *mark = strstr(o->url.host, identity);
+    const char *rest = mark != NULL ? mark + sizeof identity - 1 : NULL;
+    const char *dot = rest != NULL ? strchr(rest, '.') : NULL;
+    *region_n = dot != NULL && strncmp(dot, oci, sizeof oci - 1) == 0 ? (size_t)(dot - rest) : 0;
+    return rest;
+}
+
+const char *kw_oci_realm(const struct kw_oci_setup *o)
+{
+    size_t n;
+    const char *rest = behind_identity(o, &n);
+    return rest == NULL ? "oraclecloud.com" : n > 0 ? rest + n + sizeof ".oci." - 1 : rest;
+}
+
 /* IAM is reached by region, in the realm that the domain is in. */
 static int take_identity(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
-    const char *region = kw_arg(s->args, "region"), *mark = strstr(o->url.host, ".identity.");
+    const char *region = kw_arg(s->args, "region");
+    char own[64] = "";
+    size_t n;
+    const char *rest = behind_identity(o, &n);
+    if (n > 0 && n < sizeof own)
+        (void)snprintf(own, sizeof own, "%.*s", (int)n, rest);
     if (region == NULL)
         region = s->config->region[0] != '\0' ? s->config->region : o->admin.region;
+    if (region[0] == '\0')
+        region = own;
     if (region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
         return kw_fail(err, KW_USAGE, "%.60s is no name of a region", region);
     (void)snprintf(o->region, sizeof o->region, "%s", region);
     (void)snprintf(o->identity, sizeof o->identity, "https://identity.%s.oci.%s",
-                   region[0] != '\0' ? region : "REGION",
-                   mark != NULL ? mark + sizeof ".identity." - 1 : "oraclecloud.com");
+                   region[0] != '\0' ? region : "REGION", kw_oci_realm(o));
     return o->policy != NULL && region[0] == '\0' && !s->commands
                ? kw_fail(err, KW_USAGE, "a policy needs --region, or [oci] region")
                : 0;
@@ -127,6 +175,8 @@ static int take_certificate(struct kw_setup *s, struct kw_oci_setup *o, struct k
     unsigned n = 0;
     char hex[2 * EVP_MAX_MD_SIZE + 1];
     struct kw_buf pem, text;
+    if (alias != NULL && check_word(alias, "--certificate-alias", err) != 0)
+        return (int)err->code;
     if (o->cert_file == NULL)
         return kw_fail(err, KW_USAGE,
                        "client_auth = assertion needs --certificate FILE (PEM), of the key in the "
@@ -161,38 +211,6 @@ static int take_certificate(struct kw_setup *s, struct kw_oci_setup *o, struct k
     return r;
 }
 
-/* Where the secret goes, checked before there is one. */
-static int take_place(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
-{
-    static char place[1100];
-    const char *given = kw_arg(s->args, "client-secret"), *home = getenv("HOME");
-    const char *configured = s->config->client_secret_source;
-    if (given == NULL && configured[0] != '\0' && strncmp(configured, "fd:", 3) != 0)
-        given = configured;
-    if (given != NULL) {
-        if ((size_t)snprintf(place, sizeof place, "%s", given) >= sizeof place)
-            return kw_fail(err, KW_USAGE, "the value of --client-secret is too long");
-    } else if (home == NULL || home[0] != '/')
-        return kw_fail(err, KW_USAGE,
-                       "where is the client secret to go? Give --client-secret file:/PATH, fd:N or "
-                       "credential:NAME");
-    else if ((size_t)snprintf(place, sizeof place, "file:%s/.config/keyward/%s.secret", home,
-                              o->base) >= sizeof place)
-        return kw_fail(err, KW_USAGE, "HOME is too long: give --client-secret file:/PATH");
-    o->secret = place;
-    if (strncmp(place, "file:/", 6) == 0)
-        return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret") : 0;
-    if (strncmp(place, "credential:", 11) == 0 && place[11] != '\0' && place[11] != '.' &&
-        strchr(place, '/') == NULL)
-        return 0;
-    return strncmp(place, "fd:", 3) == 0 && place[3] != '\0' &&
-                   strspn(place + 3, "0123456789") == strlen(place + 3)
-               ? 0
-               : kw_fail(err, KW_USAGE,
-                         "--client-secret is file:/PATH, fd:N or credential:NAME (which is written "
-                         "to /etc/credstore), never a value");
-}
-
 static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
     static const char *const words[] = {"basic", "signature", "assertion"};
@@ -210,7 +228,8 @@ static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     int r = kw_oci_take(s, "app", "WIFConfig", "token_exchange_app_name", o->base, &o->app, err);
     o->cert_file = kw_arg(s->args, "certificate");
     if (r == 0)
-        r = o->auth == KW_AUTH_ASSERTION ? take_certificate(s, o, err) : take_place(s, o, err);
+        r = o->auth == KW_AUTH_ASSERTION ? take_certificate(s, o, err)
+                                         : kw_oci_place_take(s, o, err);
     return r;
 }
 
@@ -271,9 +290,21 @@ static int take_policy(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     return r;
 }
 
+/* It goes into the trust and into keyward.ini. '': any. */
+static int take_audience(const struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *given = kw_arg(s->args, "audience");
+    o->audience = given != NULL                           ? given
+                  : s->config->audience[0] != '\0'        ? s->config->audience
+                  : s->config->source_audience[0] != '\0' ? s->config->source_audience
+                                                          : o->domain;
+    return o->audience[0] != '\0' ? check_word(o->audience, "--audience", err) : 0;
+}
+
 int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
     const char *given = kw_arg(s->args, "issuer-url");
+    take_base(s, o);
     int r = take_domain(s, o, err);
     if (r == 0)
         r = kw_oci_admin(s, o, err);
@@ -283,15 +314,17 @@ int kw_oci_wish_revoke(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
                     "which trust? The profile has no [policy] issuer: give --issuer-url");
     if (r == 0)
         r = kw_oci_check_text(o->issuer, "the issuer", err);
+    if (r == 0 && s->revoke) /* `doctor` has no such option */
+        r = kw_oci_take(s, "app", "", "", NULL, &o->app, err);
     return r == 0 ? take_identity(s, o, err) : r;
 }
 
 int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
-    const char *from = kw_arg(s->args, "from"), *profile = s->config->profile;
-    const char *audience = kw_arg(s->args, "audience");
-    (void)snprintf(o->base, sizeof o->base, "keyward%s%s", profile[0] != '\0' ? "-" : "", profile);
+    const char *from = kw_arg(s->args, "from");
+    take_base(s, o);
     o->adopt = kw_arg(s->args, "adopt") != NULL;
+    o->rotate = kw_arg(s->args, "new-client-secret") != NULL;
     o->res_type = kw_arg(s->args, "rpst");
     int r = from != NULL ? kw_pyini_read(from, true, &o->from, err) : 0;
     if (r == 0 && from != NULL &&
@@ -323,15 +356,13 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
         r = take_skew(s, o, err);
     if (r == 0)
         r = take_lists(s, o, err);
+    if (r == 0 && o->res_type != NULL)
+        r = check_word(o->res_type, "--rpst", err);
     if (r == 0)
         r = take_policy(s, o, err);
     if (r == 0)
         r = take_identity(s, o, err);
     if (o->temp != NULL && o->app != NULL && strcmp(o->temp, o->app) == 0 && r == 0)
         r = kw_fail(err, KW_USAGE, "--app and --admin-app are two applications");
-    o->audience = audience != NULL                        ? audience
-                  : s->config->audience[0] != '\0'        ? s->config->audience
-                  : s->config->source_audience[0] != '\0' ? s->config->source_audience
-                                                          : o->domain;
-    return r == 0 && o->audience[0] != '\0' ? kw_oci_check_text(o->audience, "--audience", err) : r;
+    return r == 0 ? take_audience(s, o, err) : r;
 }

@@ -124,6 +124,13 @@ static int of_step(const struct kw_setup_step *t, int r, struct kw_err *err)
     return r != 0 ? kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title)) : 0;
 }
 
+/* Is it an error of one thing only, so that the others can be gone on with? In a panic also one
+ * of the network. */
+static bool tells(const struct kw_setup *s, int r)
+{
+    return r == KW_CLOUD || (s->revoke && r == KW_NET);
+}
+
 /* All of it, so that whoever lacks rights is told of each that he lacks. */
 static int look_at_all(struct kw_setup *s, struct kw_err *err)
 {
@@ -134,11 +141,11 @@ static int look_at_all(struct kw_setup *s, struct kw_err *err)
         int r = look(s, t, &why);
         if (r != 0)
             (void)snprintf(t->failed, sizeof t->failed, "%s", why.text);
-        if (r != 0 && (r != KW_CLOUD || unseen == 0)) {
+        if (r != 0 && (unseen == 0 || !tells(s, r))) {
             *err = why;
             (void)of_step(t, r, err);
         }
-        if (r != 0 && r != KW_CLOUD)
+        if (r != 0 && !tells(s, r))
             return r;
         unseen += r != 0;
         t->planned = t->state;
@@ -317,6 +324,26 @@ static int apply(struct kw_setup *s, struct kw_err *err)
     return r;
 }
 
+/* Switches off what can be: one thing that can't be is no reason to leave the others on. seen: what
+ * looking came to, in *err. The first error is the result, the others are told. */
+static int switch_each(struct kw_setup *s, int seen, struct kw_err *err)
+{
+    struct kw_err why;
+    bool changed = false;
+    int r = seen;
+    for (size_t i = 0; i < s->n && !kw_interrupted(); i++) {
+        if (s->steps[i].failed[0] != '\0')
+            continue;
+        int one = make(s, &s->steps[i], &changed, &why);
+        if (one != 0 && r != 0)
+            kw_log(KW_WARN, "%s", why.text);
+        else if (one != 0)
+            *err = why;
+        r = r != 0 ? r : one;
+    }
+    return r;
+}
+
 /* --- destroying ----------------------------------------------------------------------------- */
 
 static bool gone(const struct kw_setup_step *t)
@@ -385,18 +412,25 @@ static int refuse_foreign(const struct kw_setup *s, struct kw_err *err)
 
 static int act(struct kw_setup *s, struct kw_err *err)
 {
+    struct kw_err no;
     int r = look_at_all(s, err);
     bool acts = s->apply || s->destroy;
-    if (!s->cli->json && (r == 0 || r == KW_CLOUD))
+    if (!s->cli->json && (r == 0 || tells(s, r)))
         kw_setup_print_plan(s, acts ? stderr : stdout);
     if (r == 0)
         r = refuse_foreign(s, err);
     size_t changes = kw_setup_changes(s);
-    if (r != 0 || !acts || changes == 0)
+    for (size_t i = 0; s->revoke && i < s->n; i++)
+        changes -= s->steps[i].failed[0] != '\0';
+    if ((r != 0 && !(s->revoke && tells(s, r))) || !acts || changes == 0)
         return r;
-    r = consent(s, changes, err);
-    if (r == 0)
-        r = s->destroy ? destroy(s, err) : apply(s, err);
+    if (consent(s, changes, &no) != 0) {
+        *err = no;
+        return (int)no.code;
+    }
+    r = s->revoke ? switch_each(s, r, err) : s->destroy ? destroy(s, err) : apply(s, err);
+    if (r != 0 && s->cloud->abandon != NULL)
+        s->cloud->abandon(s);
     return r;
 }
 
@@ -417,6 +451,15 @@ static int hand_out(const struct kw_setup *s, const char *ini, struct kw_err *er
         r = kw_atomic_commit(&file, err);
     kw_atomic_abort(&file);
     return r;
+}
+
+/* Was anything brought to where it was wanted? */
+static bool any_done(const struct kw_setup *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->steps[i].done != NULL && s->steps[i].state == KW_SETUP_SAME)
+            return true;
+    return false;
 }
 
 static int show_commands(struct kw_setup *s, struct kw_buf *commands, struct kw_err *err)
@@ -441,12 +484,14 @@ int kw_setup_go(struct kw_setup *s, struct kw_err *err)
     if (r == 0)
         r = s->commands ? show_commands(s, &commands, err) : act(s, err);
     bool wanted = (s->apply || s->cli->json) && !s->destroy && !s->commands;
-    if (r == 0 && wanted && s->revoke)
+    if (wanted && s->revoke && (r == 0 || any_done(s)))
         s->cloud->revoked(s, &ini);
     else if (r == 0 && wanted)
         r = s->cloud->ini(s, &ini, err);
-    if (r == 0 && wanted && s->apply)
-        r = hand_out(s, kw_buf_str(&ini), err);
+    if (wanted && s->apply && ini.len > 0) {
+        int out = hand_out(s, kw_buf_str(&ini), r == 0 ? err : &why);
+        r = r == 0 ? out : r;
+    }
     if (s->cli->json && s->n > 0) {
         int told = kw_cli_result(kw_setup_json(s, kw_buf_str(&commands), kw_buf_str(&ini)), &why);
         if (told != 0 && r == 0) {

@@ -47,7 +47,7 @@ for kind in cut drop late-status=503; do
         again
         setup --apply
         by='D*'
-        [ "$n" -lt 5 ] || by='P*' n=1
+        [ "$n" -lt 5 ] || by='P*' n=2 # after whose secret is asked, and the member taken out: the application
         fault "$kind,count=1,skip=$n,method=$by"
         setup --destroy --wait 20
         met "$kind, destroy by $by, $n"

@@ -101,14 +101,34 @@ ok 'changed: switched off stays off' file_has "$work/raw" '"active":false'
 ok 'changed: told' says 'is switched off and stays so'
 raw PATCH "IdentityPropagationTrusts/$trust" "{$op,\"Operations\":[{\"op\":\"replace\",\"path\":\"active\",\"value\":true}]}"
 raw PUT "AppStatusChanger/$app" "{\"schemas\":[\"urn:ietf:params:scim:schemas:oracle:idcs:AppStatusChanger\"],\"active\":false,\"id\":\"$app\"}"
-setup
-ok 'application switched off: a new secret' has 'client secret: "file:'
+cp "$secret" "$work/kept"
 setup --apply
-expect_exit 'application switched off: repaired' 0
+expect_exit 'application switched off' 0
+ok 'application switched off: stays so' says 'the application keyward-lab is switched off and stays so'
+ok 'application switched off: how to switch it on' says 'keyward revoke oci --restore'
+ok 'application switched off: no new secret' cmp -s "$secret" "$work/kept"
+kw revoke oci --restore --issuer-url "$LAB_ISSUER"
+expect_exit 'application switched off: on again, by its name' 0
+ok 'application switched off: told' says 'changed application keyward-lab'
 mv "$secret" "$secret.lost"
+lab DELETE log
 setup --apply
+expect_exit 'lost secret: none is made unasked' 6
+ok 'lost secret: how' says '--new-client-secret makes another, which voids the one in use'
+ok 'lost secret: nothing done' is "$(writes)" 0
+setup --new-client-secret
+ok 'lost secret: the plan says that it voids' has 'client secret: "the one in use, which is void from then on" -> "file:'
+setup --apply --new-client-secret
 expect_exit 'lost secret: another' 0
 ok 'lost secret: not the old one' not cmp -s "$secret" "$secret.lost"
+cp "$secret.lost" "$secret"
+setup
+expect_exit 'a secret that is not in use any more' 6
+ok 'a secret that is not in use any more: told' has "isn't its secret, or no longer"
+setup --apply --new-client-secret
+expect_exit 'another secret' 0
+setup
+ok 'another secret: as wanted' has 'all is as wanted'
 cp "$work/made.ini" "$config"
 succeeds 'lost secret: the new one counts' exchange
 base_config
@@ -218,7 +238,7 @@ setup --apply --adopt
 expect_exit 'a person can not be adopted' 6
 setup --apply --adopt --service-user robot
 expect_exit 'adopted' 0
-ok 'adopted: told' says "keyward's mark"
+ok 'adopted: told' says "keyward's mark: the set-up that it belongs to: \"keyward-lab\""
 ok 'adopted: its name stays' says 'its name is Token Trust, which can'"'"'t be changed'
 setup --service-user robot
 ok 'adopted: as wanted' has 'all is as wanted'

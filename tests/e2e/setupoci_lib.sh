@@ -46,7 +46,8 @@ total() { # KIND: how many there are of it
 }
 policies() { "$ocicli" iam policy list --compartment-id "$tenancy" --name keyward-lab | grep -o '"lifecycleState"' | wc -l; }
 counts() { echo "$(total Apps) apps $(total Grants) grants $(total Users) users $(total Groups) groups $(total IdentityPropagationTrusts) trusts $(policies) policies"; }
-writes() { echo $(($(requests '"method":"POST"') + $(requests '"method":"PATCH"') + $(requests '"method":"PUT"') + $(requests '"method":"DELETE"'))); }
+tokens() { requests '"method":"POST","host":"[^"]*","target":"/oauth2/v1/token"'; } # which change nothing
+writes() { echo $(($(requests '"method":"POST"') - $(tokens) + $(requests '"method":"PATCH"') + $(requests '"method":"PUT"') + $(requests '"method":"DELETE"'))); }
 
 # --- interruptions -------------------------------------------------------------------------
 

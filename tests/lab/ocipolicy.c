@@ -238,6 +238,9 @@ static json_t *new_policy(struct lab *l, const json_t *body, const char *retry)
                   "description", lab_text(body, "description"), "statements",
                   json_object_get(body, "statements"), "timeCreated", now, "lifecycleState",
                   "ACTIVE", "inactiveStatus", "freeformTags", "definedTags", "_retry", retry);
+    const json_t *tags = json_object_get(body, "freeformTags");
+    if (json_is_object(tags))
+        json_object_set_new(p, "freeformTags", json_deep_copy(tags));
     renew_etag(p);
     return p;
 }
@@ -355,7 +358,7 @@ void lab_policy_get(struct lab *l, struct lab_request *r, struct lab_response *a
     pthread_mutex_unlock(&l->scim.lock);
 }
 
-/* Description and statements can be changed, the name can't. */
+/* Description, statements and tags (all of them at once) can be changed, the name can't. */
 void lab_policy_update(struct lab *l, struct lab_request *r, struct lab_response *a)
 {
     size_t at;
@@ -369,6 +372,8 @@ void lab_policy_update(struct lab *l, struct lab_request *r, struct lab_response
                 json_object_set(p, "statements", statements);
             if (lab_text(body, "description")[0] != 0)
                 json_object_set(p, "description", json_object_get(body, "description"));
+            if (json_is_object(json_object_get(body, "freeformTags")))
+                json_object_set(p, "freeformTags", json_object_get(body, "freeformTags"));
             renew_etag(p);
             lab_reply_json(a, 200, shown(a, p));
         }
