@@ -8,7 +8,7 @@
  * it was, and a second one changes nothing.
  *
  *   cmd_setup.c, cmd_revoke.c  options, dispatch
- *   setup_plan.c               look, plan, apply, destroy
+ *   setup_plan.c, setup_step.c look, plan, apply, destroy
  *   setup_print.c              the plan for people, programs and shells
  *   setup_call.c               the administrator's calls
  *   setup_preset*.c            what each kind of issuer needs
@@ -65,10 +65,10 @@ struct kw_setup_step {
                     struct kw_buf *b);
     const char *stays; /* told by --destroy of what has no undo(): "APIs stay enabled" */
     int arg;           /* the step's own */
-    bool only_new;     /* what the plan says is to be made, or could not see, is never changed or
-                          brought back where it turns out to be there */
     bool lost;         /* the same: an act()'s answer was, so what it made may be there unseen */
     unsigned taken;    /* the same: how often a name was said to be taken that isn't seen */
+    bool only_new;     /* what the plan says is to be made, or could not see, is never changed or
+                          brought back where it turns out to be there */
     /* what look() found */
     enum kw_setup_state state;
     bool mine;     /* it has keyward's mark */

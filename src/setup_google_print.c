@@ -12,6 +12,8 @@
 
 #define POOL     "gcloud iam workload-identity-pools"
 #define ACCOUNTS "gcloud iam service-accounts"
+/* What is deleted can still be described. */
+#define STATED " --format='value[separator=\" \"](state,description)'"
 
 /* --- words ---------------------------------------------------------------------------------- */
 
@@ -97,7 +99,7 @@ void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
         "stays.\n"
         "marked() { # WHAT DESCRIPTION\n"
         "    case $2 in\n"
-        "    '" KW_SETUP_MARK "'*) return 0 ;;\n"
+        "    '" KW_SETUP_MARK "'* | 'ACTIVE " KW_SETUP_MARK "'*) return 0 ;;\n"
         "    esac\n"
         "    echo \"$1: is not there, or was not made by keyward: stays\" >&2\n"
         "    return 1\n"
@@ -123,7 +125,7 @@ void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
                "if [ \"$ALONE\" = yes ] && marked 'pool %s' \"$(" POOL " describe %s",
                g->provider, g->pool, g->pool);
     put_pool(g, b);
-    kw_put_str(b, " --format='value(description)')\"; then POOL=yes; fi\n");
+    kw_put_str(b, STATED ")\"; then POOL=yes; fi\n");
     if (g->account[0] == '\0')
         return;
     kw_put_fmt(b,
@@ -210,7 +212,7 @@ static void remove_provider(const struct kw_google *g, struct kw_buf *b)
         g->provider, g->provider, g->pool);
     put_pool(g, b);
     kw_put_fmt(b,
-               " --format='value(description)')\"; then\n    " POOL
+               STATED ")\"; then\n    " POOL
                " providers delete %s --workload-identity-pool=%s",
                g->provider, g->pool);
     put_pool(g, b);
