@@ -31,7 +31,7 @@ ok 'commands: done' is "$rc" 0
 ok 'commands: the number is asked for' has 'NUMBER=$(gcloud projects describe lab-project'
 ok 'commands: the provider' has "--attribute-condition='assertion.repository_id =="
 ok 'commands: for a shell' bash -n "$out"
-ok 'commands: the binding' has "--member=\"principalSet://iam.googleapis.com/projects/\$NUMBER/$W/ci-pool/attribute.repository_id/592302719\""
+ok 'commands: the binding' has "--member=principalSet://iam.googleapis.com/projects/\"\$NUMBER\"/$W/ci-pool/attribute.repository_id/592302719"
 ok 'commands: nothing was asked' is "$(requests googleapis.com)" "$before"
 
 # --- from nothing ------------------------------------------------------------------------------------
@@ -179,6 +179,9 @@ ok 'a policy of others: theirs is kept' grep -q 'serviceAccountUser' <<<"$policy
 ok 'a policy of others: and its condition' grep -q '"condition"' <<<"$policy"
 ok 'a policy of others: ours is in it' grep -q 'principalSet:' <<<"$policy"
 
+goog POST "$iam/projects/-/serviceAccounts/$account:setIamPolicy" \
+    '{"policy":{"version":3,"bindings":[{"role":"roles/iam.workloadIdentityUser","members":["deleted:serviceAccount:x@lab-project.iam.gserviceaccount.com?uid=1"]}]}}' >"$work/answer"
+apply
 destroy
 ok 'destroy: done' is "$rc" 0
 ok 'destroy: says what it leaves' says 'API iam.googleapis.com: stays'
