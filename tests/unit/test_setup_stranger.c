@@ -24,6 +24,7 @@ static bool lets_in(const char *issuer, const char *condition)
     assert_true(p.shared);
     (void)json_object_set_new(p.mapping, "attribute.owner",
                               json_string("assertion.repository.split('/')[0]"));
+    (void)json_object_set_new(p.mapping, "google.subject", json_string("assertion.sub"));
     (void)json_object_set_new(p.mapping, "attribute.where", json_string("assertion.ref"));
     (void)snprintf(p.condition, sizeof p.condition, "%s", condition);
     bool in = kw_google_lets_strangers_in(&p);
