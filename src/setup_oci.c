@@ -19,6 +19,7 @@ static void end(struct kw_setup *s)
     json_decref(o->validations);
     json_decref(o->propagations);
     json_decref(o->ids);
+    json_decref(o->trusts);
     kw_preset_free(&o->preset);
     kw_secret_free(&o->temp_bearer);
     kw_oci_admin_free(&o->admin);

@@ -6,8 +6,9 @@
  *   setup_oci_let.c     whose tokens are let in
  *   setup_oci_admin.c   whose key that is                setup_oci_call.c   calls, authorized
  *   setup_oci_want.c    what each thing is made of       setup_oci_step.c   compare, make, remove
- *   setup_oci_app.c     certificate, application         setup_oci_who.c    users, group, policy
+ *   setup_oci_app.c     application                      setup_oci_who.c    users, group, policy
  *   setup_oci_secret.c  where the client secret goes
+ *   setup_oci_certificate.c  certificates of applications
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
  *   setup_oci_print.c   commands                         setup_oci_ini.c     keyward.ini
  *   setup_oci_revoke.c `revoke oci`
@@ -101,9 +102,11 @@ struct kw_oci_setup {
     struct kw_oci_app_plan app_plan;
     struct kw_oci_held held; /* what is where the secret goes */
     bool told, activated;    /* this run has handed the secret out; has switched the app on */
+    json_t *trusts;          /* --destroy: all that there are */
+    const char *shared;      /* --destroy: another issuer, whose trust needs what we have made */
     bool temp_wanted;        /* something is to be done as the admin application */
     bool temp_planned;       /* --destroy: that has been looked at */
-    bool temp_used;          /* this run has made, or found and used, the admin application */
+    bool temp_used;          /* this run has made, or found, the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -227,11 +230,14 @@ enum kw_oci_thing {
     KW_OCI_POLICY,
     KW_OCI_TRUST,
     KW_OCI_TEMP_END,
+    KW_OCI_OLDER,
 };
 
 /* --- steps ------------------------------------------------------------------------------- */
 
-int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and certificate */
+int kw_oci_add_app(struct kw_setup *s, struct kw_err *err); /* and the next two */
+int kw_oci_add_certificate(struct kw_setup *s, struct kw_err *err);
+int kw_oci_add_older(struct kw_setup *s, struct kw_err *err);
 int kw_oci_add_who(struct kw_setup *s, struct kw_err *err); /* users, group, members, policy */
 int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err);
 int kw_oci_add_temp(struct kw_setup *s, bool end, struct kw_err *err);
@@ -249,6 +255,11 @@ int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
 /* What a POST with that status and result r came to: KW_NET, so that there will be another look,
  * where the name is taken (409) by what doesn't show yet. */
 int kw_oci_again(struct kw_setup_step *t, unsigned status, int r, struct kw_err *err);
+
+/* setup_oci_trust.c, for --destroy: the issuer of another trust that names that client or user, as
+ * a profile that lets in two issuers has; NULL: there is none. What it needs stays. */
+int kw_oci_other_trust(struct kw_setup *s, const char *id, const char **ret, struct kw_err *err);
+void kw_oci_note_needed(struct kw_setup_step *t, const char *issuer);
 
 /* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
 int kw_oci_add_revoke(struct kw_setup *s, struct kw_err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who asks the token endpoint: a confidential application, with a secret or a certificate.
+ * Who asks the token endpoint: a confidential application, with a secret or a certificate
+ * (setup_oci_certificate.c).
  *
  * The domain shows a secret once. So it is handed out before the application becomes active:
  * one that isn't yet, and has none in its place, may have one that got lost on the way, and gets
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "log.h"
 #include "setup_oci.h"
 
 #define SHOWN                                                                                      \
@@ -105,13 +107,19 @@ static void note_file(const struct kw_oci_setup *o, struct kw_setup_step *t)
     if (t->mine && o->held.what == KW_HOLDS_IT)
         (void)snprintf(t->note, sizeof t->note, "with it goes %.300s, which holds its secret",
                        path);
+    else if (t->mine && !o->app_plan.active && o->held.one_word)
+        (void)snprintf(
+            t->note, sizeof t->note,
+            "it is switched off; with it goes %.300s, if that holds its secret: which is "
+            "asked when no trust names it any more",
+            path);
     else
         (void)snprintf(t->note, sizeof t->note, "%.300s stays: %s", path,
                        t->found == NULL ? "there is no application that could say whose secret it "
                                           "holds"
                        : o->held.what == KW_HOLDS_OTHER
                            ? "it doesn't hold this application's secret"
-                           : "whether it holds this application's secret can't be asked");
+                           : "whether it holds this application's secret can't be told");
 }
 
 static int survey(struct kw_setup *s, struct kw_setup_step *t, struct kw_oci_app_plan *p,
@@ -148,14 +156,21 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         return r;
     bool ours = t->found == NULL || t->mine || o->adopt;
     if (s->destroy) {
+        r = kw_oci_other_trust(s, o->client_id, &o->shared, err);
+        kw_oci_note_needed(t, o->shared);
         if (o->secret != NULL)
             note_file(o, t);
-        return 0;
+        return r;
     }
     if (!p->active && !p->off)
         (void)kw_setup_differs(t, "active", NULL, json_true());
     if (o->secret != NULL)
         plan_secret(o, t, ours, p);
+    if (t->state == KW_SETUP_SAME && t->note[0] == '\0' && o->secret != NULL && p->active &&
+        !o->told && strncmp(o->secret, "fd:", 3) == 0)
+        (void)snprintf(t->note, sizeof t->note,
+                       "its secret was handed out before: --new-client-secret makes another, which "
+                       "voids that one");
     bool changes = (!p->active && !p->off) || p->makes_secret;
     if (t->state == KW_SETUP_SAME && changes && !ours)
         (void)snprintf(t->note, sizeof t->note,
@@ -249,72 +264,51 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     return r;
 }
 
+/* Whose secret a file holds, only an active application's domain says. By now no trust names it. */
+static int ask_at_last(struct kw_setup *s, const struct kw_setup_step *t, struct kw_err *err)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    char path[1100];
+    int r = kw_oci_app_switch(s, kw_oci_text(t->found, "id"), true, err);
+    if (r == 0)
+        r = kw_oci_place_look(s, o->client_id, true, err);
+    kw_oci_place_file(o, path, sizeof path);
+    if (r == 0 && o->held.what != KW_HOLDS_IT)
+        kw_log(KW_WARN, "%s stays: it doesn't hold the secret of %s", path, o->app);
+    return r;
+}
+
 /* The file first: whose secret it holds could not be told later. Only what isn't active can be
  * deleted. */
 static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    int r = o->secret != NULL ? kw_oci_place_remove(o, err) : 0;
-    if (r == 0 && json_is_true(json_object_get(t->found, "active")))
+    bool active = json_is_true(json_object_get(t->found, "active"));
+    bool asks =
+        o->secret != NULL && !active && o->held.what == KW_HOLDS_UNKNOWN && o->held.one_word;
+    int r = asks ? ask_at_last(s, t, err) : 0;
+    if (r == 0 && o->secret != NULL)
+        r = kw_oci_place_remove(o, err);
+    if (r == 0 && (active || asks))
         r = kw_oci_app_switch(s, kw_oci_text(t->found, "id"), false, err);
     return r == 0 ? kw_oci_remove(s, t, "Apps", err) : r;
 }
 
-/* --- the certificate --------------------------------------------------------------------- */
+/* --- its place among the steps ------------------------------------------------------------ */
 
-static const char *const all_fixed[] = {"certificateAlias", NULL};
-
-static int look_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    const struct kw_oci_setup *o = kw_oci(s);
-    json_t *have;
-    int r =
-        kw_oci_find(s, "OAuthClientCertificates", "certificateAlias", o->alias,
-                    "certificateAlias,x509Base64Certificate,tags", "looking for it", &have, err);
-    if (r != 0)
-        return r;
-    if (have != NULL && json_object_get(have, "x509Base64Certificate") == NULL)
-        (void)json_object_set(have, "x509Base64Certificate", o->certificate); /* it isn't told */
-    r = kw_oci_compare(s, t, have, kw_oci_want_certificate(o), all_fixed, err);
-    if (t->state == KW_SETUP_DIFFERS && t->mine) {
-        t->state = KW_SETUP_FOREIGN; /* it can't be changed */
-        (void)snprintf(t->note, sizeof t->note,
-                       "another certificate has this alias: choose one by --certificate-alias");
-    }
-    return r;
-}
-
-static int act_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    json_t *answer;
-    int r = kw_oci_make(s, t, "OAuthClientCertificates", kw_oci_want_certificate(kw_oci(s)),
-                        all_fixed, &answer, err);
-    json_decref(answer);
-    return r;
-}
-
-static int undo_certificate(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
-{
-    return kw_oci_remove(s, t, "OAuthClientCertificates", err);
-}
-
+/* A certificate can only go where no application has it: older ones after the application was
+ * changed, or (--destroy goes backwards) removed. */
 int kw_oci_add_app(struct kw_setup *s, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    struct kw_setup_step *t;
+    int r = 0;
     if (o->app == NULL)
         return 0;
-    if (o->alias[0] != '\0') {
-        t = kw_setup_add(s, err, "certificate", "%s", o->alias);
-        if (t == NULL)
-            return (int)err->code;
-        t->look = look_certificate;
-        t->act = act_certificate;
-        t->undo = undo_certificate;
-        t->command = kw_oci_commands;
-        t->arg = KW_OCI_CERTIFICATE;
-    }
-    t = kw_setup_add(s, err, "application", "%s", o->app);
+    if (s->destroy)
+        r = kw_oci_add_older(s, err);
+    if (r == 0 && o->alias[0] != '\0')
+        r = kw_oci_add_certificate(s, err);
+    struct kw_setup_step *t = r == 0 ? kw_setup_add(s, err, "application", "%s", o->app) : NULL;
     if (t == NULL)
         return (int)err->code;
     t->look = look;
@@ -322,5 +316,5 @@ int kw_oci_add_app(struct kw_setup *s, struct kw_err *err)
     t->undo = undo;
     t->command = kw_oci_commands;
     t->arg = KW_OCI_APP;
-    return 0;
+    return !s->destroy && o->alias[0] != '\0' ? kw_oci_add_older(s, err) : 0;
 }

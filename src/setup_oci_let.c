@@ -12,7 +12,7 @@
 #include "pyini.h"
 #include "setup_oci.h"
 
-enum { RULES_MOST = 32, USERS_MOST = 8 };
+enum { RULES_MOST = 256, USERS_MOST = 16 };
 
 static int add_user(struct kw_oci_setup *o, const char *name, struct kw_err *err)
 {

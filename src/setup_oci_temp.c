@@ -26,7 +26,7 @@ static const char *mark_of(const struct kw_oci_setup *o, char *text, size_t size
 
 static int find(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *err)
 {
-    const struct kw_oci_setup *o = kw_oci(s);
+    struct kw_oci_setup *o = kw_oci(s);
     char mark[128];
     const char *id;
     int r = kw_oci_find(s, "Apps", "displayName", o->temp, SHOWN, "looking for it", ret, err);
@@ -36,6 +36,7 @@ static int find(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *err
     }
     *ours = r == 0 && *ret != NULL &&
             (strcmp(kw_scim_mark(*ret), mark_of(o, mark, sizeof mark)) == 0 || o->adopt);
+    o->temp_used = o->temp_used || *ours;
     return r;
 }
 
@@ -215,6 +216,7 @@ static int ensure(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *e
         bool ready = grant[0] != '\0' && json_is_true(json_object_get(t.found, "active"));
         if (r == 0 && (ready || (t.found != NULL && !*ours) || !s->destroy)) {
             *ret = t.found;
+            *ours = *ours && ready; /* what comes before its own step goes without it */
             return 0;
         }
         if (r == 0)
@@ -237,7 +239,6 @@ int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err)
     if (!o->temp_wanted || o->temp_bearer != NULL)
         return 0;
     int r = ensure(s, &have, &ours, err);
-    o->temp_used = o->temp_used || ours;
     if (r == 0 && ours)
         r = kw_oci_app_secret(s, kw_oci_text(have, "id"), &answer, err);
     const char *text = kw_oci_text(answer, "clientSecret");
@@ -307,7 +308,6 @@ void kw_oci_abandon(struct kw_setup *s)
         struct kw_setup_step t = {.kind = what};
         r = find(s, &t.found, &ours, &why);
         if (r == 0 && ours) {
-            o->temp_used = true;
             r = remove_it(s, &t, &why);
             if (r == 0)
                 kw_log(KW_WARN, "the %s %s is removed, with its grant", what, o->temp);

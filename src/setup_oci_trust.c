@@ -77,17 +77,33 @@ static json_t *shown(const struct kw_oci_setup *o, json_t *t, bool ours)
     return copy;
 }
 
-/* What is seen there and wanted by nobody here can be a trap. */
+static bool has_rule(const json_t *rules, const char *rule)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(rules, i, one)
+    {
+        if (strcmp(kw_oci_text(one, "rule"), rule) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is seen there and wanted by nobody here can be a trap, or somebody's repository. */
 static void note_traps(struct kw_setup *s, const struct kw_setup_step *t)
 {
     const json_t *one;
     size_t i;
     json_array_foreach(json_object_get(t->found, "impersonationServiceUsers"), i, one)
     {
-        const char *wide = kw_preset_wide_rule(kw_oci_text(one, "rule"));
+        const char *rule = kw_oci_text(one, "rule"), *wide = kw_preset_wide_rule(rule);
         if (wide != NULL && t->state != KW_SETUP_SAME)
-            kw_setup_warn(s, "the trust that is there has the rule %.200s: %s",
-                          kw_oci_text(one, "rule"), wide);
+            kw_setup_warn(s, "the trust that is there has the rule %.200s: %s", rule, wide);
+        if (t->state == KW_SETUP_DIFFERS && !has_rule(kw_oci(s)->rules, rule))
+            kw_setup_warn(s,
+                          "the trust loses the rule %.200s: whom it lets in is let in no more; to "
+                          "keep it, give it as --rule, too",
+                          rule);
     }
 }
 
@@ -135,12 +151,11 @@ static void note_other(struct kw_setup *s, struct kw_setup_step *t)
 /* Whoever switched it off had a reason: `revoke --restore` switches it on, and nothing else. */
 static void note_off(struct kw_setup *s, struct kw_setup_step *t, const json_t *have)
 {
-    if (!t->mine || json_is_true(json_object_get(have, "active")))
+    if (!t->mine || s->destroy || json_is_true(json_object_get(have, "active")))
         return;
     (void)snprintf(t->note, sizeof t->note,
                    "it is switched off, so nobody is let in: keyward revoke oci --restore");
-    if (!s->destroy)
-        kw_setup_warn(s, "the trust in %s is switched off and stays so", kw_oci(s)->issuer);
+    kw_setup_warn(s, "the trust in %s is switched off and stays so", kw_oci(s)->issuer);
 }
 
 static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
@@ -186,6 +201,62 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     return kw_oci_remove(s, t, "IdentityPropagationTrusts", err);
+}
+
+/* --- who else needs what this one names -------------------------------------------------- */
+
+static int list_others(struct kw_setup *s, struct kw_err *err)
+{
+    struct kw_oci_setup *o = kw_oci(s);
+    const struct kw_oci_call c = {.method = "GET",
+                                  .target = "/admin/v1/IdentityPropagationTrusts?count=1000&"
+                                            "attributes=issuer,oauthClients,"
+                                            "impersonationServiceUsers",
+                                  .what = "looking for other trusts that need it"};
+    return o->trusts != NULL ? 0 : kw_oci_call(s, &c, &o->trusts, err);
+}
+
+static bool names(const json_t *trust, const char *id)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(trust, "oauthClients"), i, one)
+    {
+        if (json_is_string(one) && strcmp(json_string_value(one), id) == 0)
+            return true;
+    }
+    json_array_foreach(json_object_get(trust, "impersonationServiceUsers"), i, one)
+    {
+        if (strcmp(kw_oci_text(one, "value"), id) == 0)
+            return true;
+    }
+    return false;
+}
+
+int kw_oci_other_trust(struct kw_setup *s, const char *id, const char **ret, struct kw_err *err)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    const json_t *one;
+    size_t i;
+    *ret = NULL;
+    if (id[0] == '\0')
+        return 0;
+    int r = list_others(s, err);
+    json_array_foreach(json_object_get(o->trusts, "Resources"), i, one)
+    {
+        const char *issuer = kw_oci_text(one, "issuer");
+        if (r == 0 && *ret == NULL && strcmp(issuer, o->issuer) != 0 && names(one, id))
+            *ret = issuer;
+    }
+    return r;
+}
+
+void kw_oci_note_needed(struct kw_setup_step *t, const char *issuer)
+{
+    if (issuer == NULL || t->found == NULL || !t->mine)
+        return;
+    t->mine = false;
+    (void)snprintf(t->note, sizeof t->note, "the trust in %.300s needs it: it stays", issuer);
 }
 
 int kw_oci_add_trust(struct kw_setup *s, struct kw_err *err)

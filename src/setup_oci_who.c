@@ -10,7 +10,9 @@
 
 /* --- service users ----------------------------------------------------------------------- */
 
-static const char *const user_fixed[] = {"userName", "description", KW_SCIM_USER, NULL};
+static const char extension[] = KW_SCIM_USER;
+static const char *const user_fixed[] = {"userName", "description", extension, "active", NULL};
+static const char *const user_adopted[] = {"userName", "description", extension, NULL};
 
 static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
@@ -26,7 +28,20 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
         (void)json_object_set(o->ids, t->name, json_object_get(have, "id"));
     else
         (void)json_object_del(o->ids, t->name);
-    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), user_fixed, err);
+    bool ours = strcmp(kw_scim_mark(have), o->base) == 0;
+    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), ours ? user_fixed : user_adopted,
+                       err);
+    if (r == 0 && ours && !s->destroy && !json_is_true(json_object_get(have, "active"))) {
+        (void)snprintf(t->note, sizeof t->note,
+                       "it is not active, so nobody can become it: the console switches it on");
+        kw_setup_warn(s, "the service user %s is switched off and stays so", t->name);
+    }
+    if (r == 0 && ours && s->destroy) {
+        const char *issuer;
+        r = kw_oci_other_trust(s, kw_oci_text(have, "id"), &issuer, err);
+        kw_oci_note_needed(t, issuer);
+        o->shared = issuer != NULL ? issuer : o->shared;
+    }
     if (have != NULL && !json_is_true(flag)) {
         t->state = KW_SETUP_FOREIGN;
         t->mine = false;
@@ -40,7 +55,8 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
 static int act_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     json_t *answer;
-    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name), user_fixed, &answer, err);
+    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name),
+                        t->mine ? user_fixed : user_adopted, &answer, err);
     json_decref(answer);
     return r;
 }
@@ -94,6 +110,8 @@ static int look_group(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
         return r;
     (void)is_member(kw_oci(s), have, "", &others);
     r = kw_oci_compare(s, t, have, kw_oci_want_group(kw_oci(s)), group_fixed, err);
+    if (s->destroy)
+        kw_oci_note_needed(t, kw_oci(s)->shared);
     if (s->destroy && t->mine && others > 0) {
         t->mine = false;
         (void)snprintf(t->note, sizeof t->note,
@@ -221,6 +239,8 @@ static int look_policy(struct kw_setup *s, struct kw_setup_step *t, struct kw_er
         have = one != NULL ? json_incref(one) : NULL;
         r = kw_oci_compare(s, t, have, kw_oci_want_policy(o), policy_fixed, err);
     }
+    if (r == 0 && s->destroy)
+        kw_oci_note_needed(t, o->shared);
     json_decref(list);
     return r;
 }

@@ -325,8 +325,16 @@ succeeds 'assertion: exchanges without a secret' exchange
 base_config
 certificate
 ok 'assertion: done' has 'all is as wanted'
-certificate --destroy
-ok 'assertion: destroyed' says 'removed certificate'
+openssl req -x509 -key "$work/other.pem" -subj /CN=next -days 2 -out "$work/client.crt" 2>"$work/openssl.log"
+certificate --apply
+expect_exit 'assertion: another certificate' 0
+ok 'assertion: another certificate: the older one goes' says 'changed older certificates of keyward-lab'
+ok 'assertion: another certificate: one is there' is "$(total OAuthClientCertificates)" 1
+certificate
+ok 'assertion: another certificate: done' has 'all is as wanted'
+kw setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --service-user ci --destroy
+ok 'assertion: destroyed, without it at hand' says 'removed older certificates'
+ok 'assertion: destroyed' is "$(total OAuthClientCertificates) $(total Apps)" '0 0'
 token=$(printf '%s' '{"alg":"RS256"}' | base64 -w0 | tr -d =).$(printf '{"exp":%d}' 1000 | base64 -w0 | tr '/+' '_-' | tr -d =).c2ln
 printf '%s\n' "$token" >"$work/session" && chmod 600 "$work/session"
 printf '[OLD]\ntenancy=t\nkey_file=%s\nsecurity_token_file=%s\n' "$HOME/api.pem" "$work/session" >>"$HOME/.oci/config"

@@ -54,6 +54,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     json_t *tags = kw_scim_tags_with(have, "setup");
     must(json_array_size(tags) >= 1);
     json_decref(tags);
+    json_t *freeform = kw_scim_freeform_with(have, "setup");
+    must(json_is_string(json_object_get(freeform, KW_SCIM_TAG)));
+    json_decref(freeform);
+    must(!kw_scim_is_id(mark) || (strpbrk(mark, "/?#%&\"\\ \n") == NULL && mark[0] != '.'));
     if (json_is_object(want))
         changes(have, want);
     must(kw_scim_same(answer, answer) || answer == NULL);

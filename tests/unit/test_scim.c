@@ -48,6 +48,9 @@ static void equality(void **state)
     assert_true(same("[\"a\",\"b\"]", "[\"b\",\"a\"]"));
     assert_false(same("[\"a\",\"b\",\"c\"]", "[\"b\",\"a\"]"));
     assert_false(same("[\"a\",\"a\"]", "[\"b\",\"a\"]"));
+    assert_false(same("[\"b\",\"a\"]", "[\"a\",\"a\"]"));
+    assert_false(same("[\"a\",\"b\",\"b\"]", "[\"a\",\"a\",\"b\"]"));
+    assert_true(same("[\"a\",\"b\",\"a\"]", "[\"b\",\"a\",\"a\"]"));
     assert_true(same("[{\"rule\":\"r\",\"value\":\"1\",\"ocid\":\"o\"}]",
                      "[{\"rule\":\"r\",\"value\":\"1\"}]"));
     assert_false(same("[{\"rule\":\"r\",\"value\":\"1\"},{\"rule\":\"s\",\"value\":\"1\"}]",
@@ -122,6 +125,39 @@ static void marks(void **state)
     assert_int_equal(json_array_size(tags), 2);
     json_decref(tags);
     json_decref(o);
+    o = load("{\"freeformTags\":{\"team\":\"x\",\"keyward\":\"y\"}}");
+    tags = kw_scim_freeform_with(o, "setup");
+    json_t *expected = load("{\"team\":\"x\",\"keyward\":\"setup\"}");
+    assert_true(json_equal(tags, expected));
+    json_decref(tags);
+    json_decref(expected);
+    json_decref(o);
+    tags = kw_scim_freeform_with(NULL, "setup");
+    assert_int_equal(json_object_size(tags), 1);
+    json_decref(tags);
+}
+
+/* What an answer calls an id goes into the path of a signed request. */
+static void ids(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "0123456789abcdef0123456789abcdef", "My_APPID",
+                                       "ocid1.policy.oc1..aaaa", "x-1"};
+    static const char *const bad[] = {"",    ".",    "..",       "../Users", "a/b",  "a?b",
+                                      "a#b", "a b",  "a%2fb",    "a\nb",     "a\"b", "-a",
+                                      "_a",  "a\\b", "\xc3\xa9", "a&count=1"};
+    char big[KW_SCIM_ID + 2];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (!kw_scim_is_id(good[i]))
+            fail_msg("refused: %s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (kw_scim_is_id(bad[i]))
+            fail_msg("taken: %s", bad[i]);
+    memset(big, 'a', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    assert_false(kw_scim_is_id(big));
+    big[KW_SCIM_ID] = '\0';
+    assert_true(kw_scim_is_id(big));
 }
 
 static void queries(void **state)
@@ -199,6 +235,10 @@ static void refusals(void **state)
          "\"messageId\":\"error.common.validation.uniquenessViolation\"}}",
          {"meanwhile", NULL, NULL},
          KW_CLOUD},
+        {409,
+         "{\"code\":\"PolicyAlreadyExists\",\"message\":\"m\"}",
+         {"PolicyAlreadyExists: m", "meanwhile", NULL},
+         KW_CLOUD},
         {412, NULL, {"changed it meanwhile", NULL, NULL}, KW_CLOUD},
         {429, NULL, {"goes on from there", NULL, NULL}, KW_NET},
         {503, "[]", {"goes on from there", NULL, NULL}, KW_NET},
@@ -222,7 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equality), cmocka_unit_test(differences), cmocka_unit_test(bodies),
         cmocka_unit_test(marks),    cmocka_unit_test(queries),     cmocka_unit_test(lists),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals), cmocka_unit_test(ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

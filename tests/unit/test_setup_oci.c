@@ -167,6 +167,60 @@ static void rules(void **state)
     assert_int_equal(json_array_size(o.users), 1);
 }
 
+/* IAM and the services are in the realm of the domain, whichever form its URL has. */
+static void realms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *realm;
+    } all[] = {
+        {"https://idcs-0123.identity.oraclecloud.com", "oraclecloud.com"},
+        {"https://idcs-0123.identity.oraclecloud.com:443", "oraclecloud.com"},
+        {"https://idcs-0123.eu-frankfurt-idcs-1.identity.eu-frankfurt-1.oci.oraclecloud.com",
+         "oraclecloud.com"},
+        {"https://idcs-0123.identity.oraclegovcloud.com", "oraclegovcloud.com"},
+        {"https://idcs-0123.us-langley-idcs-1.identity.us-langley-1.oci.oraclegovcloud.com",
+         "oraclegovcloud.com"},
+        {"https://login.example.com", "oraclecloud.com"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        assert_int_equal(kw_url_parse(all[i].url, "URL", KW_USAGE, &o.url, &err), 0);
+        assert_string_equal(kw_oci_realm(&o), all[i].realm);
+    }
+}
+
+/* A name that is taken by what can't be seen: what a lost answer made, or somebody else's. */
+static void taken(void **state)
+{
+    (void)state;
+    struct kw_setup_step t = {.kind = "thing"};
+    for (int i = 0; i < 2; i++) {
+        err.code = KW_CLOUD;
+        assert_int_equal(kw_oci_again(&t, 409, KW_CLOUD, &err), KW_NET);
+        assert_int_equal(err.code, KW_NET);
+    }
+    assert_int_equal(kw_oci_again(&t, 409, KW_CLOUD, &err), KW_CLOUD);
+    assert_int_equal(kw_oci_again(&t, 403, KW_CLOUD, &err), KW_CLOUD);
+    assert_int_equal(kw_oci_again(&t, 201, 0, &err), 0);
+    assert_int_equal(kw_oci_again(&t, 0, KW_NET, &err), KW_NET); /* now it may be our own */
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(kw_oci_again(&t, 409, KW_CLOUD, &err), KW_NET);
+}
+
+static void not_ids(void **state)
+{
+    (void)state;
+    json_t *answer = json_pack("{s:s,s:s}", "id", "../Users/1", "name", "0123");
+    const char *id;
+    assert_int_equal(kw_oci_id(answer, "id", &id, &err), KW_CLOUD);
+    assert_non_null(strstr(err.text, "../Users/1"));
+    assert_int_equal(kw_oci_id(answer, "name", &id, &err), 0);
+    assert_string_equal(id, "0123");
+    assert_int_equal(kw_oci_id(answer, "absent", &id, &err), KW_CLOUD);
+    assert_int_equal(kw_oci_id(NULL, "id", &id, &err), KW_CLOUD);
+    json_decref(answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +228,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(people, set_up, tear_down),
         cmocka_unit_test_setup_teardown(trust, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rules, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(realms, set_up, tear_down),
+        cmocka_unit_test(taken),
+        cmocka_unit_test(not_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
