@@ -211,9 +211,7 @@ static void remove_provider(const struct kw_google *g, struct kw_buf *b)
         b, "if marked 'provider %s' \"$(" POOL " providers describe %s --workload-identity-pool=%s",
         g->provider, g->provider, g->pool);
     put_pool(g, b);
-    kw_put_fmt(b,
-               STATED ")\"; then\n    " POOL
-               " providers delete %s --workload-identity-pool=%s",
+    kw_put_fmt(b, STATED ")\"; then\n    " POOL " providers delete %s --workload-identity-pool=%s",
                g->provider, g->pool);
     put_pool(g, b);
     kw_put_str(b, " --quiet\nfi\n");

@@ -175,9 +175,8 @@ static void end_if(const struct kw_oci_setup *o, struct kw_buf *b, const char *w
 {
     kw_put_str(b, "else\n    printf '%s\\n' ");
     char text[900];
-    (void)snprintf(text, sizeof text, "%s %s: is not there, %s of the set-up %s: stays", what,
-                   name, strcmp(what, "Groups") == 0 ? "has others in it, or is not" : "or not",
-                   o->base);
+    (void)snprintf(text, sizeof text, "%s %s: is not there, %s of the set-up %s: stays", what, name,
+                   strcmp(what, "Groups") == 0 ? "has others in it, or is not" : "or not", o->base);
     kw_setup_quote(b, text);
     kw_put_str(b, " >&2\nfi\n");
 }
