@@ -396,6 +396,8 @@ static void policy_section(const struct kw_setup *s, const struct kw_google *g, 
         bucket = bucket || strncmp(g->grants[i].resource, "bucket ", 7) == 0;
     if (bucket)
         kw_put_fmt(b, "sign.host = storage.%s\n", s->config->universe);
+    else if (kw_arg(s->args, "issuer") == NULL && s->config->sign_host[0] != '\0')
+        line(b, "sign.host", s->config->sign_host);
     else
         kw_put_fmt(b, "; name the services that the job needs:\n; sign.host = storage.%s\n",
                    s->config->universe);

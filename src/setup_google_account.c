@@ -94,7 +94,13 @@ static int look_account(struct kw_setup *s, struct kw_setup_step *t, struct kw_e
     (void)snprintf(t->note, sizeof t->note, "%s", why);
     if (seen != KW_GOOGLE_THERE && g->account_id[0] != '\0')
         (void)kw_setup_differs_text(t, "displayName", NULL, "keyward");
-    return s->destroy && t->mine ? stay_for_others(s, t, err) : 0;
+    if (!s->destroy || !t->mine)
+        return 0;
+    r = stay_for_others(s, t, err);
+    if (r == 0 && t->mine && g->n_grants == 1)
+        (void)snprintf(t->note, sizeof t->note,
+                       "what it was granted elsewhere is taken away only if --grant says it again");
+    return r;
 }
 
 static int make_account(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)

@@ -154,6 +154,12 @@ static int profile_preset(struct kw_setup *s, struct kw_google *g, struct kw_err
                 ? no_memory(err)
                 : 0;
     (void)snprintf(g->preset.condition, sizeof g->preset.condition, "%s", c->attribute_condition);
+    /* What comes of it is no less than what there is. */
+    for (size_t i = 0; r == 0 && i < c->n_rules; i++)
+        if (json_object_set_new(g->preset.claims, c->rules[i].claim,
+                                json_string(c->rules[i].values)) != 0)
+            r = no_memory(err);
+    g->preset.source = c->source_type[0] != '\0' ? c->source_type : g->preset.source;
     kw_google_map_free(&m);
     return r;
 }

@@ -83,6 +83,10 @@ kw run -- sh "$work/use" "$object"
 ok 'run: the object, with a stand-in' is "$rc $(cat "$out")" '0 hello from lab-bucket'
 succeeds 'the same names from the profile' setup google "${whose[@]}" "${as_admin[@]}"
 ok 'the same names: the same trust' has '= provider github: as wanted'
+kw setup google "${as_admin[@]}" --apply -o "$work/files/again"
+ok 'the profile alone: nothing to be done' says 'nothing to be done'
+ok 'the profile alone: the same configuration comes of it' cmp -s "$work/files/again" "$work/files/ini"
+rm "$work/files/again"
 
 # --- doctor, who looks at the trust as well -----------------------------------------------------------------
 succeeds doctor doctor "${as_admin[@]}"
