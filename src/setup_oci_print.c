@@ -16,6 +16,7 @@ static bool has_variable(const char *path)
 {
     static const char *const paths[] = {".oauthClients",
                                         ".impersonationServiceUsers.value",
+                                        ".publicCertificate",
                                         ".Operations.value.value",
                                         ".Operations.path",
                                         ".id",
@@ -307,6 +308,17 @@ static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
     json_decref(tags);
 }
 
+/* The key of the token that issues is not looked at here; in JSON its lines are \n. */
+static void trust(const struct kw_oci_setup *o, struct kw_buf *b)
+{
+    if (o->key_pem != NULL)
+        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
+                      "issues, in PEM}\"\n"
+                      "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
+                      "tr -d '\\n')\n");
+    create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
+}
+
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                      struct kw_buf *b)
 {
@@ -349,7 +361,7 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
         if (undo)
             drop(o, b, "IdentityPropagationTrusts", "issuer", t->name);
         else
-            create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
+            trust(o, b);
         break;
     default:
         break;

@@ -56,6 +56,27 @@ ok 'revoke: they run' is $? 0
 raw GET 'IdentityPropagationTrusts?attributes=active'
 ok 'revoke: the trust is off' file_has "$work/raw" '"active":false'
 
+# --- the token as issuer: its key is given to the script as it is, in PEM -------------------------------------
+lab POST reset
+rm -f "$secret"
+softhsm2-util --import "$work/other.pem" --token "$label" --label issuer --id a3 --pin "$pin" >"$work/softhsm.log" 2>&1
+printf '[issuer]\nkey = pkcs11:object=issuer\niss = https://hsm.example\nsub = runner-7\n' >>"$config"
+own() { kw setup oci --issuer token --client-secret "file:$secret" "$@"; }
+own --print-commands
+run
+ok 'issuer token: its key is wanted' file_has "$work/commands.out" 'ISSUER_KEY_PEM: is to be set'
+lab POST reset
+ISSUER_KEY_PEM=$(openssl pkey -in "$work/other.pem" -pubout)
+export ISSUER_KEY_PEM
+cp "$work/commands" "$out"
+run
+ok 'issuer token: they run' is $? 0
+mv "$work/elsewhere/client-secret" "$secret"
+own
+ok 'issuer token: just what apply wants' has 'all is as wanted'
+rm -f "$secret"
+base_config
+
 # --- what can't be looked up ------------------------------------------------------------------------------
 lab POST reset
 setup --print-commands
