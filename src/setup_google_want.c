@@ -224,6 +224,18 @@ static int take_condition(struct kw_setup *s, struct kw_google *g, const char *c
     return r;
 }
 
+/* Whom to grant to was said by what is mapped otherwise now: that would be somebody else. */
+static void forget_member(struct kw_preset *p, const json_t *mapping)
+{
+    char key[160];
+    bool subject = strncmp(p->member, "subject/", 8) == 0;
+    (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(p->member, "/"), p->member);
+    const char *name = subject ? "google.subject" : key;
+    const json_t *new = json_object_get(mapping, name);
+    if (new != NULL && !json_equal(new, json_object_get(p->mapping, name)))
+        (void)snprintf(p->member, sizeof p->member, "*");
+}
+
 static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
     const char *condition = kw_arg(s->args, "condition");
@@ -233,6 +245,8 @@ static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err
         return r;
     for (const char *v; r == 0 && (v = kw_args_each(s->args, "mapping", &pos)) != NULL;)
         r = kw_google_map_add(&m, v, err);
+    if (r == 0)
+        forget_member(&g->preset, m.mapping);
     if (r == 0 && json_object_update(g->preset.mapping, m.mapping) != 0)
         r = no_memory(err);
     kw_google_map_free(&m);

@@ -108,6 +108,10 @@ planned 'a condition besides' "attributeCondition: \"assertion.repository_id == 
 planned 'a whole sub' "attributeCondition: \"assertion.sub == 'repo:keyward/demo:environment:prod'\"" --issuer github --subject repo:keyward/demo:environment:prod
 planned 'a whole sub is whom it is granted to' "attribute.sub/repo:keyward/demo:environment:prod" --issuer github --subject repo:keyward/demo:environment:prod
 planned 'an issuer with several organizations' "assertion.sub.startsWith('org/5b1c/')" --issuer circleci --issuer-url https://ci.test --owner-id 5b1c --repository-id aa11
+planned 'another subject: no grant to the old one' 'rights are granted to every identity' --issuer github --repository-id 1 \
+    --mapping attribute.repository_id=assertion.actor_id
+planned 'another subject: by what is mapped still' 'attribute.who/me' --issuer https://own.test --subject me \
+    --mapping google.subject=assertion.jti --mapping attribute.who=assertion.sub
 planned 'whom a condition lets in' 'attribute.repository_owner_id/65' --issuer github --condition "assertion.repository_owner_id == '65' && assertion.ref == 'refs/heads/main'"
 for role in owner editor iam.securityAdmin resourcemanager.projectIamAdmin iam.serviceAccountTokenCreator \
     iam.serviceAccountKeyAdmin iam.serviceAccountUser iam.workloadIdentityUser storage.admin compute.admin; do
