@@ -10,7 +10,7 @@
 #include "setup_google.h"
 #include "url.h"
 
-enum { NEXT = 1024, PAGES = 100 };
+enum { URL_MOST = 1000, PAGES = 100 };
 
 void kw_google_note(struct kw_setup_step *t, enum kw_setup_state state, const char *text)
 {
@@ -199,7 +199,7 @@ static int find_others(struct kw_setup *s, struct kw_setup_step *t, json_t **ret
                        struct kw_err *err)
 {
     struct kw_buf url;
-    char base[700], next[NEXT] = "";
+    char base[700], next[URL_MOST] = "";
     enum kw_google_seen seen;
     json_t *o;
     const json_t *one;
@@ -209,19 +209,20 @@ static int find_others(struct kw_setup *s, struct kw_setup_step *t, json_t **ret
     kw_google_step_url(s, t, "/providers?pageSize=100", base, sizeof base);
     *ret = json_array();
     do {
-        kw_buf_init(&url, sizeof base + 3 * NEXT + 32);
+        kw_buf_init(&url, URL_MOST);
         kw_put_str(&url, base);
         kw_put_str(&url, next[0] != '\0' ? "&pageToken=" : "");
         kw_pct_put(&url, next, strlen(next));
-        r = kw_google_read(s, "GET", kw_buf_str(&url), NULL, &seen, &o, err);
+        o = NULL;
+        r = url.bad ? kw_fail(err, KW_CLOUD, "Google's list of providers goes on under a long name")
+                    : kw_google_read(s, "GET", kw_buf_str(&url), NULL, &seen, &o, err);
         kw_buf_free(&url);
         json_array_foreach(json_object_get(o, "workloadIdentityPoolProviders"), i, one)
         {
             meet(kw_google_of(s), one, *ret);
         }
-        const char *more = kw_google_text(o, "nextPageToken");
-        if (r == 0 && (size_t)snprintf(next, sizeof next, "%s", more) >= sizeof next)
-            r = kw_fail(err, KW_CLOUD, "Google's list of providers goes on under an overlong name");
+        /* Cut off, it would be another one; but then the URL is too long for the whole as well. */
+        (void)snprintf(next, sizeof next, "%s", kw_google_text(o, "nextPageToken"));
         json_decref(o);
     } while (r == 0 && next[0] != '\0' && ++pages < PAGES);
     if (r == 0 && next[0] != '\0')
