@@ -339,6 +339,9 @@ int kw_oci_wish(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
         r = kw_oci_admin(s, o, err);
     if (r == 0)
         r = take_client(s, o, err);
+    if (r == 0 && o->rotate && (o->secret == NULL || s->destroy || s->commands))
+        r = kw_fail(err, KW_USAGE,
+                    "--new-client-secret is for making, of an application that has a secret");
     if (r == 0)
         r = kw_oci_take(s, "admin-app", "WIFConfig", "admin_app_name", NULL, &o->temp, err);
     if (r == 0)

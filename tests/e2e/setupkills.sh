@@ -68,4 +68,14 @@ for n in 1 5 9 12; do
     ok "administrator, $n: done" is "$rc" 0
     ok "administrator, $n: nothing twice, and none stays" is "$(counts)" "$all"
 done
+for n in 1 2 3 4 5 6; do # made, granted, switched on, its secret, its token, as it: the member
+    again
+    setup --apply
+    fault "drop,count=1,skip=$n,method=P*"
+    setup --destroy --admin-app Admin --wait 20
+    met "administrator, destroy, $n"
+    [ "$rc" -eq 0 ] || setup --destroy --admin-app Admin
+    ok "administrator, destroy, $n: done" is "$rc" 0
+    ok "administrator, destroy, $n: all gone" is "$(counts)" "$none"
+done
 finish

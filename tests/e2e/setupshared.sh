@@ -300,6 +300,12 @@ setup --apply
 expect_exit 'taken, and not seen: for good' 7
 ok 'taken, and not seen: for good: once told' says 'policy keyward-lab: making it: refused: 409'
 fault
+for how in --destroy --print-commands --client-auth=signature; do
+    lab DELETE log
+    setup --new-client-secret "$how"
+    expect_exit "another secret, $how" 2
+    ok "another secret, $how: before anything is asked" is "$(requests admin)" 0
+done
 for audience in 'a b' "$(printf 'a\nb = c')" 'a"b' "a;b" 'a#b' "a'b"; do
     setup --audience "$audience"
     expect_exit "audience $audience" 2
