@@ -18,6 +18,9 @@
  *   verdict    weaknesses, accepted (bit sets, enum kw_accept), text
  *   session    principal, claims, not_after, caller
  *   sign       key ("session" or "client"), method, host, path_sha256, caller, rule
+ *   call       key ("bearer"), method, host, path_sha256, caller, rule
+ *   impersonate  host, target, caller     the federated token goes out for an account's
+ *   given      subject, claims, not_after, caller    a subject token, to another program
  *   assert     audience, jti                                   client assertion
  *   refusal    what, reason; for requests method, host, path_sha256, caller
  *   destroyed  id, why; or failed (the error)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cel_int.h"
 #include "re.h"
@@ -238,6 +239,15 @@ static bool fits(char type, const json_t *v)
     return type == '?' || (type == 's' && json_is_string(v)) || (type == 'l' && json_is_array(v));
 }
 
+/* Which function somebody meant who got its capitals wrong, else NULL. */
+static const char *spelt(const char *name)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        if (strcasecmp(functions[i].name, name) == 0 && strcmp(functions[i].name, name) != 0)
+            return functions[i].name;
+    return NULL;
+}
+
 void cel_call(const struct cel_node *n, uint32_t node, struct cel_val *args, size_t n_args,
               uint64_t *work, struct cel_val *out)
 {
@@ -248,8 +258,12 @@ void cel_call(const struct cel_node *n, uint32_t node, struct cel_val *args, siz
             (n->method ? functions[i].method : functions[i].function))
             f = &functions[i];
     if (f == NULL || strlen(f->types) != n_args) {
-        cel_set(out, KW_CEL_UNKNOWN, node, "the function %.40s()%s", name,
-                f != NULL ? " with so many arguments" : "");
+        const char *meant = f == NULL ? spelt(name) : NULL;
+        cel_set(out, KW_CEL_UNKNOWN, node, "the function %.40s()%s%s%s", name,
+                f != NULL       ? " with so many arguments"
+                : meant != NULL ? ", which is spelt "
+                                : "",
+                meant != NULL ? meant : "", meant != NULL ? "()" : "");
         return;
     }
     for (size_t i = 0; i < n_args; i++)

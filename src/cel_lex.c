@@ -269,6 +269,9 @@ static void take_operator(struct cel_lexer *x)
         cel_lex_stop(x, KW_CEL_SYNTAX, x->at, "a single '='; equality is '=='");
     else if (a == '&' || a == '|')
         cel_lex_stop(x, KW_CEL_SYNTAX, x->at, "a single '&' or '|'; write '&&' or '||'");
+    else if ((unsigned char)a >= 0x80) /* quotes of a word processor, as a rule */
+        cel_lex_stop(x, KW_CEL_SYNTAX, x->at,
+                     "a character that CEL doesn't have; its quotes are ' and \"");
     else if (a == '\0' || strchr(ones, a) == NULL)
         cel_lex_stop(x, KW_CEL_SYNTAX, x->at, "a character that CEL doesn't have");
     else {

@@ -164,7 +164,8 @@ static uint32_t parse_variable(struct cel_parser *p)
     else if (p->binding > 0)
         cel_make_foreign(p, at, "a variable of a macro");
     else
-        cel_fail(p, "there is no variable of this name");
+        cel_fail(p, "there is no variable of this name; a claim is assertion.NAME, and a string "
+                    "stands in quotes");
     cel_close(p, at, p->x.end);
     cel_lex_next(&p->x);
     return at;

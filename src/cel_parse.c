@@ -255,7 +255,9 @@ enum kw_cel_is kw_cel_parse(const char *text, size_t n, const char *const *names
     cel_lex_next(&p.x);
     c->top = cel_good(&p) ? cel_parse_expr(&p) : 0;
     if (cel_good(&p) && p.x.word != CEL_END)
-        cel_fail(&p, "the expression should end before this");
+        cel_fail(&p, cel_at_name(&p, "and") || cel_at_name(&p, "or")
+                         ? "the expression should end before this; 'and' is written '&&', 'or' '||'"
+                         : "the expression should end before this");
     cel_lex_free(&p.x);
     if (!cel_good(&p)) {
         enum kw_cel_is is = tell(&p, c->text, why);

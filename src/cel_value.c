@@ -128,9 +128,13 @@ static enum same equal(json_t *a, bool a_claimed, json_t *b, bool b_claimed)
 static void tell_mixed(const struct cel_val *a, const struct cel_val *b, bool negated,
                        uint32_t node, struct cel_val *out)
 {
+    bool quotes = json_is_string(a->v) != json_is_string(b->v);
+    bool bare = json_is_boolean(a->v) || json_is_boolean(b->v) || json_is_number(a->v) ||
+                json_is_number(b->v);
     cel_set(out, negated ? KW_CEL_UNKNOWN : KW_CEL_NOT_TRUE, node,
-            "%s is compared with %s: %s, depending on the version of CEL", cel_type(a), cel_type(b),
-            negated ? "true or an error" : "false or an error");
+            "%s is compared with %s: %s, depending on the version of CEL%s", cel_type(a),
+            cel_type(b), negated ? "true or an error" : "false or an error",
+            quotes && bare ? "; in quotes the other would be a string, too" : "");
 }
 
 void cel_equal(const struct cel_val *a, const struct cel_val *b, bool negated, uint32_t node,

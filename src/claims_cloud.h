@@ -28,7 +28,8 @@ void kw_claims_free(struct kw_claims_clouds *k);
 /* "accepted", "refused" or "unknown": of both; *refusal is filled where it is refused. */
 const char *kw_claims_verdict(const struct kw_claims_clouds *k, struct kw_err *refusal);
 
-/* claims_print.c: for people */
+/* claims_print.c: for people. Unjudged: a provider is configured, but not what it would do. */
+bool kw_claims_unjudged(const struct kw_claims_clouds *k);
 void kw_claims_print(const struct kw_claims_clouds *k);
 void kw_claims_print_value(const json_t *v); /* made safe for a terminal */
 

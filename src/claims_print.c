@@ -203,10 +203,22 @@ static void print_oci(const json_t *o)
     (void)printf("OCI: %s\n", get(o, "verdict"));
 }
 
+bool kw_claims_unjudged(const struct kw_claims_clouds *k)
+{
+    return k->google_v == NULL && k->map.name[0] != '\0';
+}
+
 void kw_claims_print(const struct kw_claims_clouds *k)
 {
     if (k->google_v != NULL)
         print_google(k->google_v);
+    else if (kw_claims_unjudged(k))
+        (void)printf(
+            "Google: %s\n"
+            "  not judged, its mapping and condition aren't known here: give --provider-json "
+            "with what\n  `gcloud iam workload-identity-pools providers describe "
+            "--format=json` prints, or --mapping\n",
+            k->map.name);
     if (k->oci_v != NULL)
         print_oci(k->oci_v);
 }

@@ -163,7 +163,8 @@ static void print_people(const struct report *rp)
     if (rule[0] != '\0')
         (void)printf("OCI impersonation rule for this subject alone: %s\n", rule);
     kw_claims_print(&rp->clouds);
-    (void)printf("verdict: %s\n", rp->verdict);
+    (void)printf("verdict: %s%s\n", rp->verdict,
+                 kw_claims_unjudged(&rp->clouds) ? ", as far as it was judged" : "");
 }
 
 static int print_json(const struct report *rp, struct kw_err *err)

@@ -228,11 +228,16 @@ static int subject(struct kw_config *c, struct kw_secret **ret, int64_t *ret_exp
                           KW_SUBJECT, &j, err);
     if (r != 0)
         return r;
-    r = kw_source_judge(c, &j, NULL, 0, err);
+    struct kw_m_keeper_session given = {.principal = ""}; /* for the log */
+    const char *sub = kw_jwt_str(&j, "sub");
+    (void)snprintf(given.principal, sizeof given.principal, "%s", sub != NULL ? sub : "?");
+    kw_printable(given.principal);
+    r = kw_source_judge(c, &j, given.claims, sizeof given.claims, err);
     if (r == 0 && !kw_jwt_time(&j, "exp", ret_exp))
         r = kw_fail(err, KW_SUBJECT, "the subject token has no exp");
     kw_jwt_free(&j);
-    return r;
+    given.not_after = r == 0 && *ret_exp > 0 ? (uint64_t)*ret_exp : 0;
+    return r != 0 ? r : kw_given_alone(c, &given, err);
 }
 
 int kw_format_executable(struct kw_config *c, struct kw_err *err)

@@ -41,9 +41,10 @@ int kw_exchanger_dial(void *arg, const char *host, uint16_t port, int64_t deadli
 int kw_exchanger_sign(struct kw_exchanger *x, const struct kw_m_sign *m, int64_t deadline_ms,
                       struct kw_buf *b, struct kw_err *err);
 
-/* Asks the keeper whether a request may go out with the bearer; it logs those that may. */
-int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
-                       int64_t deadline_ms, struct kw_err *err);
+/* Asks the keeper whether a request may go out with the bearer (S_ALLOW) or the federated token
+ * (S_IMPERSONATE); it logs those that may. */
+int kw_exchanger_allow(struct kw_exchanger *x, enum kw_msg question, const char *method,
+                       const struct kw_url *url, int64_t deadline_ms, struct kw_err *err);
 
 /* A kw_tls_sign: asks the keeper for the signature of a TLS handshake. */
 int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned char *sig,

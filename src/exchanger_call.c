@@ -113,7 +113,7 @@ static int bear(struct kw_exchanger *x, const struct kw_m_call *m, const struct 
                 int64_t deadline_ms, char *headers, size_t size, struct kw_buf *authorization,
                 struct kw_err *err)
 {
-    int r = kw_exchanger_allow(x, m->method, url, deadline_ms, err);
+    int r = kw_exchanger_allow(x, KW_S_ALLOW, m->method, url, deadline_ms, err);
     if (r != 0)
         return r;
     if ((size_t)snprintf(headers, size, "%s", m->headers) >= size)

@@ -2,7 +2,8 @@
  *
  * XM_GOOGLE: subject token for a federated token, and that for a service account's token
  * where one is named. What is temporary (429, 5xx, a lost connection) is tried again while
- * there is time: both requests may be repeated. */
+ * there is time: both requests may be repeated. The second has the federated token, and the
+ * keeper is asked before. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,13 @@ static int ask(struct kw_exchanger *x, struct kw_http_call *call, read_answer *r
 {
     for (int wait = 0;;) {
         struct kw_kept kept;
-        int r = kw_exchanger_ask(x, call, &kept, err);
+        int r = 0;
+        if (call->authorization != NULL) /* the federated token: each time that it goes out */
+            r = kw_exchanger_allow(x, KW_S_IMPERSONATE, call->method, call->url, call->deadline_ms,
+                                   err);
+        if (r != 0)
+            return r;
+        r = kw_exchanger_ask(x, call, &kept, err);
         if (r == 0) {
             struct kw_answer a = {kept.status, kept.headers, kept.body.p, kept.body.len};
             r = read(arg, &a, call->url->host, err);

@@ -97,8 +97,8 @@ int kw_exchanger_tls(void *arg, const unsigned char *content, size_t n, unsigned
     return r;
 }
 
-int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct kw_url *url,
-                       int64_t deadline_ms, struct kw_err *err)
+int kw_exchanger_allow(struct kw_exchanger *x, enum kw_msg question, const char *method,
+                       const struct kw_url *url, int64_t deadline_ms, struct kw_err *err)
 {
     struct kw_m_allow m = {.method = ""};
     struct kw_in in;
@@ -107,8 +107,7 @@ int kw_exchanger_allow(struct kw_exchanger *x, const char *method, const struct 
     memcpy(m.method, method, strlen(method) + 1);
     memcpy(m.host, url->authority, sizeof m.host);
     memcpy(m.target, url->target, sizeof m.target);
-    int r =
-        ask(&x->sign, &x->sign_ended, KW_S_ALLOW, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
+    int r = ask(&x->sign, &x->sign_ended, question, &m, KW_S_ALLOWED, NULL, &in, deadline_ms, err);
     kw_in_free(&in);
     return r;
 }

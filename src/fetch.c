@@ -67,15 +67,15 @@ static int fetch_alone(void *arg, const struct kw_m_fetch *request, struct kw_se
 
 /* --- the keeper alone --------------------------------------------------------------------- */
 
-static int start_keeper(struct kw_crew *crew, const struct kw_config *c, const char *caller,
-                        struct kw_err *err)
+static int start_keeper(struct kw_crew *crew, const struct kw_config *c, enum kw_purpose purpose,
+                        const char *caller, struct kw_err *err)
 {
     struct kw_m_keeper_start ks;
     struct kw_m_keeper_ready ready;
     int pin_fd = -1, audit_fd = -1;
-    int r = kw_config_check_issuer(c, err);
+    int r = purpose == KW_FOR_ISSUE ? kw_config_check_issuer(c, err) : 0;
     if (r == 0)
-        r = kw_keeper_config(c, KW_FOR_ISSUE, caller, &ks, &pin_fd, err);
+        r = kw_keeper_config(c, purpose, caller, &ks, &pin_fd, err);
     if (r == 0)
         r = kw_audit_open(c, &audit_fd, err);
     if (r == 0) {
@@ -122,7 +122,7 @@ int kw_issue_alone(const struct kw_config *c, const char *caller, const struct k
 {
     struct kw_crew crew = {0};
     struct kw_m_issued answer = {0};
-    int r = start_keeper(&crew, c, caller, err);
+    int r = start_keeper(&crew, c, KW_FOR_ISSUE, caller, err);
     if (r == 0)
         r = kw_child_send(&crew.keeper, KW_KM_ISSUE, request, NULL, 0, err);
     if (r == 0)
@@ -140,7 +140,7 @@ int kw_public_alone(const struct kw_config *c, unsigned char *spki, size_t *ret_
     struct kw_crew crew = {0};
     struct kw_m_public answer;
     struct kw_in in;
-    int r = start_keeper(&crew, c, "jwks", err);
+    int r = start_keeper(&crew, c, KW_FOR_ISSUE, "jwks", err);
     if (r == 0)
         r = kw_child_send(&crew.keeper, KW_KM_JWK, NULL, NULL, 0, err);
     if (r == 0) {
@@ -154,6 +154,23 @@ int kw_public_alone(const struct kw_config *c, unsigned char *spki, size_t *ret_
     return end_keeper(&crew, c, r, err);
 }
 
+#define GIVEN_AWAY_BY "exchange --format executable"
+
+int kw_given_alone(const struct kw_config *c, const struct kw_m_keeper_session *what,
+                   struct kw_err *err)
+{
+    struct kw_crew crew = {0};
+    struct kw_m_empty none;
+    if (c->audit_file[0] == '\0' || strcmp(c->source_type, "token") == 0)
+        return 0;
+    int r = start_keeper(&crew, c, KW_FOR_BEARER, GIVEN_AWAY_BY, err);
+    if (r == 0)
+        r = kw_child_send(&crew.keeper, KW_KM_GIVEN, what, NULL, 0, err);
+    if (r == 0)
+        r = expect(&crew.keeper, KW_KM_OK, &none, c, err);
+    return end_keeper(&crew, c, r, err);
+}
+
 static int issue_to_show(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
                          struct kw_err *err)
 {
@@ -163,7 +180,7 @@ static int issue_to_show(void *arg, const struct kw_m_issue *request, struct kw_
 static int issue_to_give(void *arg, const struct kw_m_issue *request, struct kw_secret **ret,
                          struct kw_err *err)
 {
-    return kw_issue_alone(arg, "exchange --format executable", request, ret, err);
+    return kw_issue_alone(arg, GIVEN_AWAY_BY, request, ret, err);
 }
 
 struct kw_source_ways kw_ways_alone(struct kw_config *c, bool given_away)

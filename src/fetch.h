@@ -12,6 +12,11 @@
  * given to another program is in the audit log of a JWT that we issue. */
 struct kw_source_ways kw_ways_alone(struct kw_config *c, bool given_away);
 
+/* Writes into the audit log, if there is one, that a subject token is given to another program: to
+ * be asked before it is. (One that we issue is in there already.) */
+int kw_given_alone(const struct kw_config *c, const struct kw_m_keeper_session *what,
+                   struct kw_err *err);
+
 /* One JWT by the issuer key, with a keeper started for it. caller: "issue", for the audit. */
 int kw_issue_alone(const struct kw_config *c, const char *caller, const struct kw_m_issue *request,
                    struct kw_secret **ret, struct kw_err *err);

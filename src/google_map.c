@@ -120,6 +120,21 @@ static void warn_github(const struct kw_google_map *p, json_t *claims, json_t *w
     json_decref(other);
 }
 
+/* A token that is let in and may do nothing is what a wrong member looks like. */
+static void warn_members(const json_t *rows, json_t *warnings)
+{
+    size_t i;
+    const json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (!json_is_false(json_object_get(row, "matches")))
+            return;
+    }
+    if (json_array_size(rows) > 0)
+        kw_report_add(warnings, "none of the members is this token: the provider may let it in, "
+                                "but what is granted to them isn't granted to it");
+}
+
 static json_t *report(const struct kw_google_map *p, const json_t *header, json_t *claims,
                       int64_t now)
 {
@@ -139,6 +154,9 @@ static json_t *report(const struct kw_google_map *p, const json_t *header, json_
     const json_t *subject = json_object_get(m.google, "subject");
     if (subject != NULL && json_string_length(subject) == 0)
         kw_report_add(warnings, "google.subject is empty");
+    json_t *members = google_members(p, &m);
+    if (json_is_string(json_object_get(m.google, "subject")))
+        warn_members(members, warnings);
     bool refused = m.refused || first.refused, unsure = m.unsure || first.unsure;
     const char *text = first.refused  ? first.text
                        : m.refused    ? mapped
@@ -148,7 +166,7 @@ static json_t *report(const struct kw_google_map *p, const json_t *header, json_
                           "checks", checks, "mapping", m.rows, "condition",
                           m.condition != NULL ? json_incref(m.condition) : json_null(), "principal",
                           google_principal(p, &m), "principal_sets", google_principal_sets(p, &m),
-                          "members", google_members(p, &m), "warnings", warnings, "verdict",
+                          "members", members, "warnings", warnings, "verdict",
                           refused  ? "refused"
                           : unsure ? "unknown"
                                    : "accepted",

@@ -149,7 +149,12 @@ static void judge(const struct kw_google_map *p, const struct google_mapped *m, 
     } else if (pool == 0) {
         say(r, "unknown", "the provider's name wasn't given");
     } else if (strncmp(member + n, p->name, pool) != 0 || member[n + pool] != '/') {
-        say(r, "no", "is of another project or pool than %.*s", (int)pool, p->name);
+        bool id = strncmp(member + n, "projects/", 9) == 0 &&
+                  (member[n + 9] < '0' || member[n + 9] > '9');
+        say(r, "no", "%s %.*s",
+            id ? "names the project by its ID, where its number belongs, as in"
+               : "is of another project or pool than",
+            (int)pool, p->name);
     } else if (listed(all, member)) {
         say(r, "yes", "%s", "");
     } else {

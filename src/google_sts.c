@@ -57,6 +57,8 @@ static const struct {
     {"invalid_request", "google.subject",
      "map something shorter to google.subject (say assertion.repository_id); `keyward claims` "
      "shows its size"},
+    {"invalid_request", "attribute mapping",
+     "a mapping names a claim that the token hasn't: `keyward claims` with the mapping says which"},
     {"invalid_request", "", "check [google] provider and scope"},
     {"quota_exceeded", "", "the project's quota of exchanges is used up for this minute"},
 };

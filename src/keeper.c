@@ -96,6 +96,20 @@ static int take_destroy(struct kw_keeper *k, struct kw_in *in, struct kw_err *er
     return kw_tell_main(k, KW_KM_OK, &(struct kw_m_empty){0}, err);
 }
 
+/* main has a subject token and gives it away; once that is in the log, it may. */
+static int take_given(struct kw_keeper *k, struct kw_in *in, struct kw_err *err)
+{
+    struct kw_m_keeper_session m;
+    struct kw_err why;
+    if (!kw_msg_get(&in->body, KW_KM_GIVEN, &m))
+        return kw_fail(err, KW_FAILED, "main-keeper: malformed KM_GIVEN");
+    if (kw_note_given(k, &m, &why) != 0) {
+        kw_msg_send_error(&k->main.chan, &why);
+        return 0;
+    }
+    return kw_tell_main(k, KW_KM_OK, &(struct kw_m_empty){0}, err);
+}
+
 static int from_main(struct kw_keeper *k, struct kw_err *err)
 {
     struct kw_in in;
@@ -116,6 +130,9 @@ static int from_main(struct kw_keeper *k, struct kw_err *err)
             break;
         case KW_KM_DESTROY:
             r = take_destroy(k, &in, err);
+            break;
+        case KW_KM_GIVEN:
+            r = take_given(k, &in, err);
             break;
         case KW_KM_RENEW:
             r = kw_keeper_renew(k, err);
@@ -142,10 +159,10 @@ static int from_exchanger(struct kw_keeper *k, struct kw_err *err)
     struct kw_in in;
     int r = kw_chan_recv(&k->exchanger.chan, &in, 0, err);
     if (r == 0)
-        r = in.type == KW_S_ASSERT  ? kw_keeper_assert(k, &k->exchanger, &in, err)
-            : in.type == KW_S_TLS   ? kw_keeper_tls(k, &k->exchanger, &in, err)
-            : in.type == KW_S_ALLOW ? kw_keeper_allow(k, &k->exchanger, &in, err)
-                                    : kw_keeper_sign(k, &k->exchanger, &in, err);
+        r = in.type == KW_S_ASSERT ? kw_keeper_assert(k, &k->exchanger, &in, err)
+            : in.type == KW_S_TLS  ? kw_keeper_tls(k, &k->exchanger, &in, err)
+            : in.type == KW_S_SIGN ? kw_keeper_sign(k, &k->exchanger, &in, err)
+                                   : kw_keeper_allow(k, &k->exchanger, &in, err);
     else if (r == KW_NET)
         r = 0;
     kw_in_free(&in);

@@ -163,7 +163,7 @@ int kw_keeper_patience(const struct kw_keeper *k, const struct kw_peer *p, struc
 /* Each signed date and x-date is within 300 s of now. */
 int kw_keeper_dates(const char *headers, int64_t now, struct kw_err *err);
 
-/* keeper_allow.c: whether a request may go out with the bearer. */
+/* keeper_allow.c: whether a request may go out with the bearer, or with the federated token. */
 int kw_keeper_allow(struct kw_keeper *k, struct kw_peer *p, struct kw_in *in, struct kw_err *err);
 
 /* keeper_run.c: requests of the proxy, and a session's successor. */
@@ -199,6 +199,8 @@ int kw_note_verdict(struct kw_keeper *k, const struct kw_m_verdict *v, struct kw
 int kw_note_session(struct kw_keeper *k, struct kw_err *err);
 int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rule,
                  struct kw_err *err);
+int kw_note_impersonate(struct kw_keeper *k, const struct kw_m_allow *m, struct kw_err *err);
+int kw_note_given(struct kw_keeper *k, const struct kw_m_keeper_session *m, struct kw_err *err);
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err);
 int kw_note_tls(struct kw_keeper *k, struct kw_err *err);
 int kw_note_issue(struct kw_keeper *k, const struct kw_m_issue *m, const char *jti,

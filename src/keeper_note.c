@@ -88,6 +88,22 @@ int kw_note_sign(struct kw_keeper *k, const struct kw_m_sign *m, const char *rul
     return kw_audit_write(&k->audit, m->key == KW_SIGN_BEARER ? "call" : "sign", o, false, err);
 }
 
+/* (The target is the account's name, which is no secret.) */
+int kw_note_impersonate(struct kw_keeper *k, const struct kw_m_allow *m, struct kw_err *err)
+{
+    json_t *o = json_pack("{s:o,s:o,s:o}", "host", kw_audit_text(m->host), "target",
+                          kw_audit_text(m->target), "caller", kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "impersonate", o, false, err);
+}
+
+int kw_note_given(struct kw_keeper *k, const struct kw_m_keeper_session *m, struct kw_err *err)
+{
+    json_t *o = json_pack("{s:o,s:o,s:I,s:o}", "subject", kw_audit_text(m->principal), "claims",
+                          kw_audit_text(m->claims), "not_after", (json_int_t)m->not_after, "caller",
+                          kw_audit_text(k->cfg.caller));
+    return kw_audit_write(&k->audit, "given", o, true, err);
+}
+
 int kw_note_assert(struct kw_keeper *k, const char *audience, const char *jti, struct kw_err *err)
 {
     json_t *o = json_pack("{s:o,s:s,s:o}", "audience", kw_audit_text(audience), "jti", jti,

@@ -77,8 +77,10 @@ struct kw_m_keeper_start { /* KW_KM_START */
     char stored_id[65];     /* CKA_ID in hex of the stored session key */
     char client_label[65];  /* CKA_LABEL of the client key (client_auth = signature | assertion) */
     char client_id_hex[65]; /* CKA_ID of the same, in hex */
-    char client_host[KW_HOST]; /* the only host the client key may sign for */
-    char client_target[1024];  /* the only request target it may sign for */
+    char client_host[KW_HOST]; /* the only host the client key may sign for; with FOR_BEARER
+                                  the only one the federated token may go to */
+    char client_target[1024];  /* the only request target; with FOR_BEARER its beginning, up to
+                                  the account's name and its colon */
     char client_name[256];     /* iss and sub of assertions */
     char client_kid[256];      /* kid of assertions: the certificate alias */
     char tls_label[65];        /* CKA_LABEL of the TLS client key, "" for none */
@@ -118,7 +120,7 @@ struct kw_m_verdict {    /* KW_KM_VERDICT */
     char text[512];      /* what was tried and what came back, in words */
 };
 
-struct kw_m_keeper_session { /* KW_KM_SESSION */
+struct kw_m_keeper_session { /* KW_KM_SESSION; KW_KM_GIVEN: principal is the subject */
     uint64_t not_after;      /* seconds since the epoch */
     char principal[512];     /* for the audit */
     char claims[1024];       /* claims that decided, for the audit: "sub=... ref=..." */
@@ -152,7 +154,9 @@ struct kw_m_asserted { /* KW_S_ASSERTED */
 struct kw_m_tls {           /* KW_S_TLS; answered by S_SIGNED in DER */
     struct kw_view content; /* RFC 8446 section 4.4.3, <= KW_TLS_CONTENT */
 };
-struct kw_m_allow { /* KW_S_ALLOW: a request with a bearer, as kw_m_sign has it */
+/* KW_S_ALLOW, KW_P_ALLOW: a request with a bearer, as kw_m_sign has it; KW_S_IMPERSONATE: that
+ * with the federated token */
+struct kw_m_allow {
     char method[16];
     char host[KW_HOST];
     char target[KW_TARGET];

@@ -87,7 +87,7 @@ enum kw_msg {
     KW_KM_READY,     /* token found, logged in, fences up */
     KW_KM_KEY,       /* the session key: public half, rung, mechanism, attributes as read back */
     KW_KM_VERDICT,   /* what the extraction self-test on the twin found */
-    KW_KM_OK,        /* done (SESSION, DESTROY) */
+    KW_KM_OK,        /* done (SESSION, DESTROY, GIVEN) */
     KW_KM_SIGNED,    /* the signature */
     KW_KM_ISSUED,    /* the JWT */
     KW_KM_PUBLIC,    /* the issuer key's public half */
@@ -182,6 +182,12 @@ enum kw_msg {
     KW_JM_JOB,   /* this job is yours; carries its connection and a pidfd of who made it */
     KW_JM_COUNT, /* how it goes */
     KW_JM_CLOSE, /* end it */
+
+    /* main -> keeper: this subject token goes to another program; for the log */
+    KW_KM_GIVEN,
+    /* exchanger -> keeper: may the federated token go out for the service account's? Answered by
+     * S_ALLOWED */
+    KW_S_IMPERSONATE,
 
     KW_MSGS
 };

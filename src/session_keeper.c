@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "b64.h"
+#include "google_name.h"
 #include "session.h"
 #include "url.h"
 
@@ -138,6 +139,23 @@ static int client_key(const struct kw_config *c, struct kw_m_keeper_start *m, st
     return 0;
 }
 
+/* The one place for the federated token. An account whose name is no good is told when the
+ * exchange is prepared. */
+static void federated(const struct kw_config *c, struct kw_m_keeper_start *m)
+{
+    char account[256];
+    struct kw_buf name;
+    if (c->cloud != KW_CLOUD_GOOGLE || c->service_account[0] == '\0' ||
+        kw_google_account(c->service_account, "", account, sizeof account, NULL) != 0)
+        return;
+    kw_buf_init(&name, 3 * sizeof account);
+    kw_pct_put(&name, account, strlen(account));
+    (void)snprintf(m->client_host, sizeof m->client_host, "iamcredentials.%s", c->universe);
+    (void)snprintf(m->client_target, sizeof m->client_target,
+                   "/v1/projects/-/serviceAccounts/%s:", kw_buf_str(&name));
+    kw_buf_free(&name);
+}
+
 int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const char *caller,
                      struct kw_m_keeper_start *m, int *ret_pin_fd, struct kw_err *err)
 {
@@ -194,6 +212,8 @@ int kw_keeper_config(const struct kw_config *c, enum kw_purpose purpose, const c
     (void)snprintf(m->sign_path, sizeof m->sign_path, "%s", c->sign_path);
     (void)snprintf(m->caller, sizeof m->caller, "uid %u pid %d %s", (unsigned)getuid(),
                    (int)getpid(), caller);
+    if (purpose == KW_FOR_BEARER)
+        federated(c, m);
     int r = purpose == KW_FOR_ISSUE || purpose == KW_FOR_BEARER ? 0 : client_key(c, m, err);
     if (r != 0 || needs_token)
         return r != 0 ? r : choose_pin(c, m, ret_pin_fd, err);

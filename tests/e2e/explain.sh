@@ -59,6 +59,9 @@ refuses 'github: absent claim' "assertion.environment is absent (position 11)" "
     --condition "assertion.environment == 'prod'"
 refuses 'github: a string is no bool' 'a string is compared with a bool' "$work/github.json" "${map[@]}" \
     --condition 'assertion.ref_protected == true'
+ok 'github: a string is no bool: the cure' has 'in quotes the other would be a string'
+refuses 'github: nor is it a number' 'in quotes the other would be a string' "$work/github.json" "${map[@]}" \
+    --condition 'assertion.repository_id == 592302719'
 refuses 'github: no condition of that type' 'no bool' "$work/github.json" "${map[@]}" --condition assertion.ref
 refuses 'github: other issuer' "the provider's issuer URI is https://gitlab.com" "$work/github.json" "${map[@]}" --issuer https://gitlab.com
 refuses 'github: other audience' 'none of the provider' "$work/github.json" "${map[@]}" --audience https://elsewhere.test
@@ -73,6 +76,10 @@ explain "$work/github.json" "${map[@]}" --condition 'assertion.repository.lowerA
 ok 'github: outside the subset: exit code' is "$rc" 0
 ok 'github: outside the subset: unknown' has 'verdict: unknown'
 ok 'github: outside the subset: where' has 'position 22: the function lowerAscii()'
+ok 'github: outside the subset: meant as it stands' not has 'spelt'
+explain "$work/github.json" "${map[@]}" --condition 'assertion.ref.startswith("refs/")'
+ok 'github: a function in wrong capitals' has 'the function startswith(), which is spelt startsWith()'
+ok 'github: a function in wrong capitals: not guessed' has 'verdict: unknown'
 long=$(printf 'x%.0s' $(seq 110))
 sed "s,refs/heads/main,refs/heads/$long,g" "$work/github.json" >"$work/long.json"
 refuses 'github: long subject' '127 bytes' "$work/long.json" "${map[@]}"
@@ -85,12 +92,24 @@ accepts 'members' "$work/github.json" "${map[@]}" --condition "assertion.reposit
 ok 'members: one matches' is "$(grep -c '^  MATCH   principalSet://' "$out")" 1
 ok 'members: why not' has 'google.subject is "repo:octo/shop:ref:refs/heads/main"'
 ok 'members: not mapped' has "attribute.actor isn't mapped"
+ok 'members: one is enough' not has 'none of the members'
+accepts 'members: none' "$work/github.json" "${map[@]}" --condition "assertion.repository_id == '592302719'" \
+    --member "principal://iam.googleapis.com/projects/my-project/${pool#projects/*/}/subject/repo:octo/shop:ref:refs/heads/main" \
+    --member "principalSet://iam.googleapis.com/projects/1/${pool#projects/*/}/*"
+ok 'members: none: warned' has "none of the members is this token"
+ok 'members: the ID of a project' has 'names the project by its ID, where its number belongs'
+ok 'members: another project' has 'is of another project or pool than'
 
 # --- what doesn't parse is told before anything is read ----------------------------------------
 fails 'condition: syntax' 2 'the attribute condition does not parse at position 15' \
     claims --claims-file "$work/none" "${map[@]}" --condition "assertion.ref = 'x'"
-fails 'condition: name' 2 'position 9|there is no variable of this name' \
+fails 'condition: name' 2 'position 9|there is no variable of this name|a claim is assertion.NAME' \
     claims --claims-file "$work/github.json" "${map[@]}" --condition "true && asser.ref"
+fails 'condition: no quotes' 2 "position 23|a string stands in quotes|('octo/shop')" \
+    claims --claims-file "$work/github.json" "${map[@]}" --condition "assertion.repository==octo/shop"
+fails 'condition: words' 2 "position 8|'and' is written '&&'" claims --claims-file "$work/github.json" "${map[@]}" --condition "1 == 1 and true"
+fails "condition: a word processor's quotes" 2 "position 16|its quotes are ' and" \
+    claims --claims-file "$work/github.json" "${map[@]}" --condition "assertion.ref==‘x’"
 fails 'mapping: syntax' 2 'the mapping of attribute.a does not parse at position 4' \
     claims --claims-file "$work/github.json" "${map[@]}" --mapping "attribute.a='a'x"
 fails 'mapping: key' 2 "attribute.A must be" claims --claims-file "$work/github.json" --mapping "attribute.A=assertion.sub"
@@ -139,6 +158,11 @@ ok 'configuration: one member' is "$(grep -c '^  MATCH' "$out")" 1
 KEYWARD_GOOGLE_ATTRIBUTE_CONDITION="assertion.project_id == '21'" refuses 'configuration: environment' \
     "assertion.project_id is \"20\"" "$work/gitlab.json"
 refuses 'configuration: github is another issuer' 'issuer URI is https://gitlab.com' "$work/github.json"
+profile "provider = $name"
+accepts 'configuration: a provider alone' "$work/gitlab.json"
+ok 'configuration: a provider alone: what is missing' has 'not judged, its mapping and condition are'
+ok 'configuration: a provider alone: the verdict is of the rest' has 'verdict: accepted, as far as it was judged'
+ok 'configuration: a provider alone: where to get it' has 'providers describe'
 profile "provider = $name" 'attribute_mapping.google.subject = assertion.sub +'
 fails 'configuration: syntax' 2 'the mapping of google.subject does not parse at position 16' claims --claims-file "$work/gitlab.json"
 profile "attribute_map = x"

@@ -72,6 +72,13 @@ fails 'no grant' 7 'PERMISSION_DENIED|workloadIdentityUser' exchange
 google_config 'service_account = 100000000000000000001'
 succeeds 'an account by its unique id' exchange
 
+ok 'audit: the way to the account' audited '"event":"impersonate","host":"iamcredentials.googleapis.com","target":"/v1/projects/-/serviceAccounts/deployer%40lab-project.iam.gserviceaccount.com:generateAccessToken"'
+fault 'status=503,path=*generateAccessToken,count=1'
+before=$(grep -c '"event":"impersonate"' "$work/audit.jsonl")
+succeeds 'audit: the federated token goes out twice' exchange
+ok 'audit: and is logged twice' is "$(grep -c '"event":"impersonate"' "$work/audit.jsonl")" $((before + 2))
+fault
+
 # --- ID tokens -------------------------------------------------------------------------------------
 google_config "service_account = $account"
 succeeds 'ID token' exchange --id-token https://svc.example --include-email --print-token
@@ -139,6 +146,8 @@ ok 'external-account: no secret' not grep -q eyJ "$work/files/adc.json"
 command=$(sed -n 's/.*"command": "\(.*\)",*/\1/p' "$work/files/adc.json")
 GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE=//iam.googleapis.com/$LAB_GOOGLE_PROVIDER GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE=$work/files/cache $command >"$out" 2>"$err"
 ok 'executable: exit code 0' is $? 0
+ok 'executable: the audit log has what was given away' audited '"event":"given","subject":"repo:keyward/demo:ref:refs/heads/main","claims":"[^"]*repository_id[^"]*","not_after":[0-9]+,"caller":"uid [0-9]+ pid [0-9]+ exchange --format executable"'
+ok 'executable: and its end' is "$(tail -n 1 "$work/audit.jsonl" | grep -c '"event":"end"')" 1
 ok 'executable: success' grep -qE '^\{"version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:jwt","id_token":"eyJ[^"]*","expiration_time":[0-9]+\}$' "$out"
 ok 'executable: silent standard error' test ! -s "$err"
 ok 'executable: the output file has the same' is "$(cat "$work/files/cache")" "$(cat "$out")"
@@ -148,6 +157,10 @@ ok 'executable: another provider is refused' grep -qE '^\{"version":1,"success":
 GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE=$work/ws/cache WORKSPACE=$work/ws $command >"$out" 2>"$err"
 ok 'executable: no output file in the workspace' grep -qE '^\{"version":1,"success":false,"code":"2","message":"[^"]*lies in WORKSPACE' "$out"
 ok 'executable: none was made' test ! -e "$work/ws/cache"
+chmod 666 "$work/audit.jsonl" # which is refused: others could write it
+$command >"$out" 2>"$err"
+ok 'executable: what can not be logged is not given' grep -qE '^\{"version":1,"success":false,"code":"2","message":"[^"]*the audit log' "$out"
+chmod 600 "$work/audit.jsonl"
 fault status=503,path=/token-request
 $command >"$out" 2>"$err"
 ok 'executable: a failure is told in JSON, exit code 0' grep -q '"success":false,"code":"8"' "$out"

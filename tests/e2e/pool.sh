@@ -69,11 +69,13 @@ taken 'the audience, allowed' "$main" "$sub" '' "\"https://iam.googleapis.com/$p
 
 refused 'another repository' "assertion.repository_id == '1' is false" "$condition" "$sub" "assertion.repository_id == '1'"
 refused 'one of two terms' 'assertion.ref is "refs/heads/main"' "$condition" "$sub" "assertion.repository_id == '592302719' && assertion.ref == 'refs/heads/release'"
+refused 'a number for a string' 'in quotes the other would be a string' "$condition" "$sub" 'assertion.repository_id == 592302719'
+refused 'other capitals' 'assertion.repository is "keyward/demo"' "$condition" "$sub" "assertion.repository == 'Keyward/Demo'"
 refused 'an absent claim' 'assertion.nothing is absent' "$condition" "$sub" "assertion.nothing == 'x'"
 refused 'not in the list' 'is false' "$condition" "$sub" "assertion.ref in ['refs/heads/release']"
 refused 'a pattern that does not match' 'is false' "$condition" "$sub" "assertion.ref.matches('^refs/tags/')"
 refused 'a mapped attribute' 'is false' "$condition" "$sub, \"attribute.repo\": \"assertion.repository\"" "attribute.repo == 'keyward/other'"
-refused 'a subject that is not there' 'assertion.nothing is absent' "can't be evaluated" '"google.subject": "assertion.nothing"' ''
+refused 'a subject that is not there' 'assertion.nothing is absent' "can't be evaluated|names a claim that the token hasn't" '"google.subject": "assertion.nothing"' ''
 refused 'a subject of 128 bytes and more' 'longer than 127 bytes' '127 bytes limit' '"google.subject": "assertion.sub + assertion.sub + assertion.sub + assertion.sub"' ''
 refused 'another audience' 'none of the provider' 'audience' "$sub" '' '"https://elsewhere.test"'
 
@@ -84,6 +86,6 @@ rm -f "$work/ready"
 "$KW_LAB" --dir "$work/lab2" --ready-file "$work/ready" --google-provider "$provider" >"$out" 2>"$err" </dev/null
 ok 'the lab refuses it too' test ! -e "$work/ready"
 ok 'the lab says why' grep -q 'position' "$err"
-ok 'every case was decided twice' is "$agree" 19
+ok 'every case was decided twice' is "$agree" 21
 ok 'no secret told' no_secrets
 finish
