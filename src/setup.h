@@ -8,7 +8,7 @@
  * it was, and a second one changes nothing.
  *
  *   cmd_setup.c, cmd_revoke.c  options, dispatch
- *   setup_plan.c               look, plan, apply, destroy
+ *   setup_plan.c, setup_step.c look, plan, apply, destroy
  *   setup_print.c              the plan for people, programs and shells
  *   setup_call.c               the administrator's calls
  *   setup_preset*.c            what each kind of issuer needs
@@ -67,6 +67,8 @@ struct kw_setup_step {
     int arg;           /* the step's own */
     bool lost;         /* the same: an act()'s answer was, so what it made may be there unseen */
     unsigned taken;    /* the same: how often a name was said to be taken that isn't seen */
+    bool only_new;     /* what the plan says is to be made, or could not see, is never changed or
+                          brought back where it turns out to be there */
     /* what look() found */
     enum kw_setup_state state;
     bool mine;     /* it has keyward's mark */
@@ -80,7 +82,6 @@ struct kw_setup_step {
     const char *done;         /* "made", "changed", "brought back", "removed", or NULL */
 };
 
-/* r: 0 good, -1 not tried, else an exit code. */
 /* Who hears what `doctor` finds: r 0: good; above: a failure, by its exit code; -1: not tried. */
 struct kw_setup_ear {
     void (*tell)(void *arg, const char *name, int r, const char *text);
@@ -119,6 +120,8 @@ struct kw_setup_cloud {
     int (*begin)(struct kw_setup *s, struct kw_err *err);
     /* The same for `keyward revoke`: steps that switch the trust off, or with s->restore on. */
     int (*revoke)(struct kw_setup *s, struct kw_err *err);
+    /* --print-commands: what the steps' commands go by. NULL: nothing. */
+    void (*commands)(const struct kw_setup *s, struct kw_buf *b);
     /* What stays valid afterwards, and for how long: for people. */
     void (*revoked)(const struct kw_setup *s, struct kw_buf *b);
     /* Not with --print-commands. Opens the wire; may ask what later names depend on (a
@@ -194,7 +197,7 @@ struct kw_setup_answer {
 int kw_setup_admin(struct kw_setup *s, const char *variable, struct kw_err *err);
 
 /* Starts the processes. hosts: what may be called, separated by spaces. The bearer (s->admin)
- * goes to the exchanger, once. */
+ * goes to the exchanger, once; who needs it no more after that frees it. */
 int kw_setup_open(struct kw_setup *s, const char *hosts, struct kw_err *err);
 /* Idempotent. A sandbox that was violated takes the place of *err. */
 int kw_setup_close(struct kw_setup *s, int r, struct kw_err *err);

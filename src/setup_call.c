@@ -278,7 +278,9 @@ static bool renewed(struct kw_setup *s, const struct kw_setup_request *q,
     struct kw_err why;
     if (a->status != 401 || q->authorize != NULL || kw_arg(s->args, "admin-token-command") == NULL)
         return false;
-    if (kw_setup_admin(s, NULL, &why) == 0 && hand_over(s, &why) == 0)
+    bool good = kw_setup_admin(s, NULL, &why) == 0 && hand_over(s, &why) == 0;
+    kw_secret_free(&s->admin);
+    if (good)
         return true;
     kw_log(KW_WARN, "no other token than the one that was refused: %s", why.text);
     return false;

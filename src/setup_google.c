@@ -140,6 +140,54 @@ static bool made_of(const char *text, const char *bytes)
     return text[0] != '\0' && strspn(text, bytes) == strlen(text);
 }
 
+/* Roles by which whoever has them can have more: others' identities, or rights that they grant
+ * themselves. */
+static void warn_of_power(struct kw_setup *s, const char *role, bool on_project)
+{
+    static const char all[] = "is the right to nearly everything",
+                      grants[] = "lets the job grant itself, and others, any right on it",
+                      acts[] = "lets the job act as every service account of the project",
+                      keys[] = "lets the job make keys of service accounts, which stay valid when "
+                               "it is over",
+                      lets[] = "lets the job say who may get in",
+                      runs[] = "lets the job run its own code as service accounts of the project";
+    static const struct {
+        const char *role, *why;
+        bool of_project; /* on a bucket it is nothing much */
+    } roles[] = {
+        {"roles/owner", all, false},
+        {"roles/editor", all, false},
+        {"roles/admin", all, false},
+        {"roles/writer", all, false},
+        {"roles/iam.securityAdmin", grants, false},
+        {"roles/resourcemanager.projectIamAdmin", grants, false},
+        {"roles/resourcemanager.folderIamAdmin", grants, false},
+        {"roles/resourcemanager.folderAdmin", grants, false},
+        {"roles/resourcemanager.organizationAdmin", grants, false},
+        {"roles/iam.roleAdmin", grants, false},
+        {"roles/iam.organizationRoleAdmin", grants, false},
+        {"roles/storage.admin", grants, false},
+        {"roles/storage.legacyBucketOwner", grants, false},
+        {"roles/iam.serviceAccountTokenCreator", acts, true},
+        {"roles/iam.serviceAccountOpenIdTokenCreator", acts, true},
+        {"roles/iam.workloadIdentityUser", acts, true},
+        {"roles/iam.serviceAccountUser", acts, true},
+        {"roles/iam.serviceAccountAdmin", acts, true},
+        {"roles/iam.serviceAccountKeyAdmin", keys, true},
+        {"roles/iam.workloadIdentityPoolAdmin", lets, true},
+        {"roles/compute.admin", runs, true},
+        {"roles/compute.instanceAdmin", runs, true},
+        {"roles/compute.instanceAdmin.v1", runs, true},
+        {"roles/cloudbuild.builds.editor", runs, true},
+        {"roles/cloudfunctions.admin", runs, true},
+        {"roles/run.admin", runs, true},
+        {"roles/deploymentmanager.editor", runs, true},
+    };
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
+        if (strcmp(roles[i].role, role) == 0 && (on_project || !roles[i].of_project))
+            kw_setup_warn(s, "%s %s: grant what the job needs", role, roles[i].why);
+}
+
 static int add_grant(struct kw_setup *s, struct kw_google *g, const char *text, struct kw_err *err)
 {
     static const char role_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" LOWER DIGITS "._/-";
@@ -162,8 +210,7 @@ static int add_grant(struct kw_setup *s, struct kw_google *g, const char *text, 
         (void)snprintf(w->resource, sizeof w->resource, "bucket %s", where + 5);
     else
         return kw_fail(err, KW_USAGE, "the RESOURCE of --grant is `project` or gs://BUCKET");
-    if (strcmp(role, "roles/owner") == 0 || strcmp(role, "roles/editor") == 0)
-        kw_setup_warn(s, "%s is the right to nearly everything: grant what the job needs", role);
+    warn_of_power(s, role, strcmp(where, "project") == 0);
     return 0;
 }
 
@@ -215,9 +262,11 @@ static int begin(struct kw_setup *s, struct kw_err *err)
     struct kw_google *g = kw_google_of(s);
     if (r == 0)
         r = grants(s, g, err);
-    /* What is to go is known by its name: nobody needs to say again what it was. */
-    bool said = kw_arg(s->args, "issuer") != NULL;
-    if (r == 0 && (!s->destroy || said))
+    /* What is to go is known by its name: nobody needs to say again what it was. But who was
+     * granted can't be looked up without a network. */
+    bool said = kw_google_said(s);
+    bool unseen = s->commands && (g->account[0] != '\0' || g->n_grants > 0);
+    if (r == 0 && (!s->destroy || said || unseen))
         r = kw_google_want(s, g, err);
     if (r == 0 && !s->destroy && strcmp(g->preset.member, "*") == 0)
         kw_setup_warn(s,
@@ -227,7 +276,9 @@ static int begin(struct kw_setup *s, struct kw_err *err)
         r = kw_google_add_apis(s, err);
     if (r == 0)
         r = kw_google_add_pool(s, err);
-    return r != 0 ? r : kw_google_add_iam(s, err);
+    if (r == 0)
+        r = kw_google_add_account(s, err);
+    return r != 0 ? r : kw_google_add_grants(s, err);
 }
 
 /* The project's number is in the names of all that Service Usage tells of, and needs no other API
@@ -275,6 +326,7 @@ static int open(struct kw_setup *s, struct kw_err *err)
     int r = kw_setup_admin(s, TOKEN_VARIABLE, err);
     if (r == 0)
         r = kw_setup_open(s, hosts, err);
+    kw_secret_free(&s->admin); /* the exchanger has it, who alone needs it */
     return r != 0 || s->revoke ? r : find_number(s, kw_google_of(s), err);
 }
 
@@ -344,6 +396,8 @@ static void policy_section(const struct kw_setup *s, const struct kw_google *g, 
         bucket = bucket || strncmp(g->grants[i].resource, "bucket ", 7) == 0;
     if (bucket)
         kw_put_fmt(b, "sign.host = storage.%s\n", s->config->universe);
+    else if (kw_arg(s->args, "issuer") == NULL && s->config->sign_host[0] != '\0')
+        line(b, "sign.host", s->config->sign_host);
     else
         kw_put_fmt(b, "; name the services that the job needs:\n; sign.host = storage.%s\n",
                    s->config->universe);
@@ -393,6 +447,7 @@ const struct kw_setup_cloud kw_setup_google = {.name = "google",
                                                .options = options,
                                                .begin = begin,
                                                .revoke = revoke,
+                                               .commands = kw_google_command_begin,
                                                .revoked = kw_google_revoked,
                                                .open = open,
                                                .ini = ini,

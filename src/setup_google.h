@@ -4,9 +4,12 @@
  * administration is asked.
  *
  *   setup_google.c       options, the row of steps, keyward.ini
- *   setup_google_want.c  the provider: mapping, condition, keys, certificates
+ *   setup_google_want.c  the provider: mapping, condition
+ *   setup_google_keys.c  its keys, certificates
+ *   setup_google_stranger.c  whom a condition lets in
  *   setup_google_pool.c  APIs and pool      setup_google_provider.c
- *   setup_google_iam.c   account, grants
+ *   setup_google_account.c   setup_google_iam.c   grants
+ *   setup_google_print.c what gcloud does the same by
  *   setup_google_call.c  requests, refusals, operations
  *   setup_google_revoke.c   setup_google_doctor.c
  */
@@ -34,7 +37,9 @@ struct kw_google {
     char account_id[31];  /* "": of another project, only to be looked at */
     int64_t account_made; /* when, by this run (kw_now_ms()); 0: it was there */
     bool x509;
-    bool pool_marked;        /* look: keyward made the pool (it may stay all the same) */
+    bool pool_marked;   /* look: keyward made the pool (it may stay all the same) */
+    char neighbour[64]; /* look: another provider in the pool whose tokens can be whom this set-up
+                           grants to; "": none */
     struct kw_preset preset; /* with --destroy it may be blank: .member "" */
     json_t *provider_want;   /* as the API has it */
     json_t *audiences;       /* --audience */
@@ -60,13 +65,27 @@ static inline const char *kw_google_text(const json_t *o, const char *name)
 /* Fills preset and provider_want from options and profile, and checks mapping and condition as
  * Google would. KW_USAGE. */
 int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err);
+/* Is it said whom it is about: by --issuer, or by an option that goes with it? */
+bool kw_google_said(const struct kw_setup *s);
+/* setup_google_keys.c: what is to be uploaded, into oidc.jwksJson or x509. */
+int kw_google_add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oidc,
+                       struct kw_err *err);
+int kw_google_add_store(struct kw_setup *s, json_t *want, struct kw_err *err);
+/* setup_google_stranger.c: could a token of somebody else's fulfil the condition? Also true where
+ * that can't be told; false where it is no condition. */
+bool kw_google_lets_strangers_in(const struct kw_preset *p);
 
 /* --- the steps ------------------------------------------------------------------------------ */
 
 int kw_google_add_apis(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_pool(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_provider(struct kw_setup *s, struct kw_err *err);
-int kw_google_add_iam(struct kw_setup *s, struct kw_err *err);
+int kw_google_add_account(struct kw_setup *s, struct kw_err *err);
+int kw_google_add_grants(struct kw_setup *s, struct kw_err *err); /* after the account */
+/* https://iam.googleapis.com/v1/projects/-/serviceAccounts/E-MAIL, and more behind it. */
+void kw_google_account_url(const struct kw_setup *s, const char *more, char *url, size_t size);
+/* Is a member of an IAM policy the one that the grant is for? */
+bool kw_google_meant(const struct kw_setup *s, const struct kw_google_grant *w, const char *m);
 /* The IAM policy of a grant's resource ("account": its own), version 3; as kw_google_read(). */
 int kw_google_policy(struct kw_setup *s, const struct kw_google_grant *w, enum kw_google_seen *seen,
                      json_t **ret, struct kw_err *err);
@@ -95,6 +114,29 @@ void kw_google_url(const struct kw_setup *s, char *url, size_t size, const char 
 /* "principalSet://iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/..." of
  * what is let in; with $NUMBER where that is not known. */
 void kw_google_member(const struct kw_setup *s, char *member, size_t size);
+
+/* Whom a grant is for: the account, where there is one and it is not its own policy. */
+void kw_google_grantee(const struct kw_setup *s, const struct kw_google_grant *w, char *member,
+                       size_t size);
+const struct kw_google_grant *kw_google_grant_of(const struct kw_setup *s,
+                                                 const struct kw_setup_step *t);
+bool kw_google_on_account(const struct kw_google_grant *w);
+/* The bucket's name, or NULL: it is on something else. */
+const char *kw_google_bucket(const struct kw_google_grant *w);
+
+/* --- setup_google_print.c: the steps' command(), and what comes before them ----------------- */
+
+void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b);
+void kw_google_command_api(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                           struct kw_buf *b);
+void kw_google_command_pool(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                            struct kw_buf *b);
+void kw_google_command_provider(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                                struct kw_buf *b);
+void kw_google_command_account(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                               struct kw_buf *b);
+void kw_google_command_grant(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
+                             struct kw_buf *b);
 
 /* --- setup_google_call.c -------------------------------------------------------------------- */
 

@@ -134,10 +134,13 @@ static int judge(const json_t *op, struct kw_err *err)
                    kw_google_text(e, "message"));
 }
 
-/* Its name is below /v1/, and goes into a URL: made of what such names are made of. */
+/* Its name is below /v1/, and goes into a URL: an operation's, made of what such names are made
+ * of. */
 static bool name_good(const char *name)
 {
-    return name[0] != '\0' && strlen(name) < 500 && strstr(name, "..") == NULL &&
+    const char *operations = strstr(name, "operations/");
+    return name[0] != '/' && operations != NULL && strlen(name) < 500 &&
+           (operations == name || operations[-1] == '/') && strstr(name, "..") == NULL &&
            name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                              "-_./~")] == '\0';
 }

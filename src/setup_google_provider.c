@@ -3,7 +3,6 @@
  * The provider in the pool: held against what is wanted, field by field, made and changed.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "setup_google.h"
@@ -103,6 +102,7 @@ static bool differ(struct kw_setup_step *t, const json_t *have, const json_t *wa
 static void judge_provider(struct kw_setup_step *t, const json_t *want)
 {
     bool x509 = json_object_get(want, "x509") != NULL;
+    bool deleted = t->state == KW_SETUP_DELETED;
     if (json_object_get(t->found, x509 ? "x509" : "oidc") == NULL) {
         kw_google_note(
             t, KW_SETUP_FOREIGN,
@@ -110,7 +110,11 @@ static void judge_provider(struct kw_setup_step *t, const json_t *want)
             "another --provider");
         return;
     }
-    if (!differ(t, t->found, want))
+    bool differs = differ(t, t->found, want);
+    if (deleted)
+        kw_google_note(t, KW_SETUP_DELETED,
+                       differs ? "it comes back as it was, and is changed at once" : "");
+    else if (!differs)
         kw_google_note(t, KW_SETUP_SAME,
                        t->mine ? "" : "it was not made by keyward, and is used as it is");
     else if (t->mine)
@@ -122,27 +126,40 @@ static void judge_provider(struct kw_setup_step *t, const json_t *want)
             "change it yourself");
 }
 
+/* Reads it, where there can be one. In a pool that is deleted it may hide: then it is judged once
+ * the pool is back. */
+static int find_provider(struct kw_setup *s, struct kw_setup_step *t, enum kw_google_seen *seen,
+                         struct kw_err *err)
+{
+    enum kw_setup_state pool = kw_google_of(s)->pool_step->state;
+    *seen = pool == KW_SETUP_UNSEEN ? KW_GOOGLE_OFF : KW_GOOGLE_ABSENT;
+    if (pool == KW_SETUP_UNSEEN || pool == KW_SETUP_ABSENT)
+        return 0;
+    int r = kw_google_fetch(s, t, seen, err);
+    if (r != KW_CLOUD || pool != KW_SETUP_DELETED)
+        return r;
+    *seen = KW_GOOGLE_OFF;
+    return 0;
+}
+
 static int look_provider(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_google *g = kw_google_of(s);
-    enum kw_google_seen seen = KW_GOOGLE_ABSENT;
-    enum kw_setup_state pool = g->pool_step->state;
-    int r = 0;
-    if (pool == KW_SETUP_UNSEEN || pool == KW_SETUP_DELETED)
-        kw_google_note(t, KW_SETUP_UNSEEN, s->destroy ? "" : "its pool is not there yet");
-    else if (pool != KW_SETUP_ABSENT)
-        r = kw_google_fetch(s, t, &seen, err);
+    enum kw_google_seen seen;
+    int r = find_provider(s, t, &seen, err);
     if (r != 0)
         return r;
     if (seen == KW_GOOGLE_OFF)
         kw_google_note(t, KW_SETUP_UNSEEN,
-                       s->destroy ? "the API is not enabled" : "the API is not enabled yet");
-    else if (seen == KW_GOOGLE_THERE && kw_google_usable(t, t->found) && s->destroy)
-        t->state = KW_SETUP_SAME;
-    else if (seen == KW_GOOGLE_THERE && t->note[0] == '\0' && t->state == KW_SETUP_UNSEEN)
-        judge_provider(t, g->provider_want);
-    else if (seen == KW_GOOGLE_ABSENT && t->note[0] == '\0')
+                       s->destroy                                ? "the API is not enabled"
+                       : g->pool_step->state == KW_SETUP_DELETED ? "its pool is not back yet"
+                                                                 : "the API is not enabled yet");
+    else if (seen == KW_GOOGLE_ABSENT)
         t->state = KW_SETUP_ABSENT;
+    else if (kw_google_usable(t, t->found) && s->destroy)
+        t->state = KW_SETUP_SAME;
+    else if (!s->destroy && t->state != KW_SETUP_FOREIGN)
+        judge_provider(t, g->provider_want);
     if (!s->destroy && (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_UNSEEN))
         (void)differ(t, NULL, g->provider_want);
     return 0;
@@ -169,98 +186,6 @@ static int make_provider(struct kw_setup *s, struct kw_setup_step *t, struct kw_
                              err);
 }
 
-static bool occurs(json_t *mapping, char c)
-{
-    const char *key;
-    json_t *v;
-    bool found = false;
-    json_object_foreach(mapping, key, v) found = found || strchr(json_string_value(v), c) != NULL;
-    return found;
-}
-
-/* gcloud takes KEY=EXPRESSION pairs behind one another, with what none of them has between. */
-static void command_mapping(json_t *mapping, struct kw_buf *b)
-{
-    static const char between[] = ",;~#@";
-    struct kw_buf all;
-    const char *key, *comma = between;
-    json_t *v;
-    size_t n = 0;
-    while (comma[1] != '\0' && occurs(mapping, *comma))
-        comma++;
-    kw_buf_init(&all, 1 << 16);
-    if (*comma != ',')
-        kw_put_fmt(&all, "^%c^", *comma);
-    json_object_foreach(mapping, key, v)
-    {
-        if (n++ > 0)
-            kw_put(&all, comma, 1);
-        kw_put_fmt(&all, "%s=%s", key, json_string_value(v));
-    }
-    kw_put_str(b, " --attribute-mapping=");
-    kw_setup_quote(b, kw_buf_str(&all));
-    kw_buf_free(&all);
-}
-
-static void command_oidc(const json_t *oidc, struct kw_buf *b)
-{
-    const json_t *one;
-    size_t i;
-    kw_put_str(b, " --issuer-uri=");
-    kw_setup_quote(b, kw_google_text(oidc, "issuerUri"));
-    json_array_foreach(json_object_get(oidc, "allowedAudiences"), i, one)
-    {
-        kw_put_str(b, i == 0 ? " --allowed-audiences=" : ",");
-        kw_setup_quote(b, json_string_value(one));
-    }
-    if (json_object_get(oidc, "jwksJson") != NULL)
-        kw_put_str(b, " --jwk-json-path=keyward-jwks.json");
-}
-
-static void command_files(const struct kw_google *g, struct kw_buf *b)
-{
-    const json_t *want = g->provider_want;
-    const char *jwks = kw_google_text(json_object_get(want, "oidc"), "jwksJson");
-    char *store = g->x509 ? json_dumps(json_object_get(want, "x509"), JSON_COMPACT) : NULL;
-    if (store == NULL && jwks[0] == '\0')
-        return;
-    kw_put_str(b, "printf '%s\\n' ");
-    kw_setup_quote(b, store != NULL ? store : jwks);
-    kw_put_fmt(b, " >%s\n", store != NULL ? "keyward-trust-store.yaml" : "keyward-jwks.json");
-    free(store);
-}
-
-static void command_provider(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
-                             struct kw_buf *b)
-{
-    const struct kw_google *g = kw_google_of(s);
-    (void)t;
-    if (!undo)
-        command_files(g, b);
-    kw_put_fmt(b,
-               "gcloud iam workload-identity-pools providers %s %s --project=%s --location=global "
-               "--workload-identity-pool=%s",
-               undo      ? "delete"
-               : g->x509 ? "create-x509"
-                         : "create-oidc",
-               g->provider, g->project, g->pool);
-    if (undo) {
-        kw_put_str(b, " --quiet\n");
-        return;
-    }
-    kw_put_str(b, " --display-name=keyward --description='" KW_SETUP_MARK "'");
-    if (g->x509)
-        kw_put_str(b, " --trust-store-config-path=keyward-trust-store.yaml");
-    else
-        command_oidc(json_object_get(g->provider_want, "oidc"), b);
-    command_mapping(json_object_get(g->provider_want, "attributeMapping"), b);
-    if (kw_google_text(g->provider_want, "attributeCondition")[0] != '\0') {
-        kw_put_str(b, " --attribute-condition=");
-        kw_setup_quote(b, kw_google_text(g->provider_want, "attributeCondition"));
-    }
-    kw_put_str(b, "\n");
-}
-
 int kw_google_add_provider(struct kw_setup *s, struct kw_err *err)
 {
     struct kw_google *g = kw_google_of(s);
@@ -271,7 +196,8 @@ int kw_google_add_provider(struct kw_setup *s, struct kw_err *err)
     t->look = look_provider;
     t->act = make_provider;
     t->undo = kw_google_delete;
-    t->command = command_provider;
+    t->command = kw_google_command_provider;
+    t->only_new = true;
     g->provider_step = t;
     return 0;
 }

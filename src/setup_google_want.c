@@ -4,184 +4,44 @@
  * principal, and which are let in. All of it is checked here as Google would, before anything is
  * sent.
  */
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fetch.h"
+#include "cel.h"
 #include "google_map.h"
-#include "io.h"
-#include "jwk.h"
 #include "setup_google.h"
 
-enum { KEYS = 1 << 17, ANCHORS = 3, BETWEEN = 10, AUDIENCES = 10, AUDIENCE = 256 };
+enum { AUDIENCES = 10, AUDIENCE = 256 };
 
 static int no_memory(struct kw_err *err)
 {
     return kw_fail(err, KW_FAILED, "there is no memory left");
 }
 
-/* --- the issuer's keys ---------------------------------------------------------------------- */
+/* --- whom ----------------------------------------------------------------------------------- */
 
-/* Google takes these members and refuses all others; a private one would be a leak. */
-static int clean_key(json_t *key, const char *path, struct kw_err *err)
+/* An option that nothing comes of is a misunderstanding. */
+static int none_of(struct kw_setup *s, const char *const *names, size_t n, const char *why,
+                   struct kw_err *err)
 {
-    static const char *const taken[] = {"kty", "alg", "use", "kid", "n", "e", "crv", "x", "y"};
-    static const char *const secret[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
-    const char *name, *kty = json_string_value(json_object_get(key, "kty"));
-    json_t *v;
-    void *next;
-    if (kty == NULL || (strcmp(kty, "RSA") != 0 && strcmp(kty, "EC") != 0))
-        return kw_fail(err, KW_USAGE, "%s has a key that is neither RSA nor EC", path);
-    for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++)
-        if (json_object_get(key, secret[i]) != NULL)
-            return kw_fail(err, KW_USAGE,
-                           "%s has a private key in it (member %s): register the public one", path,
-                           secret[i]);
-    json_object_foreach_safe(key, next, name, v)
-    {
-        bool keep = false;
-        for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
-            keep = keep || strcmp(name, taken[i]) == 0;
-        if (!keep)
-            (void)json_object_del(key, name);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (kw_arg(s->args, names[i]) != NULL)
+            return kw_fail(err, KW_USAGE, "--%s %s", names[i], why);
     return 0;
 }
 
-static int keys_of_file(const char *path, json_t **ret, struct kw_err *err)
+static const char *const narrowing[] = {"issuer-url", "repository",  "repository-id", "owner-id",
+                                        "branch",     "environment", "subject"};
+enum { NARROWING = sizeof narrowing / sizeof narrowing[0] };
+
+bool kw_google_said(const struct kw_setup *s)
 {
-    struct kw_buf b;
-    json_t *one;
-    size_t i;
-    kw_buf_init(&b, KEYS);
-    int r = kw_read_file(path, &b, KW_USAGE, err);
-    json_t *set = r == 0 ? json_loadb(kw_buf_str(&b), b.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_t *keys = json_object_get(set, "keys");
-    kw_buf_free(&b);
-    if (r == 0 && json_array_size(keys) == 0)
-        r = kw_fail(err, KW_USAGE, "%s is no JWK set ({\"keys\": [...]})", path);
-    json_array_foreach(keys, i, one)
-    {
-        if (r == 0)
-            r = clean_key(one, path, err);
-    }
-    *ret = r == 0 ? json_pack("{s:O}", "keys", keys) : NULL;
-    json_decref(set);
-    return r == 0 && *ret == NULL ? no_memory(err) : r;
+    bool said = kw_arg(s->args, "issuer") != NULL;
+    for (size_t i = 0; i < NARROWING; i++)
+        said = said || kw_arg(s->args, narrowing[i]) != NULL;
+    return said;
 }
-
-static int keys_of_token(const struct kw_config *c, json_t **ret, struct kw_err *err)
-{
-    unsigned char spki[KW_SPKI_MAX];
-    size_t n = 0;
-    json_t *jwk = NULL;
-    *ret = NULL;
-    int r = kw_public_alone(c, spki, &n, err);
-    if (r == 0)
-        r = kw_jwk_public(spki, n, &jwk, NULL, NULL, err);
-    if (r == 0 && (*ret = json_pack("{s:[o]}", "keys", jwk)) == NULL)
-        r = no_memory(err);
-    return r;
-}
-
-/* Into oidc.jwksJson, if they are to be uploaded. */
-static int add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oidc, struct kw_err *err)
-{
-    const char *path = kw_arg(s->args, "jwks-file");
-    json_t *set = NULL;
-    int r = 0;
-    bool own = g->preset.source != NULL && strcmp(g->preset.source, "token") == 0;
-    if (path != NULL)
-        r = keys_of_file(path, &set, err);
-    else if (own)
-        r = keys_of_token(s->config, &set, err);
-    else if (g->preset.source != NULL && strcmp(g->preset.source, "kubernetes") == 0)
-        kw_setup_warn(s,
-                      "Google fetches the cluster's keys from %s, which must be reachable for it; "
-                      "if it is not, upload them: --jwks-file (kubectl get --raw "
-                      "/openid/v1/jwks)",
-                      g->preset.issuer);
-    char *text = set != NULL ? json_dumps(set, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    if (set != NULL &&
-        (text == NULL || json_object_set_new(oidc, "jwksJson", json_string(text)) != 0))
-        r = no_memory(err);
-    free(text);
-    json_decref(set);
-    return r;
-}
-
-/* --- certificates --------------------------------------------------------------------------- */
-
-static json_t *pem_of(X509 *cert)
-{
-    BIO *out = BIO_new(BIO_s_mem());
-    char *p = NULL;
-    json_t *o = NULL;
-    if (out != NULL && PEM_write_bio_X509(out, cert) == 1) {
-        long n = BIO_get_mem_data(out, &p);
-        o = json_pack("{s:s%}", "pemCertificate", p, n > 0 ? (size_t)n : (size_t)0);
-    }
-    BIO_free(out);
-    return o;
-}
-
-/* All certificates of a file. */
-static int certificates(const char *path, json_t *list, struct kw_err *err)
-{
-    struct kw_buf b;
-    size_t before = json_array_size(list);
-    kw_buf_init(&b, KEYS);
-    int r = kw_read_file(path, &b, KW_USAGE, err);
-    BIO *in = r == 0 ? BIO_new_mem_buf(b.p, (int)b.len) : NULL;
-    for (X509 *cert; in != NULL && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL;) {
-        if (json_array_append_new(list, pem_of(cert)) != 0)
-            r = no_memory(err);
-        X509_free(cert);
-    }
-    ERR_clear_error();
-    BIO_free(in);
-    kw_buf_free(&b);
-    if (r == 0 && json_array_size(list) == before)
-        r = kw_fail(err, KW_USAGE, "%s has no certificate in PEM", path);
-    return r;
-}
-
-static int store(struct kw_setup *s, json_t *want, struct kw_err *err)
-{
-    json_t *anchors = json_array(), *between = json_array();
-    int pos = 0, r = 0;
-    for (const char *p; r == 0 && (p = kw_args_each(s->args, "trust-anchor", &pos)) != NULL;)
-        r = certificates(p, anchors, err);
-    pos = 0;
-    for (const char *p; r == 0 && (p = kw_args_each(s->args, "intermediate", &pos)) != NULL;)
-        r = certificates(p, between, err);
-    if (r == 0 && (json_array_size(anchors) < 1 || json_array_size(anchors) > ANCHORS ||
-                   json_array_size(between) > BETWEEN))
-        r = kw_fail(err, KW_USAGE,
-                    "--issuer x509 takes 1 to %d certificates by --trust-anchor and up to %d by "
-                    "--intermediate",
-                    ANCHORS, BETWEEN);
-    if (r == 0 && json_array_size(between) > 0)
-        r = json_object_set_new(want, "x509",
-                                json_pack("{s:{s:O, s:O}}", "trustStore", "trustAnchors", anchors,
-                                          "intermediateCas", between)) == 0
-                ? 0
-                : no_memory(err);
-    else if (r == 0)
-        r = json_object_set_new(want, "x509",
-                                json_pack("{s:{s:O}}", "trustStore", "trustAnchors", anchors)) == 0
-                ? 0
-                : no_memory(err);
-    json_decref(anchors);
-    json_decref(between);
-    return r;
-}
-
-/* --- whom ----------------------------------------------------------------------------------- */
 
 /* A certificate has no claims: its subject's name is what is let in. */
 static int x509_preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
@@ -191,13 +51,13 @@ static int x509_preset(struct kw_setup *s, struct kw_google *g, struct kw_err *e
     const char *cn = kw_arg(s->args, "subject");
     static const char *const tokens[] = {"issuer-url", "repository",  "repository-id", "owner-id",
                                          "branch",     "environment", "jwks-file",     "audience"};
-    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++)
-        if (kw_arg(s->args, tokens[i]) != NULL)
-            return kw_fail(err, KW_USAGE, "--%s is for tokens; --issuer x509 takes --subject",
-                           tokens[i]);
+    int r = none_of(s, tokens, sizeof tokens / sizeof tokens[0],
+                    "is for tokens; --issuer x509 takes --subject", err);
+    if (r != 0)
+        return r;
     struct kw_preset_ask ask = none;
     ask.subject = cn;
-    int r = kw_preset(&ask, p, err); /* the checks of --subject */
+    r = kw_preset(&ask, p, err); /* the checks of --subject */
     if (r != 0)
         return r;
     p->issuer[0] = '\0';
@@ -212,9 +72,57 @@ static int x509_preset(struct kw_setup *s, struct kw_google *g, struct kw_err *e
     return 0;
 }
 
-/* Without --issuer: what [google NAME] says of the provider. */
-static int profile_preset(const struct kw_config *c, struct kw_google *g, struct kw_err *err)
+/* "V" of the term EXPRESSION == 'V'; false: it is no such term. */
+static bool pinned(const char *term, size_t n, const char *expression, char *value, size_t size)
 {
+    static const char is[] = " == '";
+    size_t e = strlen(expression), at = e + sizeof is - 1;
+    if (n < at + 2 || strncmp(term, expression, e) != 0 ||
+        strncmp(term + e, is, sizeof is - 1) != 0 || term[n - 1] != '\'')
+        return false;
+    for (size_t i = at; i < n - 1; i++)
+        if (term[i] == '\'' || term[i] == '\\' || term[i] <= ' ')
+            return false;
+    return (size_t)snprintf(value, size, "%.*s", (int)(n - 1 - at), term + at) < size;
+}
+
+/* Whom the condition lets in, if it says that of something that is mapped: the subject rather
+ * than an attribute, a number rather than a name. */
+static void member_of_condition(struct kw_preset *p)
+{
+    static const char *const names[] = {"assertion", "google", "attribute", NULL};
+    struct kw_cel *c = NULL;
+    struct kw_cel_result why;
+    const char *key;
+    char value[400];
+    json_t *v;
+    size_t n;
+    int best = 0;
+    if (strcmp(p->member, "*") != 0 ||
+        kw_cel_parse(p->condition, strlen(p->condition), names, &c, &why) != KW_CEL_VALUE)
+        return;
+    json_object_foreach(p->mapping, key, v)
+    {
+        bool subject = strcmp(key, "google.subject") == 0;
+        size_t end = strlen(key);
+        int rank = subject ? 3 : end > 3 && strcmp(key + end - 3, "_id") == 0 ? 2 : 1;
+        if (!subject && strncmp(key, "attribute.", 10) != 0)
+            continue;
+        for (size_t i = 0; rank > best && i < kw_cel_terms(c); i++) {
+            const char *term = kw_cel_term_text(c, i, &n);
+            if (!pinned(term, n, json_string_value(v), value, sizeof value))
+                continue;
+            (void)snprintf(p->member, sizeof p->member, "%s/%s", subject ? "subject" : key, value);
+            best = rank;
+        }
+    }
+    kw_cel_free(c);
+}
+
+/* Without --issuer: what [google NAME] says of the provider. */
+static int profile_preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
+{
+    const struct kw_config *c = s->config;
     struct kw_preset_ask ask = {.issuer = c->issuer_uri};
     struct kw_google_map m;
     if (c->issuer_uri[0] == '\0')
@@ -223,7 +131,12 @@ static int profile_preset(const struct kw_config *c, struct kw_google *g, struct
                        "buildkite, kubernetes, token, x509 or an https URL (or [google %s] "
                        "issuer_uri)",
                        c->profile);
-    int r = kw_preset(&ask, &g->preset, err);
+    int r = none_of(s, narrowing, NARROWING,
+                    "goes with --issuer: without it, the profile says whose tokens are let in "
+                    "(--condition says it otherwise)",
+                    err);
+    if (r == 0)
+        r = kw_preset(&ask, &g->preset, err);
     if (r == 0)
         r = kw_google_map_init(&m, err);
     if (r != 0)
@@ -241,12 +154,19 @@ static int profile_preset(const struct kw_config *c, struct kw_google *g, struct
                 ? no_memory(err)
                 : 0;
     (void)snprintf(g->preset.condition, sizeof g->preset.condition, "%s", c->attribute_condition);
+    /* What comes of it is no less than what there is. */
+    for (size_t i = 0; r == 0 && i < c->n_rules; i++)
+        if (json_object_set_new(g->preset.claims, c->rules[i].claim,
+                                json_string(c->rules[i].values)) != 0)
+            r = no_memory(err);
+    g->preset.source = c->source_type[0] != '\0' ? c->source_type : g->preset.source;
     kw_google_map_free(&m);
     return r;
 }
 
 static int preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
+    static const char *const certificates[] = {"trust-anchor", "intermediate"};
     const struct kw_config *c = s->config;
     const char *issuer = kw_arg(s->args, "issuer");
     struct kw_preset_ask ask = {.issuer = issuer,
@@ -260,9 +180,12 @@ static int preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
     g->x509 = issuer != NULL && strcmp(issuer, "x509") == 0;
     if (g->x509)
         return x509_preset(s, g, err);
-    if (issuer == NULL && ask.repository == NULL && ask.repository_id == NULL)
-        return profile_preset(c, g, err);
-    if (issuer != NULL && strcmp(issuer, "token") == 0) {
+    int r = none_of(s, certificates, 2, "is for --issuer x509", err);
+    if (r != 0)
+        return r;
+    if (issuer == NULL)
+        return profile_preset(s, g, err);
+    if (strcmp(issuer, "token") == 0) {
         if (ask.issuer_url == NULL && c->issuer_iss[0] != '\0')
             ask.issuer_url = c->issuer_iss;
         if (ask.subject == NULL && c->issuer_sub[0] != '\0')
@@ -273,6 +196,46 @@ static int preset(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 
 /* --- mapping, condition, audiences ---------------------------------------------------------- */
 
+/* --condition is asked for besides what --repository-id and the like say; of a profile it takes the
+ * place of what was there. */
+static int take_condition(struct kw_setup *s, struct kw_google *g, const char *cel,
+                          struct kw_err *err)
+{
+    struct kw_preset *p = &g->preset;
+    char both[sizeof p->condition];
+    struct kw_google_map m;
+    bool besides = kw_arg(s->args, "issuer") != NULL && p->condition[0] != '\0';
+    int len = besides ? snprintf(both, sizeof both, "%s && (%s)", p->condition, cel)
+                      : snprintf(both, sizeof both, "%s", cel);
+    if (len < 0 || (size_t)len >= sizeof both)
+        return kw_fail(err, KW_USAGE, "--condition is longer than Google's %d characters",
+                       KW_GOOGLE_CONDITION);
+    /* Alone, so that it can't be half of something else between the brackets. */
+    int r = kw_google_map_init(&m, err);
+    if (r == 0) {
+        m.condition = json_string(cel);
+        r = m.condition != NULL && json_object_update(m.mapping, p->mapping) == 0
+                ? kw_google_map_check(&m, err)
+                : no_memory(err);
+        kw_google_map_free(&m);
+    }
+    if (r == 0)
+        memcpy(p->condition, both, sizeof both);
+    return r;
+}
+
+/* Whom to grant to was said by what is mapped otherwise now: that would be somebody else. */
+static void forget_member(struct kw_preset *p, const json_t *mapping)
+{
+    char key[160];
+    bool subject = strncmp(p->member, "subject/", 8) == 0;
+    (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(p->member, "/"), p->member);
+    const char *name = subject ? "google.subject" : key;
+    const json_t *new = json_object_get(mapping, name);
+    if (new != NULL && !json_equal(new, json_object_get(p->mapping, name)))
+        (void)snprintf(p->member, sizeof p->member, "*");
+}
+
 static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
     const char *condition = kw_arg(s->args, "condition");
@@ -282,14 +245,15 @@ static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err
         return r;
     for (const char *v; r == 0 && (v = kw_args_each(s->args, "mapping", &pos)) != NULL;)
         r = kw_google_map_add(&m, v, err);
+    if (r == 0)
+        forget_member(&g->preset, m.mapping);
     if (r == 0 && json_object_update(g->preset.mapping, m.mapping) != 0)
         r = no_memory(err);
     kw_google_map_free(&m);
-    if (r == 0 && condition != NULL &&
-        (size_t)snprintf(g->preset.condition, sizeof g->preset.condition, "%s", condition) >=
-            sizeof g->preset.condition)
-        r = kw_fail(err, KW_USAGE, "--condition is longer than Google's %d characters",
-                    KW_GOOGLE_CONDITION);
+    if (r == 0 && condition != NULL)
+        r = take_condition(s, g, condition, err);
+    if (r == 0)
+        member_of_condition(&g->preset);
     pos = 0;
     for (const char *v; r == 0 && (v = kw_args_each(s->args, "audience", &pos)) != NULL;)
         if (v[0] == '\0' || strlen(v) > AUDIENCE || json_array_size(g->audiences) == AUDIENCES ||
@@ -300,20 +264,24 @@ static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err
 }
 
 /* Everybody's tokens come from such an issuer: without a condition they would all be let in.
- * Google refuses that, too, for the issuers that it knows. */
+ * Google refuses that, too, for the issuers that it knows, but is content with any mention of a
+ * claim. */
 static int demand_condition(struct kw_setup *s, const struct kw_google *g, struct kw_err *err)
 {
-    static const char *const names[] = {"assertion.", "assertion[", "attribute.", "google."};
     const char *c = g->preset.condition;
-    bool refers = false;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        refers = refers || strstr(c, names[i]) != NULL;
-    if (g->preset.shared && !refers)
+    if (g->preset.shared && c[0] == '\0')
         return kw_fail(err, KW_USAGE,
                        "%s issues tokens to everybody, so the provider must say whose are let in: "
                        "--repository-id NUMBER (better than a name, which can change hands), "
                        "--repository, --owner-id, --subject or --condition",
                        g->preset.issuer);
+    if (g->preset.shared && kw_google_lets_strangers_in(&g->preset))
+        return kw_fail(err, KW_USAGE,
+                       "%s issues tokens to everybody, and the condition does not say whose are "
+                       "let in (or not so that it can be judged): somebody else's token could "
+                       "fulfil %.300s; ask for a whole name or number of yours: --repository-id, "
+                       "--repository, --owner-id, --subject or --condition",
+                       g->preset.issuer, c);
     if (c[0] == '\0')
         kw_setup_warn(s, "without a condition every token of %s is let in",
                       g->x509 ? "the authorities" : g->preset.issuer);
@@ -374,13 +342,13 @@ int kw_google_want(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
         (void)json_object_set_new(g->provider_want, "attributeCondition",
                                   json_string(g->preset.condition));
     if (g->x509)
-        r = store(s, g->provider_want, err);
+        r = kw_google_add_store(s, g->provider_want, err);
     else {
         json_t *oidc = json_pack("{s:s}", "issuerUri", g->preset.issuer);
         (void)json_object_set_new(g->provider_want, "oidc", oidc);
         if (json_array_size(g->audiences) > 0)
             (void)json_object_set(oidc, "allowedAudiences", g->audiences);
-        r = oidc == NULL ? no_memory(err) : add_keys(s, g, oidc, err);
+        r = oidc == NULL ? no_memory(err) : kw_google_add_keys(s, g, oidc, err);
     }
     return r != 0 ? r : check(g, err);
 }

@@ -10,7 +10,8 @@
  *   setup_oci_secret.c  where the client secret goes
  *   setup_oci_certificate.c  certificates of applications
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
- *   setup_oci_print.c   commands, keyward.ini            setup_oci_revoke.c `revoke oci`
+ *   setup_oci_print.c   commands                         setup_oci_ini.c     keyward.ini
+ *   setup_oci_revoke.c `revoke oci`
  *   setup_oci_doctor.c  `doctor`
  *
  * All but the IAM policy is in the identity domain (SCIM, below /admin/v1).

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The same set-up for those who must run it elsewhere, as commands of the OCI command line; and
- * the keyward.ini that goes with it.
+ * The same set-up for those who must run it elsewhere, as commands of the OCI command line. Only
+ * variables of the script's own are expanded in it. What removes asks first, as --destroy does,
+ * for this set-up's mark.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,105 +10,225 @@
 
 #include "setup_oci.h"
 
-/* --- commands ---------------------------------------------------------------------------- */
+/* Where in a request's body a variable of the script's stands; what stands elsewhere is somebody's
+ * text, whatever it looks like. Members of arrays are where the array is. */
+static bool has_variable(const char *path)
+{
+    static const char *const paths[] = {".oauthClients",
+                                        ".impersonationServiceUsers.value",
+                                        ".publicCertificate",
+                                        ".Operations.value.value",
+                                        ".Operations.path",
+                                        ".id",
+                                        ".appId"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (strcmp(paths[i], path) == 0)
+            return true;
+    return false;
+}
 
-/* $NAME, in capitals: its length without the '$'; 0: it is none. */
-static size_t variable_at(const char *p)
+/* Inside single quotes; with variables, these in double ones between. */
+static void put_inside(struct kw_buf *b, const char *text, bool variables)
 {
     static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-    return p[0] == '$' && p[1] >= 'A' && p[1] <= 'Z' ? strspn(p + 1, name) : 0;
-}
-
-/* A text in single quotes, but for the variables in it, which are in double ones. */
-static void quote(struct kw_buf *b, const char *text)
-{
-    bool open = false;
-    for (const char *p = text; *p != '\0';) {
-        size_t n = variable_at(p);
-        if (open == (n > 0)) {
-            kw_put_str(b, "'");
-            open = !open;
-        }
+    while (*text != '\0') {
+        size_t n = variables && *text == '$' ? strspn(text + 1, name) : 0;
         if (n > 0)
-            kw_put_fmt(b, "\"%.*s\"", (int)n + 1, p);
-        else if (*p == '\'')
+            kw_put_fmt(b, "'\"%.*s\"'", (int)n + 1, text);
+        else if (*text == '\'')
             kw_put_str(b, "'\\''");
         else
-            kw_put(b, p, 1);
-        p += n > 0 ? n + 1 : 1;
+            kw_put(b, text, 1);
+        text += n + 1;
     }
-    kw_put_str(b, open ? "'" : text[0] == '\0' ? "''" : "");
 }
 
-/* variable, query: NULL for none. body is taken over. */
-static void raw(struct kw_buf *b, const char *variable, const char *query, const char *method,
-                const char *url, json_t *body)
+static void put_json(struct kw_buf *b, const json_t *v, const char *path)
 {
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-    if (variable != NULL)
-        kw_put_fmt(b, "%s=$(", variable);
-    kw_put_fmt(b, "oci raw-request --http-method %s --target-uri ", method);
-    quote(b, url);
-    if (text != NULL) {
-        kw_put_str(b, " --request-body ");
-        quote(b, text);
+    const char *key, *between = "";
+    json_t *one;
+    size_t i;
+    char below[200];
+    if (json_is_object(v)) {
+        kw_put_str(b, "{");
+        json_object_foreach((json_t *)(uintptr_t)v, key, one)
+        {
+            kw_put_fmt(b, "%s\"%s\":", between, key); /* names of ours, all of them */
+            (void)snprintf(below, sizeof below, "%s.%s", path, key);
+            put_json(b, one, below);
+            between = ",";
+        }
+        kw_put_str(b, "}");
+    } else if (json_is_array(v)) {
+        kw_put_str(b, "[");
+        json_array_foreach(v, i, one)
+        {
+            kw_put_str(b, i > 0 ? "," : "");
+            put_json(b, one, path);
+        }
+        kw_put_str(b, "]");
+    } else {
+        char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+        put_inside(b, text != NULL ? text : "null", has_variable(path));
+        free(text);
     }
-    if (query != NULL)
-        kw_put_fmt(b, " --query %s --raw-output", query);
-    kw_put_str(b, variable != NULL ? ")\n" : "\n");
-    free(text);
-    json_decref(body);
 }
 
-static void create(const struct kw_oci_setup *o, struct kw_buf *b, const char *variable,
+/* One call: a URL and, if given, the id in a variable behind it; a body, which is taken over; what
+ * of the answer goes into which variable, NULL: is shown. */
+struct line {
+    const char *method, *url, *id, *after;
+    json_t *body;
+    const char *query, *into;
+};
+
+static void put_call(struct kw_buf *b, const struct line *l)
+{
+    kw_put_fmt(b, "oci raw-request --http-method %s --target-uri ", l->method);
+    kw_setup_quote(b, l->url);
+    if (l->id != NULL)
+        kw_put_fmt(b, "\"$%s\"%s", l->id, l->after != NULL ? l->after : "");
+    if (l->body != NULL) {
+        kw_put_str(b, " --request-body '");
+        put_json(b, l->body, "");
+        kw_put_str(b, "'");
+    }
+    if (l->query != NULL) {
+        kw_put_str(b, " --query ");
+        kw_setup_quote(b, l->query);
+        kw_put_str(b, " --raw-output");
+    }
+    json_decref(l->body);
+}
+
+/* A line of it; where something is to come of it that others need, that it has come. */
+static void put_line(struct kw_buf *b, const struct line *l)
+{
+    if (l->into != NULL)
+        kw_put_fmt(b, "%s=$(", l->into);
+    put_call(b, l);
+    if (l->into != NULL)
+        kw_put_fmt(b, ")\n: \"${%s:?there is none}\"\n", l->into);
+    else
+        kw_put_str(b, "\n");
+}
+
+static void url_of(const struct kw_oci_setup *o, const char *kind, char *url, size_t size)
+{
+    (void)snprintf(url, size, "%s/admin/v1/%s", o->domain, kind);
+}
+
+static void create(const struct kw_oci_setup *o, struct kw_buf *b, const char *into,
                    const char *kind, json_t *want)
 {
     char url[700];
     json_t *new = kw_scim_new(want);
     (void)json_object_set_new(new, "tags", kw_scim_tags(o->base));
-    (void)snprintf(url, sizeof url, "%s/admin/v1/%s", o->domain, kind);
-    raw(b, variable, variable != NULL ? "data.id" : NULL, "POST", url, new);
+    url_of(o, kind, url, sizeof url);
+    const struct line l = {.method = "POST",
+                           .url = url,
+                           .body = new,
+                           .query = into != NULL ? "data.id" : NULL,
+                           .into = into};
+    put_line(b, &l);
     json_decref(want);
 }
 
-/* $ID is the one of that name. */
-static void find(const struct kw_oci_setup *o, struct kw_buf *b, const char *variable,
-                 const char *kind, const char *attribute, const char *value)
+/* A text in an expression of JMESPath's. */
+static void put_literal(struct kw_buf *b, const char *text)
 {
-    char *url = kw_scim_query(o->domain, kind, attribute, value, "id");
+    kw_put_str(b, "'");
+    for (const char *p = text; *p != '\0'; p++) {
+        kw_put_str(b, *p == '\'' || *p == '\\' ? "\\" : "");
+        kw_put(b, p, 1);
+    }
+    kw_put_str(b, "'");
+}
+
+/* The variable is the id of the one of that name that has this set-up's mark, else nothing. */
+static void find_ours(const struct kw_oci_setup *o, struct kw_buf *b, const char *into,
+                      const char *kind, const char *attribute, const char *value)
+{
+    bool group = strcmp(kind, "Groups") == 0;
+    char *url =
+        kw_scim_query(o->domain, kind, attribute, value, group ? "id,tags,members" : "id,tags");
+    struct kw_buf query;
+    kw_buf_init(&query, 1024);
+    kw_put_str(&query, "data.Resources[?tags[?key=='" KW_SCIM_TAG "' && value==");
+    put_literal(&query, o->base);
+    kw_put_fmt(&query, "]%s].id | [0]", group && strcmp(into, "EMPTY") == 0 ? " && !members" : "");
+    const struct line l = {.method = "GET", .url = url, .query = kw_buf_str(&query)};
+    kw_put_fmt(b, "%s=$(", into);
     if (url != NULL)
-        raw(b, variable, "'data.Resources[0].id'", "GET", url, NULL);
+        put_call(b, &l);
+    kw_put_str(b, ")\n");
+    kw_buf_free(&query);
     free(url);
+}
+
+static void begin_if(struct kw_buf *b, const char *variable)
+{
+    kw_put_fmt(b, "if [ -n \"$%s\" ] && [ \"$%s\" != null ]; then\n", variable, variable);
+}
+
+static void end_if(const struct kw_oci_setup *o, struct kw_buf *b, const char *what,
+                   const char *name)
+{
+    kw_put_str(b, "else\n    printf '%s\\n' ");
+    char text[900];
+    (void)snprintf(text, sizeof text, "%s %s: is not there, %s of the set-up %s: stays", what, name,
+                   strcmp(what, "Groups") == 0 ? "has others in it, or is not" : "or not", o->base);
+    kw_setup_quote(b, text);
+    kw_put_str(b, " >&2\nfi\n");
 }
 
 static void drop(const struct kw_oci_setup *o, struct kw_buf *b, const char *kind,
                  const char *attribute, const char *value)
 {
+    const char *id = strcmp(kind, "Groups") == 0 ? "EMPTY" : "ID"; /* others may be in a group */
     char url[700];
-    find(o, b, "ID", kind, attribute, value);
+    find_ours(o, b, id, kind, attribute, value);
+    begin_if(b, id);
     if (strcmp(kind, "Apps") == 0) {
-        (void)snprintf(url, sizeof url, "%s/admin/v1/AppStatusChanger/$ID", o->domain);
-        raw(b, NULL, NULL, "PUT", url, kw_oci_status("$ID", false));
+        url_of(o, "AppStatusChanger/", url, sizeof url);
+        const struct line off = {
+            .method = "PUT", .url = url, .id = "ID", .body = kw_oci_status("$ID", false)};
+        kw_put_str(b, "    ");
+        put_line(b, &off);
     }
-    (void)snprintf(url, sizeof url, "%s/admin/v1/%s/$ID", o->domain, kind);
-    raw(b, NULL, NULL, "DELETE", url, NULL);
+    (void)snprintf(url, sizeof url, "%s/admin/v1/%s/", o->domain, kind);
+    const struct line del = {.method = "DELETE", .url = url, .id = id};
+    kw_put_str(b, "    ");
+    put_line(b, &del);
+    end_if(o, b, kind, value);
 }
 
 static void app(const struct kw_oci_setup *o, struct kw_buf *b)
 {
-    char url[700];
+    char apps[700], secret[700], status[700];
+    url_of(o, "Apps/", apps, sizeof apps);
+    url_of(o, "AppClientSecretRegenerator", secret, sizeof secret);
+    url_of(o, "AppStatusChanger/", status, sizeof status);
     create(o, b, "APP", "Apps", kw_oci_want_app(o));
-    (void)snprintf(url, sizeof url, "%s/admin/v1/Apps/$APP?attributes=name", o->domain);
-    raw(b, "CLIENT_ID", "data.name", "GET", url, NULL);
+    const struct line name = {.method = "GET",
+                              .url = apps,
+                              .id = "APP",
+                              .after = "'?attributes=name'",
+                              .query = "data.name",
+                              .into = "CLIENT_ID"};
+    put_line(b, &name);
     if (o->secret != NULL) {
+        const struct line l = {.method = "POST",
+                               .url = secret,
+                               .body = kw_oci_new_secret("$APP"),
+                               .query = "data.clientSecret"};
         kw_put_str(b, "# its only sight: into a file that only its user can read\n(umask 077; ");
-        (void)snprintf(url, sizeof url, "%s/admin/v1/AppClientSecretRegenerator", o->domain);
-        raw(b, NULL, "data.clientSecret", "POST", url, kw_oci_new_secret("$APP"));
-        b->len -= b->len > 0 && !b->bad ? 1 : 0;
+        put_call(b, &l);
         kw_put_str(b, " >client-secret)\n");
     }
-    (void)snprintf(url, sizeof url, "%s/admin/v1/AppStatusChanger/$APP", o->domain);
-    raw(b, NULL, NULL, "PUT", url, kw_oci_status("$APP", true));
+    const struct line on = {
+        .method = "PUT", .url = status, .id = "APP", .body = kw_oci_status("$APP", true)};
+    put_line(b, &on);
 }
 
 static void member(const struct kw_oci_setup *o, const struct kw_setup_step *t, bool undo,
@@ -115,42 +236,87 @@ static void member(const struct kw_oci_setup *o, const struct kw_setup_step *t, 
 {
     char url[700], text[32] = "";
     const char *user = json_string_value(json_array_get(o->users, (size_t)t->arg / 16));
-    if (undo)
-        return; /* goes with the user */
-    find(o, b, "GROUP", "Groups", "displayName", o->group);
-    (void)snprintf(url, sizeof url, "%s/admin/v1/Groups/$GROUP", o->domain);
-    raw(b, NULL, NULL, "PATCH", url,
-        kw_oci_member(kw_oci_user_id(o, user, text, sizeof text), true));
+    struct line l = {.method = "PATCH", .url = url, .id = "GROUP"};
+    url_of(o, "Groups/", url, sizeof url);
+    if (undo) { /* of a group of others it goes with the user */
+        find_ours(o, b, "ID", "Users", "userName", user);
+        find_ours(o, b, "GROUP", "Groups", "displayName", o->group);
+        begin_if(b, "ID");
+        begin_if(b, "GROUP");
+        l.body = kw_oci_member("$ID", false);
+        put_line(b, &l);
+        kw_put_str(b, "fi\nfi\n");
+        return;
+    }
+    char *find = kw_scim_query(o->domain, "Groups", "displayName", o->group, "id");
+    const struct line group = {
+        .method = "GET", .url = find, .query = "data.Resources[0].id", .into = "GROUP"};
+    if (find != NULL)
+        put_line(b, &group);
+    free(find);
+    l.body = kw_oci_member(kw_oci_user_id(o, user, text, sizeof text), true);
+    put_line(b, &l);
+}
+
+static void put_where(const struct kw_oci_setup *o, struct kw_buf *b)
+{
+    kw_put_str(b, " --compartment-id ");
+    if (o->compartment != NULL)
+        kw_setup_quote(b, o->compartment);
+    else
+        kw_put_str(b, "\"$TENANCY\"");
+    kw_put_str(b, " --name ");
+    kw_setup_quote(b, o->policy);
+}
+
+static void drop_policy(const struct kw_oci_setup *o, struct kw_buf *b)
+{
+    struct kw_buf query;
+    kw_buf_init(&query, 1024);
+    kw_put_str(&query, "data[?\"freeform-tags\"." KW_SCIM_TAG "==");
+    put_literal(&query, o->base);
+    kw_put_str(&query, "].id | [0]");
+    kw_put_str(b, "ID=$(oci iam policy list");
+    put_where(o, b);
+    kw_put_str(b, " --query ");
+    kw_setup_quote(b, kw_buf_str(&query));
+    kw_put_str(b, " --raw-output)\n");
+    begin_if(b, "ID");
+    kw_put_str(b, "    oci iam policy delete --policy-id \"$ID\" --force\n");
+    end_if(o, b, "policy", o->policy);
+    kw_buf_free(&query);
 }
 
 static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 {
-    char *statements = json_dumps(o->statements, JSON_COMPACT), tags[160];
-    const char *where = o->compartment != NULL ? o->compartment : "$TENANCY";
+    json_t *tags = json_pack("{s:s}", KW_SCIM_TAG, o->base);
     if (o->compartment == NULL)
         kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
     if (undo) {
-        kw_put_str(b,
-                   "oci iam policy delete --policy-id \"$(oci iam policy list --compartment-id ");
-        quote(b, where);
-        kw_put_str(b, " --name ");
-        quote(b, o->policy);
-        kw_put_str(b, " --query 'data[0].id' --raw-output)\"\n");
+        drop_policy(o, b);
     } else {
-        kw_put_str(b, "oci iam policy create --compartment-id ");
-        quote(b, where);
-        kw_put_str(b, " --name ");
-        quote(b, o->policy);
+        kw_put_str(b, "oci iam policy create");
+        put_where(o, b);
         kw_put_str(b, " --description ");
-        quote(b, KW_SETUP_MARK);
-        kw_put_str(b, " --statements ");
-        quote(b, statements != NULL ? statements : "");
-        (void)snprintf(tags, sizeof tags, "{\"" KW_SCIM_TAG "\":\"%s\"}", o->base);
-        kw_put_str(b, " --freeform-tags ");
-        quote(b, tags);
-        kw_put_str(b, "\n");
+        kw_setup_quote(b, KW_SETUP_MARK);
+        kw_put_str(b, " --statements '");
+        put_json(b, o->statements, "");
+        kw_put_str(b, "' --freeform-tags '");
+        put_json(b, tags, "");
+        kw_put_str(b, "'\n");
     }
-    free(statements);
+    json_decref(tags);
+}
+
+/* The key of the token that issues is not looked at here; in JSON its lines are \n. */
+static void trust(const struct kw_oci_setup *o, struct kw_buf *b)
+{
+    if (o->key_pem != NULL)
+        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
+                      "issues, in PEM}\"\n"
+                      "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
+                      "tr -d '\\n')\n");
+    create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
 }
 
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
@@ -195,106 +361,41 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
         if (undo)
             drop(o, b, "IdentityPropagationTrusts", "issuer", t->name);
         else
-            create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
+            trust(o, b);
         break;
     default:
         break;
     }
 }
 
+/* `revoke`: a trust is switched off whoever's it is, an application if it is ours. */
 void kw_oci_switch_command(const struct kw_oci_setup *o, const char *attribute, const char *name,
                            bool on, struct kw_buf *b)
 {
     char url[700];
     bool is_app = strcmp(attribute, "issuer") != 0;
-    find(o, b, "ID", is_app ? "Apps" : "IdentityPropagationTrusts", attribute, name);
-    (void)snprintf(url, sizeof url, "%s/admin/v1/%s/$ID", o->domain,
-                   is_app ? "AppStatusChanger" : "IdentityPropagationTrusts");
-    raw(b, NULL, NULL, is_app ? "PUT" : "PATCH", url,
-        is_app ? kw_oci_status("$ID", on)
-               : kw_scim_patch(
-                     json_pack("[{s:s,s:s,s:b}]", "op", "replace", "path", "active", "value", on)));
-}
-
-/* --- keyward.ini ------------------------------------------------------------------------- */
-
-static void line(struct kw_buf *b, const char *key, const char *value)
-{
-    if (value[0] != '\0')
-        kw_put_fmt(b, "%s = %s\n", key, value);
-}
-
-static void put_token(const struct kw_config *c, struct kw_buf *b)
-{
-    char uri[2048];
-    kw_put_str(b, "[token]\n");
-    if (c->token_set && kw_uri_print(&c->token_uri, uri, sizeof uri))
-        kw_put_fmt(b, "uri = %s\n", uri);
-    else
-        kw_put_str(b, "; the session key is made there: which token, by which module?\n"
-                      "; uri = pkcs11:token=NAME?module-path=/path/to/module.so\n");
-    line(b, "pin_source", c->pin_source);
-}
-
-static void put_client(const struct kw_setup *s, const struct kw_oci_setup *o, struct kw_buf *b)
-{
-    char uri[512] = "pkcs11:object=NAME";
-    const struct kw_config *c = s->config;
-    bool key = c->client_key_set && !c->client_key_admin;
-    if (key)
-        (void)kw_uri_print(&c->client_key, uri, sizeof uri);
-    if (o->auth != KW_AUTH_SIGNATURE)
-        line(b, "client_id", o->client_id);
-    if (o->auth == KW_AUTH_BASIC) {
-        line(b, "client_secret_source", o->secret);
-        return;
+    const char *kind = is_app ? "Apps" : "IdentityPropagationTrusts";
+    if (is_app) {
+        find_ours(o, b, "ID", kind, attribute, name);
+    } else {
+        char *find = kw_scim_query(o->domain, kind, attribute, name, "id");
+        const struct line l = {.method = "GET", .url = find, .query = "data.Resources[0].id"};
+        kw_put_str(b, "ID=$(");
+        if (find != NULL)
+            put_call(b, &l);
+        kw_put_str(b, ")\n");
+        free(find);
     }
-    kw_put_fmt(b, "client_auth = %s\n", o->auth == KW_AUTH_SIGNATURE ? "signature" : "assertion");
-    if (!key)
-        kw_put_str(b, "; the key in the token that signs the exchange:\n");
-    kw_put_fmt(b, "%sclient_key = %s\n", key ? "" : "; ", uri);
-    if (o->auth == KW_AUTH_ASSERTION)
-        line(b, "client_key_kid", o->alias);
-    else if (c->client_key_id[0] != '\0')
-        line(b, "client_key_id", c->client_key_id);
-    else
-        kw_put_str(b, "; client_key_id = TENANCY/USER/FINGERPRINT, as its user's API key\n");
-}
-
-static void put_policy(const struct kw_oci_setup *o, const char *profile, struct kw_buf *b)
-{
-    const char *name;
-    json_t *v;
-    kw_put_fmt(b, "\n[policy %s]\nissuer = %s\n", profile, o->issuer);
-    json_object_foreach(o->preset.claims, name, v)
-    {
-        kw_put_fmt(b, "claim.%s = %s\n", name, json_string_value(v));
-    }
-    kw_put_fmt(b, "sign.host = *.%s\n", kw_oci_realm(o));
-}
-
-int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)
-{
-    const struct kw_oci_setup *o = kw_oci(s);
-    const struct kw_config *c = s->config;
-    const char *profile = c->profile[0] != '\0' ? c->profile : "default";
-    put_token(c, b);
-    kw_put_str(b, "\n[source]\n");
-    line(b, "type", o->preset.source != NULL ? o->preset.source : "auto");
-    if (strcmp(o->audience, o->domain) != 0)
-        line(b, "audience", o->audience);
-    kw_put_fmt(b, "\n[oci %s]\ndomain_url = %s\n", profile, o->domain);
-    put_client(s, o, b);
-    line(b, "region", o->region);
-    line(b, "tenancy", c->tenancy[0] != '\0' ? c->tenancy : o->admin.tenancy);
-    if (o->res_type != NULL)
-        kw_put_fmt(b, "requested = rpst\nres_type = %s\n", o->res_type);
-    put_policy(o, profile, b);
-    if (c->ca_file[0] != '\0')
-        kw_put_fmt(b, "\n[tls]\nca_file = %s\n", c->ca_file);
-    if (c->resolve[0] != '\0' || c->proxy[0] != '\0')
-        kw_put_str(b, "\n[dial]\n");
-    line(b, "resolve", c->resolve);
-    line(b, "proxy", c->proxy);
-    return b->bad ? kw_fail(err, KW_FAILED, "the configuration is too long") : 0;
+    url_of(o, is_app ? "AppStatusChanger/" : "IdentityPropagationTrusts/", url, sizeof url);
+    const struct line l = {.method = is_app ? "PUT" : "PATCH",
+                           .url = url,
+                           .id = "ID",
+                           .body = is_app
+                                       ? kw_oci_status("$ID", on)
+                                       : kw_scim_patch(json_pack("[{s:s,s:s,s:b}]", "op", "replace",
+                                                                 "path", "active", "value", on))};
+    begin_if(b, "ID");
+    kw_put_str(b, "    ");
+    put_line(b, &l);
+    end_if(o, b, kind, name);
 }

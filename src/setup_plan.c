@@ -6,7 +6,6 @@
  * by looking again.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,92 +19,10 @@
 
 enum { PAUSE_MS = 100, PAUSE_MOST_MS = 5000 };
 
-/* --- steps ---------------------------------------------------------------------------------- */
-
-struct kw_setup_step *kw_setup_add(struct kw_setup *s, struct kw_err *err, const char *kind,
-                                   const char *name, ...)
-{
-    struct kw_setup_step *t = &s->steps[s->n];
-    va_list ap;
-    if (s->n == KW_SETUP_STEPS) {
-        (void)kw_fail(err, KW_USAGE, "this set-up has more than %d steps", KW_SETUP_STEPS);
-        return NULL;
-    }
-    *t = (struct kw_setup_step){.kind = kind};
-    va_start(ap, name);
-    int len = vsnprintf(t->name, sizeof t->name, name, ap);
-    va_end(ap);
-    if (len < 0 || (size_t)len >= sizeof t->name) {
-        (void)kw_fail(err, KW_USAGE, "the name of the %s is too long", kind);
-        return NULL;
-    }
-    s->n++;
-    return t;
-}
-
-static bool nothing(const json_t *v)
-{
-    return v == NULL || json_is_null(v) || json_is_false(v) ||
-           (json_is_string(v) && json_string_length(v) == 0) ||
-           (json_is_array(v) && json_array_size(v) == 0) ||
-           (json_is_object(v) && json_object_size(v) == 0);
-}
-
-bool kw_setup_differs(struct kw_setup_step *t, const char *field, const json_t *have,
-                      const json_t *want)
-{
-    if ((nothing(have) && nothing(want)) || json_equal(have, want))
-        return false;
-    if (t->diff == NULL)
-        t->diff = json_array();
-    json_t *one = json_object();
-    (void)json_object_set_new(one, "field", json_string(field));
-    (void)json_object_set_new(one, "from", nothing(have) ? json_null() : json_deep_copy(have));
-    (void)json_object_set_new(one, "to", nothing(want) ? json_null() : json_deep_copy(want));
-    (void)json_array_append_new(t->diff, one);
-    return true;
-}
-
-bool kw_setup_differs_text(struct kw_setup_step *t, const char *field, const char *have,
-                           const char *want)
-{
-    json_t *a = have != NULL ? json_string(have) : NULL;
-    json_t *b = want != NULL ? json_string(want) : NULL;
-    bool differs = kw_setup_differs(t, field, a, b);
-    json_decref(a);
-    json_decref(b);
-    return differs;
-}
-
-bool kw_setup_marked(const char *description)
-{
-    return description != NULL &&
-           strncmp(description, KW_SETUP_MARK, sizeof KW_SETUP_MARK - 1) == 0;
-}
-
-void kw_setup_warn(struct kw_setup *s, const char *text, ...)
-{
-    char line[1024];
-    const json_t *one;
-    size_t i;
-    va_list ap;
-    va_start(ap, text);
-    (void)vsnprintf(line, sizeof line, text, ap);
-    va_end(ap);
-    kw_printable(line);
-    if (s->destroy) /* what is to go can be as wide as it likes */
-        return;
-    if (s->warnings == NULL)
-        s->warnings = json_array();
-    json_array_foreach(s->warnings, i, one) if (strcmp(json_string_value(one), line) == 0) return;
-    (void)json_array_append_new(s->warnings, json_string(line));
-}
-
 /* --- looking -------------------------------------------------------------------------------- */
 
 static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
-    char title[600];
     json_decref(t->diff);
     json_decref(t->found);
     t->diff = t->found = NULL;
@@ -115,8 +32,13 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     int r = t->look(s, t, err);
     kw_printable(t->note);
     /* What there was no memory to compare would read as the same. */
-    if (r == 0 && kw_memory_short())
-        r = kw_fail(err, KW_FAILED, "out of memory");
+    return r == 0 && kw_memory_short() ? kw_fail(err, KW_FAILED, "out of memory") : r;
+}
+
+/* Says whose error it is: once, where it leaves this file. */
+static int of_step(const struct kw_setup_step *t, int r, struct kw_err *err)
+{
+    char title[600];
     return r != 0 ? kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title)) : 0;
 }
 
@@ -135,15 +57,15 @@ static int look_at_all(struct kw_setup *s, struct kw_err *err)
     for (size_t i = 0; i < s->n; i++) {
         struct kw_setup_step *t = &s->steps[i];
         int r = look(s, t, &why);
-        if (r != 0 && !tells(s, r)) {
-            *err = why;
-            return r;
-        }
-        if (r != 0) {
+        if (r != 0)
             (void)snprintf(t->failed, sizeof t->failed, "%s", why.text);
-            if (unseen++ == 0)
-                *err = why;
+        if (r != 0 && (unseen == 0 || !tells(s, r))) {
+            *err = why;
+            (void)of_step(t, r, err);
         }
+        if (r != 0 && !tells(s, r))
+            return r;
+        unseen += r != 0;
         t->planned = t->state;
         json_decref(t->planned_diff);
         t->planned_diff = json_deep_copy(t->diff);
@@ -198,24 +120,43 @@ static int wait_more(struct kw_setup *s, struct waiting *w, const char *why, str
     return r;
 }
 
-/* May it be touched, being what it is now? The consent was for the plan. */
-static int as_planned(const struct kw_setup_step *t, struct kw_err *err)
+/* Is each of these differences among those? */
+static bool within(const json_t *some, const json_t *all)
+{
+    const json_t *one, *other;
+    size_t i, k;
+    json_array_foreach(some, i, one)
+    {
+        bool found = false;
+        json_array_foreach(all, k, other) found = found || json_equal(one, other);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* May it be touched, being what it is now? The consent was for the plan; after an act of ours
+ * (acted), what is left to be done must have been in it. */
+static int as_planned(const struct kw_setup_step *t, bool acted, struct kw_err *err)
 {
     char title[600];
     (void)kw_setup_title(t, title, sizeof title);
     if (t->state == KW_SETUP_FOREIGN)
         return kw_fail(err, KW_POLICY, "%s: %s", title, t->note);
-    bool unseen = t->planned == KW_SETUP_UNSEEN &&
-                  (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_DELETED || t->mine);
-    bool same = t->planned == t->state && json_equal(t->planned_diff, t->diff);
-    if (t->planned_diff == NULL && t->diff == NULL && t->planned == t->state)
-        same = true;
-    return unseen || same
-               ? 0
-               : kw_fail(err, KW_FAILED,
-                         "%s is not what it was when the plan was made (somebody else is at it, or "
-                         "it could not be seen then); look at the plan again",
-                         title);
+    bool shown = within(t->diff, t->planned_diff), more = !t->only_new && t->mine;
+    bool fits = t->planned == t->state && shown && (acted || within(t->planned_diff, t->diff));
+    if (t->planned == KW_SETUP_UNSEEN)
+        fits =
+            t->state == KW_SETUP_ABSENT || more || (t->state == KW_SETUP_DELETED && !t->only_new);
+    else if (t->planned == KW_SETUP_DELETED)
+        fits = fits || (t->mine && shown);
+    else if (t->planned == KW_SETUP_ABSENT)
+        fits = fits || (acted && more);
+    return fits ? 0
+                : kw_fail(err, KW_FAILED,
+                          "%s is not what it was when the plan was made (somebody else is at it, "
+                          "or it could not be seen then); look at the plan again",
+                          title);
 }
 
 /* Until an earlier step lets it be seen. */
@@ -230,7 +171,7 @@ static int look_until_seen(struct kw_setup *s, struct kw_setup_step *t, struct k
             return late;
         r = look(s, t, err);
     }
-    return r;
+    return of_step(t, r, err);
 }
 
 static const char *deed(enum kw_setup_state from)
@@ -252,7 +193,7 @@ static int settle(struct kw_setup *s, struct kw_setup_step *t, enum kw_setup_sta
         if (r == 0 && t->state == KW_SETUP_SAME)
             return 0;
         if (r != 0 && r != KW_NET && r != KW_CLOUD)
-            return r;
+            return of_step(t, r, err);
         if (r == 0 && t->state == KW_SETUP_FOREIGN)
             return kw_fail(err, KW_POLICY, "%s: %s", w->title, t->note);
         if (r == 0 && t->state != before && t->state != KW_SETUP_UNSEEN)
@@ -261,26 +202,25 @@ static int settle(struct kw_setup *s, struct kw_setup_step *t, enum kw_setup_sta
             why = *err;
         r = wait_more(s, w, why.text, err);
         if (r != 0 || lost)
-            return r != 0 ? r : look(s, t, err);
+            return r != 0 ? r : of_step(t, look(s, t, err), err);
     }
 }
 
 static int make(struct kw_setup *s, struct kw_setup_step *t, bool *changed, struct kw_err *err)
 {
-    char title[600];
     int r = 0;
-    if (*changed || t->state == KW_SETUP_UNSEEN)
+    if (*changed || t->state != KW_SETUP_SAME) /* who was asked may have taken his time */
         r = look_until_seen(s, t, err);
-    if (r != 0 || t->state == KW_SETUP_SAME)
-        return r;
-    r = as_planned(t, err);
     struct waiting w = wait_from_now(s, t);
-    while (r == 0 && t->state != KW_SETUP_SAME) {
+    for (bool acted = false; r == 0 && t->state != KW_SETUP_SAME; acted = true) {
         enum kw_setup_state before = t->state;
+        r = as_planned(t, acted, err);
+        if (r != 0)
+            return r;
         err->text[0] = '\0';
         r = t->act(s, t, err);
         if (r != 0 && r != KW_NET)
-            return kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title));
+            return of_step(t, r, err);
         if (r != 0)
             kw_log(KW_INFO, "%s: %s; looking again", w.title, err->text);
         *changed = true;
@@ -334,20 +274,23 @@ bool kw_setup_goes(const struct kw_setup_step *t)
     return !gone(t) && t->state != KW_SETUP_UNSEEN && t->mine && t->undo != NULL;
 }
 
-static int unmake(struct kw_setup *s, struct kw_setup_step *t, bool *changed, struct kw_err *err)
+static int unmake(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
-    char title[600];
-    int r = *changed ? look_until_seen(s, t, err) : 0;
-    if (r != 0 || !kw_setup_goes(t))
-        return r;
     struct waiting w = wait_from_now(s, t);
-    *changed = true;
+    int r = look_until_seen(s, t, err);
+    if (r != 0 || gone(t))
+        return r;
+    if (!kw_setup_goes(t))
+        return kw_fail(err, KW_FAILED,
+                       "%s is not what it was when the plan was made, and stays: %s; look at the "
+                       "plan again",
+                       w.title, t->note[0] != '\0' ? t->note : "it is not keyward's any more");
     t->done = "removed";
     while (r == 0 && kw_setup_goes(t)) {
         err->text[0] = '\0';
         r = t->undo(s, t, err);
         if (r != 0 && r != KW_NET)
-            return kw_err_wrap(err, "%s", kw_setup_title(t, title, sizeof title));
+            return of_step(t, r, err);
         struct kw_err why = *err;
         bool lost = r != 0;
         do {
@@ -355,7 +298,7 @@ static int unmake(struct kw_setup *s, struct kw_setup_step *t, bool *changed, st
             if (r == 0 && gone(t))
                 break;
             if (r != 0 && r != KW_NET)
-                return r;
+                return of_step(t, r, err);
             r = wait_more(s, &w, why.text, err);
         } while (r == 0 && !lost);
     }
@@ -366,11 +309,10 @@ static int unmake(struct kw_setup *s, struct kw_setup_step *t, bool *changed, st
 
 static int destroy(struct kw_setup *s, struct kw_err *err)
 {
-    bool changed = false;
     int r = 0;
     for (size_t i = s->n; r == 0 && i > 0; i--)
         if (kw_setup_goes(&s->steps[i - 1]))
-            r = unmake(s, &s->steps[i - 1], &changed, err);
+            r = unmake(s, &s->steps[i - 1], err);
     return r;
 }
 

@@ -78,6 +78,20 @@ void kw_preset_warn(struct kw_preset_job *j, const char *fmt, ...)
     va_end(ap);
 }
 
+void kw_preset_whole_sub(struct kw_preset_job *j)
+{
+    const char *sub = j->ask->subject;
+    if (sub == NULL)
+        return;
+    kw_preset_map(j, "attribute.sub", "assertion.sub");
+    kw_preset_term(j, "assertion.sub == '%s'", sub);
+    kw_preset_claim(j, "sub", sub);
+    if (strcmp(j->p->member, "*") == 0)
+        kw_preset_text(j, j->p->member, sizeof j->p->member, "attribute.sub/%s", sub);
+    (void)json_array_clear(j->p->rules); /* the first that matches wins: no wider one besides */
+    kw_preset_rule(j, "sub eq %s", sub);
+}
+
 /* --- what was asked ------------------------------------------------------------------------- */
 
 /* A value goes into CEL, a rule, an INI file and a member's name: what any of them would read
@@ -145,99 +159,146 @@ static int by_subject(struct kw_preset_job *j, const char *sub)
     return 0;
 }
 
-static int none_of(struct kw_preset_job *j, const char *what)
-{
-    const struct kw_preset_ask *a = j->ask;
-    bool any = a->repository_id != NULL || a->owner_id != NULL || a->branch != NULL ||
-               a->environment != NULL;
-    return any ? kw_fail(j->err, KW_USAGE, "%s has no numbers, branches or environments", what) : 0;
-}
-
 static int kubernetes(struct kw_preset_job *j)
 {
     const struct kw_preset_ask *a = j->ask;
     char sub[KW_PRESET_VALUE + 32];
-    int r = none_of(j, "a token of Kubernetes");
-    if (r != 0)
-        return r;
     if (a->issuer_url == NULL)
         return kw_preset_refuse(
             j, "each cluster is an issuer of its own: give it as --issuer-url (kubectl get "
                "--raw /.well-known/openid-configuration says it)");
     if (!kw_preset_pair(a->repository, false))
         return kw_preset_refuse(j, "--repository is NAMESPACE/SERVICEACCOUNT at Kubernetes");
+    if (a->repository != NULL && a->subject != NULL)
+        return kw_preset_refuse(j, "--repository and --subject are the same at Kubernetes: give "
+                                   "one of them");
     size_t n = a->repository != NULL ? strcspn(a->repository, "/") : 0;
     if (a->repository != NULL)
         kw_preset_text(j, sub, sizeof sub, "system:serviceaccount:%.*s:%s", (int)n, a->repository,
                        a->repository + n + 1);
-    r = by_subject(j, a->repository != NULL ? sub : a->subject);
+    int r = by_subject(j, a->repository != NULL ? sub : a->subject);
     kw_preset_map(j, "attribute.namespace", "assertion['kubernetes.io'].namespace");
     return r;
 }
 
 static int token(struct kw_preset_job *j)
 {
-    int r = none_of(j, "the token's own JWT");
-    if (r == 0 && j->ask->repository != NULL)
-        r = kw_preset_refuse(j, "the token's own JWT has no repository: --subject");
-    if (r == 0 && j->ask->issuer_url == NULL)
-        r = kw_preset_refuse(j, "the token as issuer needs [issuer] iss, or --issuer-url");
-    return r != 0 ? r : by_subject(j, j->ask->subject);
+    if (j->ask->issuer_url == NULL)
+        return kw_preset_refuse(j, "the token as issuer needs [issuer] iss, or --issuer-url");
+    return by_subject(j, j->ask->subject);
 }
 
 static int other(struct kw_preset_job *j)
 {
-    int r = none_of(j, "an issuer that is given by its URL");
-    if (r == 0 && j->ask->repository != NULL)
-        r = kw_preset_refuse(
-            j, "of an issuer that is given by its URL only --subject, --condition and "
-               "--mapping say what is let in");
-    if (r == 0)
-        kw_preset_text(j, j->p->issuer, sizeof j->p->issuer, "%s", j->ask->issuer);
-    return r != 0 ? r : by_subject(j, j->ask->subject);
+    kw_preset_text(j, j->p->issuer, sizeof j->p->issuer, "%s", j->ask->issuer);
+    return by_subject(j, j->ask->subject);
 }
 
 /* --- the table ------------------------------------------------------------------------------ */
 
-static const struct {
+enum {
+    URL = 1,
+    REPOSITORY = 2,
+    REPOSITORY_ID = 4,
+    OWNER_ID = 8,
+    BRANCH = 16,
+    ENVIRONMENT = 32,
+    SUBJECT = 64,
+    ALL = 127,
+};
+
+/* Whose a token is, by claims that its job can't choose. A branch, an environment, an audience or
+ * a pipeline's name says nothing of that. */
+static const char *const of_github[] = {
+    "sub",      "repository", "repository_id", "repository_owner", "repository_owner_id", "actor",
+    "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "workflow_ref",        NULL};
+static const char *const of_gitlab[] = {
+    "sub",     "project_id", "project_path", "namespace_id",      "namespace_path",
+    "user_id", "user_login", "user_email",   "ci_config_ref_uri", NULL};
+static const char *const of_circleci[] = {"sub", "oidc.circleci.com/project-id",
+                                          "oidc.circleci.com/context-ids",
+                                          "oidc.circleci.com/vcs-origin", NULL};
+static const char *const of_buildkite[] = {"sub",         "organization_slug", "organization_id",
+                                           "pipeline_id", "cluster_id",        NULL};
+
+static const struct issuer {
     const char *name, *issuer, *jwks; /* jwks: behind the issuer; NULL: to be uploaded */
-    const char *source;
     bool shared;
     int (*fill)(struct kw_preset_job *j);
+    unsigned takes;       /* what is let in can be said by these options; no other has a meaning */
+    const char *takes_no; /* why */
+    const char *const *whose;
+    const char *sub_begins;
 } issuers[] = {
-    {"github", "https://token.actions.githubusercontent.com", "/.well-known/jwks", "github", true,
-     kw_preset_github},
-    {"gitlab", "https://gitlab.com", "/oauth/discovery/keys", "gitlab", true, kw_preset_gitlab},
-    {"circleci", "", "/.well-known/jwks-pub.json", "circleci", true, kw_preset_circleci},
-    {"buildkite", "https://agent.buildkite.com", "/.well-known/jwks", "buildkite", true,
-     kw_preset_buildkite},
-    {"kubernetes", "", NULL, "kubernetes", false, kubernetes},
-    {"token", "", NULL, "token", false, token},
+    {"github", "https://token.actions.githubusercontent.com", "/.well-known/jwks", true,
+     kw_preset_github, ALL, "", of_github, "repo:"},
+    {"gitlab", "https://gitlab.com", "/oauth/discovery/keys", true, kw_preset_gitlab, ALL, "",
+     of_gitlab, "project_path:"},
+    {"circleci", "", "/.well-known/jwks-pub.json", true, kw_preset_circleci,
+     URL | REPOSITORY_ID | OWNER_ID | BRANCH | SUBJECT,
+     "its tokens name organization and project by their UUIDs only: --owner-id, --repository-id, "
+     "and --branch",
+     of_circleci, "org/"},
+    {"buildkite", "https://agent.buildkite.com", "/.well-known/jwks", true, kw_preset_buildkite,
+     URL | REPOSITORY | BRANCH | SUBJECT,
+     "its tokens have no numbers and no environments: --repository ORGANIZATION/PIPELINE, and "
+     "--branch",
+     of_buildkite, "organization:"},
+    {"kubernetes", "", NULL, false, kubernetes, URL | REPOSITORY | SUBJECT,
+     "its tokens have no numbers, branches or environments", NULL, NULL},
+    {"token", "", NULL, false, token, URL | SUBJECT,
+     "the token's own JWT says no more than its --subject", NULL, NULL},
+    {"https://", "", NULL, true /* who knows */, other, SUBJECT,
+     "of an issuer that is given by its URL only --subject, --condition and --mapping say what is "
+     "let in",
+     NULL, NULL},
 };
 enum { N_ISSUERS = sizeof issuers / sizeof issuers[0] };
+
+/* An option that has no effect is a misunderstanding. */
+static int check_takes(struct kw_preset_job *j, const struct issuer *is)
+{
+    const struct kw_preset_ask *a = j->ask;
+    const struct {
+        const char *value, *option;
+        unsigned bit;
+    } all[] = {{a->issuer_url, "issuer-url", URL},
+               {a->repository, "repository", REPOSITORY},
+               {a->repository_id, "repository-id", REPOSITORY_ID},
+               {a->owner_id, "owner-id", OWNER_ID},
+               {a->branch, "branch", BRANCH},
+               {a->environment, "environment", ENVIRONMENT},
+               {a->subject, "subject", SUBJECT}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].value != NULL && (is->takes & all[i].bit) == 0)
+            return kw_fail(j->err, KW_USAGE, "--%s is not for --issuer %s: %s", all[i].option,
+                           a->issuer, is->takes_no);
+    return 0;
+}
 
 static int fill(struct kw_preset_job *j)
 {
     const struct kw_preset_ask *a = j->ask;
     struct kw_preset *p = j->p;
-    if (strncmp(a->issuer, "https://", 8) == 0) {
-        p->source = "auto";
-        p->shared = true; /* who knows */
-        return other(j);
-    }
     for (size_t i = 0; i < N_ISSUERS; i++) {
-        if (strcmp(issuers[i].name, a->issuer) != 0)
+        const struct issuer *is = &issuers[i];
+        bool url = strcmp(is->name, "https://") == 0;
+        if (url ? strncmp(is->name, a->issuer, 8) != 0 : strcmp(is->name, a->issuer) != 0)
             continue;
         kw_preset_text(j, p->issuer, sizeof p->issuer, "%s",
-                       a->issuer_url != NULL ? a->issuer_url : issuers[i].issuer);
-        p->source = issuers[i].source;
-        p->shared = issuers[i].shared;
-        int r = issuers[i].fill(j);
+                       a->issuer_url != NULL ? a->issuer_url : is->issuer);
+        p->source = url ? "auto" : is->name;
+        p->shared = is->shared;
+        p->whose = is->whose;
+        p->sub_begins = is->sub_begins;
+        int r = check_takes(j, is);
+        if (r == 0)
+            r = is->fill(j);
         size_t n = strlen(p->issuer);
-        if (issuers[i].jwks != NULL)
+        if (is->jwks != NULL)
             kw_preset_text(j, p->jwks_url, sizeof p->jwks_url, "%.*s%s",
                            (int)(n > 0 && p->issuer[n - 1] == '/' ? n - 1 : n), p->issuer,
-                           issuers[i].jwks);
+                           is->jwks);
         return r;
     }
     return kw_preset_refuse(

@@ -25,11 +25,14 @@ struct kw_preset_ask {
 };
 
 struct kw_preset {
-    char issuer[512];     /* iss of its tokens */
-    char jwks_url[600];   /* "" : to be uploaded */
-    bool shared;          /* everybody's tokens come from there: a condition is a must */
-    const char *source;   /* [source] type of keyward.ini: "github"; "auto" */
-    json_t *mapping;      /* Google: object, KEY: EXPRESSION */
+    char issuer[512];         /* iss of its tokens */
+    char jwks_url[600];       /* "" : to be uploaded */
+    bool shared;              /* everybody's tokens come from there: a condition is a must */
+    const char *const *whose; /* claims that say whose a token of a shared issuer is, ended by
+                                 NULL; NULL: any may */
+    const char *sub_begins;   /* what its subs begin with before somebody's name; NULL: nothing */
+    const char *source;       /* [source] type of keyward.ini: "github"; "auto" */
+    json_t *mapping;          /* Google: object, KEY: EXPRESSION */
     json_t *claims;       /* object: claim -> value, as [policy] claim.NAME has them ('/' nests) */
     char condition[4097]; /* Google: CEL; "": nothing was asked that could be one */
     char member[600];     /* Google: behind the pool's name, whom to grant: "subject/S",

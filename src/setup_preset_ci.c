@@ -27,7 +27,7 @@ static void by_name(struct kw_preset_job *j, const char *what, const char *how)
 
 static void whole(struct kw_preset_job *j, const char *what)
 {
-    if (j->ask->branch == NULL && j->ask->environment == NULL)
+    if (j->ask->branch == NULL && j->ask->environment == NULL && j->ask->subject == NULL)
         kw_preset_warn(
             j,
             "any branch of the %s is let in, so whoever may push one is; narrow it by --branch or "
@@ -115,6 +115,7 @@ int kw_preset_github(struct kw_preset_job *j)
     else if (a->owner_id != NULL)
         kw_preset_warn(j, "every repository of the owner is let in; narrow it by --repository-id");
     github_rules(j);
+    kw_preset_whole_sub(j);
     return 0;
 }
 
@@ -166,6 +167,7 @@ int kw_preset_gitlab(struct kw_preset_job *j)
                        a->branch);
     else if (a->repository != NULL)
         kw_preset_rule(j, "sub eq project_path:%s:*", a->repository);
+    kw_preset_whole_sub(j);
     return 0;
 }
 
@@ -179,13 +181,15 @@ int kw_preset_circleci(struct kw_preset_job *j)
     if (a->issuer_url == NULL && a->owner_id == NULL)
         return kw_preset_refuse(
             j, "CircleCI has an issuer for each organization: give its UUID as --owner-id");
-    if (a->repository != NULL || a->environment != NULL)
-        return kw_preset_refuse(
-            j, "CircleCI's tokens name a project by its UUID only: --repository-id, and "
-               "--branch");
     if (a->issuer_url == NULL)
         kw_preset_text(j, j->p->issuer, sizeof j->p->issuer, "https://oidc.circleci.com/org/%s",
                        a->owner_id);
+    else if (a->owner_id != NULL) { /* of an issuer that may have several */
+        char subs[KW_PRESET_VALUE + 16];
+        kw_preset_term(j, "assertion.sub.startsWith('org/%s/')", a->owner_id);
+        kw_preset_text(j, subs, sizeof subs, "org/%s/*", a->owner_id);
+        kw_preset_claim(j, "sub", subs);
+    }
     kw_preset_map(j, "google.subject", "assertion['oidc.circleci.com/project-id']");
     kw_preset_map(j, "attribute.project_id", "assertion['oidc.circleci.com/project-id']");
     if (a->repository_id != NULL) {
@@ -203,6 +207,7 @@ int kw_preset_circleci(struct kw_preset_job *j)
     }
     if (a->repository_id != NULL && a->owner_id != NULL)
         kw_preset_rule(j, "sub eq org/%s/project/%s/*", a->owner_id, a->repository_id);
+    kw_preset_whole_sub(j);
     return 0;
 }
 
@@ -212,10 +217,6 @@ int kw_preset_buildkite(struct kw_preset_job *j)
     char org[KW_PRESET_VALUE], pipeline[KW_PRESET_VALUE];
     if (!kw_preset_pair(a->repository, false))
         return kw_preset_refuse(j, "--repository is ORGANIZATION/PIPELINE at Buildkite");
-    if (a->repository_id != NULL || a->owner_id != NULL || a->environment != NULL)
-        return kw_preset_refuse(
-            j, "Buildkite's tokens have no numbers and no environments: --repository "
-               "ORGANIZATION/PIPELINE, and --branch");
     kw_preset_map(j, "google.subject",
                   "assertion.organization_slug + '/' + assertion.pipeline_slug");
     kw_preset_map(j, "attribute.pipeline",
@@ -241,5 +242,6 @@ int kw_preset_buildkite(struct kw_preset_job *j)
         kw_preset_term(j, "assertion.build_branch == '%s'", a->branch);
         kw_preset_claim(j, "build_branch", a->branch);
     }
+    kw_preset_whole_sub(j);
     return 0;
 }

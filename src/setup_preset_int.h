@@ -29,6 +29,10 @@ void kw_preset_rule(struct kw_preset_job *j, const char *fmt, ...)
 void kw_preset_warn(struct kw_preset_job *j, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* --subject, besides what else was asked: the whole sub, and no other. Last, where sub isn't what
+ * the preset goes by. */
+void kw_preset_whole_sub(struct kw_preset_job *j);
+
 /* KW_USAGE. */
 int kw_preset_refuse(struct kw_preset_job *j, const char *why);
 /* A/B with both there and no third part, unless parts may be more; also NULL. */

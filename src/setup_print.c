@@ -169,6 +169,8 @@ void kw_setup_print_done(const struct kw_setup *s, const struct kw_setup_step *t
 
 void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
 {
+    if (s->cloud->commands != NULL && !s->revoke)
+        s->cloud->commands(s, b);
     for (size_t i = 0; i < s->n; i++) {
         const struct kw_setup_step *t = &s->steps[s->destroy ? s->n - 1 - i : i];
         if (t->command != NULL && (!s->destroy || t->undo != NULL))

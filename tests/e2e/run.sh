@@ -24,7 +24,7 @@ mkdir "$scratch/tmp" "$scratch/run"
 if ! "${as_user[@]}" test -r "$tests/$script" -a -x "$KW_BIN/keyward" -a -x "$KW_LAB" -a -r "$KW_SPY"; then
     cp "$KW_BIN"/keyward "$KW_BIN"/keyward-* "$KW_LAB" "$KW_SPY" ${KW_SIGNS:+"$KW_SIGNS"} "$scratch/run"
     beside=$(dirname "$script")
-    (cd "$tests" && cp --parents e2e/*.sh e2e/ociclient e2e/ocicli e2e/attacker "$scratch/run")
+    (cd "$tests" && cp --parents e2e/*.sh e2e/ociclient e2e/ocicli e2e/gcloudcli e2e/attacker "$scratch/run")
     [ "$beside" = e2e ] || (cd "$tests" && cp --parents "$beside"/*.sh "$scratch/run")
     chmod -R a+rX "$scratch/run"
     tests=$scratch/run KW_BIN=$scratch/run KW_LAB=$scratch/run/keyward-lab KW_SPY=$scratch/run/$(basename "$KW_SPY")

@@ -31,7 +31,7 @@ ok 'commands: done' is "$rc" 0
 ok 'commands: the number is asked for' has 'NUMBER=$(gcloud projects describe lab-project'
 ok 'commands: the provider' has "--attribute-condition='assertion.repository_id =="
 ok 'commands: for a shell' bash -n "$out"
-ok 'commands: the binding' has "--member=\"principalSet://iam.googleapis.com/projects/\$NUMBER/$W/ci-pool/attribute.repository_id/592302719\""
+ok 'commands: the binding' has "--member=principalSet://iam.googleapis.com/projects/\"\$NUMBER\"/$W/ci-pool/attribute.repository_id/592302719"
 ok 'commands: nothing was asked' is "$(requests googleapis.com)" "$before"
 
 # --- from nothing ------------------------------------------------------------------------------------
@@ -83,6 +83,10 @@ kw run -- sh "$work/use" "$object"
 ok 'run: the object, with a stand-in' is "$rc $(cat "$out")" '0 hello from lab-bucket'
 succeeds 'the same names from the profile' setup google "${whose[@]}" "${as_admin[@]}"
 ok 'the same names: the same trust' has '= provider github: as wanted'
+kw setup google "${as_admin[@]}" --apply -o "$work/files/again"
+ok 'the profile alone: nothing to be done' says 'nothing to be done'
+ok 'the profile alone: the same configuration comes of it' cmp -s "$work/files/again" "$work/files/ini"
+rm "$work/files/again"
 
 # --- doctor, who looks at the trust as well -----------------------------------------------------------------
 succeeds doctor doctor "${as_admin[@]}"
@@ -179,6 +183,9 @@ ok 'a policy of others: theirs is kept' grep -q 'serviceAccountUser' <<<"$policy
 ok 'a policy of others: and its condition' grep -q '"condition"' <<<"$policy"
 ok 'a policy of others: ours is in it' grep -q 'principalSet:' <<<"$policy"
 
+goog POST "$iam/projects/-/serviceAccounts/$account:setIamPolicy" \
+    '{"policy":{"version":3,"bindings":[{"role":"roles/iam.workloadIdentityUser","members":["deleted:serviceAccount:x@lab-project.iam.gserviceaccount.com?uid=1"]}]}}' >"$work/answer"
+apply
 destroy
 ok 'destroy: done' is "$rc" 0
 ok 'destroy: says what it leaves' says 'API iam.googleapis.com: stays'

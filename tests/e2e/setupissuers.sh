@@ -103,7 +103,73 @@ planned 'an issuer by its URL' "oidc.issuerUri: \"https://own.test\"" --issuer h
 planned 'a condition of one'"'"'s own' "attributeCondition: \"assertion.actor == 'me'\"" --issuer github --condition "assertion.actor == 'me'"
 planned 'a mapping besides' 'attributeMapping attribute.actor: "assertion.actor"' --issuer github --repository-id 1 --mapping attribute.actor=assertion.actor
 planned 'audiences' 'oidc.allowedAudiences: ["https://a.test"]' --issuer github --repository-id 1 --audience https://a.test
-planned 'too much' 'warning: roles/owner is the right to nearly everything' --issuer github --repository-id 1 --grant roles/owner=project
+planned 'a condition besides' "attributeCondition: \"assertion.repository_id == '1' && assertion.ref == 'refs/heads/main' && (assertion.event_name in ['push', 'schedule'])\"" \
+    --issuer github --repository-id 1 --branch main --condition "assertion.event_name in ['push', 'schedule']"
+planned 'a whole sub' "attributeCondition: \"assertion.sub == 'repo:keyward/demo:environment:prod'\"" --issuer github --subject repo:keyward/demo:environment:prod
+planned 'a whole sub is whom it is granted to' "attribute.sub/repo:keyward/demo:environment:prod" --issuer github --subject repo:keyward/demo:environment:prod
+planned 'an issuer with several organizations' "assertion.sub.startsWith('org/5b1c/')" --issuer circleci --issuer-url https://ci.test --owner-id 5b1c --repository-id aa11
+planned 'another subject: no grant to the old one' 'rights are granted to every identity' --issuer github --repository-id 1 \
+    --mapping attribute.repository_id=assertion.actor_id
+planned 'another subject: by what is mapped still' 'attribute.who/me' --issuer https://own.test --subject me \
+    --mapping google.subject=assertion.jti --mapping attribute.who=assertion.sub
+planned 'whom a condition lets in' 'attribute.repository_owner_id/65' --issuer github --condition "assertion.repository_owner_id == '65' && assertion.ref == 'refs/heads/main'"
+for role in owner editor iam.securityAdmin resourcemanager.projectIamAdmin iam.serviceAccountTokenCreator \
+    iam.serviceAccountKeyAdmin iam.serviceAccountUser iam.workloadIdentityUser storage.admin compute.admin; do
+    planned 'too much' "warning: roles/$role " --issuer github --repository-id 1 --grant "roles/$role=project"
+done
+kw setup google --project lab-project --pool other-pool "${as_admin[@]}" --issuer github --repository-id 1 --branch main \
+    --grant roles/storage.objectAdmin=gs://lab-bucket --grant roles/viewer=project
+ok 'enough: no warning' not has 'grant what the job needs'
+
+# --- what would have no effect is an error --------------------------------------------------------------------
+useless() { # TEXT ARGUMENT...
+    local text=$1
+    shift
+    fails "useless: $*" 2 "$text" setup google --project lab-project "$@" --print-commands
+}
+for option in repository=a/b environment=x; do
+    useless "--${option%=*} is not for --issuer circleci" --issuer circleci --owner-id 5b1c --repository-id aa "--$option"
+done
+for option in repository-id=1 owner-id=1 environment=x; do
+    useless "--${option%=*} is not for --issuer buildkite" --issuer buildkite --repository a/b "--$option"
+done
+for option in repository-id=1 owner-id=1 branch=x environment=x; do
+    useless "--${option%=*} is not for --issuer kubernetes" --issuer kubernetes --issuer-url https://k8s.test --repository a/b "--$option"
+done
+useless 'give one of them' --issuer kubernetes --issuer-url https://k8s.test --repository a/b --subject x
+for option in repository=a/b repository-id=1 owner-id=1 branch=x environment=x; do
+    useless "--${option%=*} is not for --issuer token" --issuer token --issuer-url https://hsm.test --subject x "--$option"
+done
+for option in issuer-url=https://a.test repository=a/b repository-id=1 owner-id=1 branch=x environment=x; do
+    useless "--${option%=*} is not for --issuer https://own.test" --issuer https://own.test --subject x "--$option"
+    useless "--${option%=*} is for tokens" --issuer x509 --trust-anchor "$work/root.pem" "--$option"
+done
+useless '--jwks-file is for tokens' --issuer x509 --trust-anchor "$work/root.pem" --jwks-file "$work/jwks.json"
+for option in trust-anchor intermediate; do
+    useless "--$option is for --issuer x509" --issuer github --repository-id 1 --$option "$work/root.pem"
+done
+cp "$config" "$work/kept"
+{ cat "$work/kept" && printf '[google lab]\nissuer_uri = https://own.test\nattribute_mapping.google.subject = assertion.sub\nattribute_condition = %s\n' \
+    "assertion.sub == 'me'"; } >"$config"
+for option in issuer-url=https://a.test repository=a/b repository-id=1 owner-id=1 branch=x environment=x subject=x; do
+    useless "--${option%=*} goes with --issuer" "--$option"
+    useless "--${option%=*} goes with --issuer" "--$option" --destroy
+done
+kw setup google --project lab-project --pool other-pool --grant roles/viewer=project "${as_admin[@]}"
+ok 'a profile: whom its condition lets in' has 'principal://iam.googleapis.com/'"$N/$W"'/other-pool/subject/me'
+ok 'a profile: nobody else' not has 'rights are granted to every identity'
+kw setup google --project lab-project --pool other-pool --condition "assertion.sub == 'you'" --grant roles/viewer=project "${as_admin[@]}"
+ok 'a profile: another condition instead' has "attributeCondition: \"assertion.sub == 'you'\""
+cp "$work/kept" "$config" && rm "$work/kept"
+
+# --- a condition has to keep strangers out -----------------------------------------------------------------------
+stranger() { fails "stranger: $2" 2 'does not say whose are let in' setup google --project lab-project --issuer "$1" --condition "$2" --print-commands; }
+stranger github "assertion.repository_id == '1' || true"
+stranger github "assertion.ref == 'refs/heads/main'"
+stranger github "assertion.ref == 'assertion.repository_id'"
+stranger gitlab "assertion.project_path.startsWith('keyward')"
+fails 'stranger: an environment' 2 'does not say whose are let in' setup google --project lab-project --issuer github --environment prod --print-commands
+planned 'a profile of mine' "assertion.repository_owner == 'keyward'" --issuer github --condition "assertion.repository_owner == 'keyward'"
 planned 'all of the pool' 'warning: rights are granted to every identity of the pool' --issuer github --condition "assertion.actor == 'me'"
 planned 'by name' 'warning: the repository keyward/demo is named, not numbered' --issuer github --repository keyward/demo
 

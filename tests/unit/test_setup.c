@@ -35,6 +35,9 @@ static struct thing {
     int stale; /* looks that are still to show .before */
     enum kw_setup_state before;
     bool change_after_plan;
+    bool taken_after_plan; /* it has lost our mark, at the second look */
+    bool repainted;        /* after an act it is not only not as wanted, but another way */
+    bool only_new;
 } things[THINGS];
 static int order[64], n_order;
 static struct kw_err err;
@@ -63,12 +66,14 @@ static int look(struct kw_setup *setup, struct kw_setup_step *t, struct kw_err *
     }
     if (x->change_after_plan && x->looks == 2)
         x->state = KW_SETUP_DIFFERS;
+    x->foreign_mark = x->foreign_mark || (x->taken_after_plan && x->looks == 2);
     t->state = x->stale > 0 ? x->before : x->state;
     if (x->stale > 0)
         x->stale--;
     t->mine = t->state != KW_SETUP_ABSENT && !x->foreign_mark;
-    if (t->state == KW_SETUP_DIFFERS)
-        (void)kw_setup_differs_text(t, "colour", "red", "blue");
+    if (t->state == KW_SETUP_DIFFERS || t->state == KW_SETUP_DELETED)
+        (void)kw_setup_differs_text(t, "colour", x->repainted && x->acts > 0 ? "green" : "red",
+                                    "blue");
     if (t->state == KW_SETUP_ABSENT)
         (void)kw_setup_differs_text(t, "colour", NULL, "blue");
     if (t->state == KW_SETUP_FOREIGN)
@@ -132,6 +137,7 @@ static int begin(struct kw_setup *setup, struct kw_err *e)
         t->arg = i;
         t->look = look;
         t->act = act;
+        t->only_new = things[i].only_new;
         t->undo = i == 2 ? NULL : undo;
         t->stays = "thirds stay";
         t->command = command;
@@ -248,6 +254,41 @@ static void brings_back(void **state)
     assert_int_equal(things[0].acts, 2); /* brought back, then put right */
 }
 
+/* What is brought back, and then isn't what the plan showed, isn't touched any more. */
+static void brings_back_what_was_shown(void **state)
+{
+    (void)state;
+    things[0].state = KW_SETUP_DELETED;
+    assert_int_equal(go("plan"), 0);
+    assert_true(has("+ thing first: deleted, to be brought back\n      colour: \"red\" -> "
+                    "\"blue\"\n"));
+    things[0].repainted = true;
+    assert_int_equal(go("apply"), KW_FAILED);
+    assert_non_null(strstr(err.text, "thing first is not what it was when the plan was made"));
+    assert_int_equal(things[0].acts, 1);
+}
+
+/* What a plan could not see, or said it would make, and is there then. */
+static void leaves_what_was_not_shown(void **state)
+{
+    static const enum kw_setup_state there[] = {KW_SETUP_DIFFERS, KW_SETUP_DELETED};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int strict = 0; strict < 2; strict++) {
+            blank(NULL);
+            things[1].state = there[i];
+            things[1].hidden = 1;
+            things[1].only_new = strict != 0;
+            assert_int_equal(go("apply"), strict != 0 ? KW_FAILED : 0);
+            assert_int_equal(things[1].acts, strict != 0 ? 0 : 1 + (int)i);
+        }
+    blank(NULL);
+    things[1].state = KW_SETUP_SAME;
+    things[1].hidden = 1;
+    things[1].only_new = true;
+    assert_int_equal(go("apply"), 0);
+}
+
 static void is_lost_and_late(void **state)
 {
     (void)state;
@@ -290,7 +331,9 @@ static void lacks_rights(void **state)
     assert_int_equal(n_order, 0);
     things[0].deny_look = things[2].deny_look = 1;
     assert_int_equal(go("plan"), KW_CLOUD);
-    assert_true(has("! thing first: can't be looked at\n      thing first: Permission"));
+    assert_true(has("! thing first: can't be looked at\n      Permission")); /* named once */
+    assert_non_null(strstr(err.text, "thing first: Permission"));
+    assert_null(strstr(err.text, "thing first: thing first"));
     assert_true(has("! thing third: can't be looked at"));
     blank(NULL);
     things[1].deny_act = 1;
@@ -340,6 +383,12 @@ static void destroys(void **state)
     assert_int_equal(go("destroy"), 0);
     assert_int_equal(things[0].state, KW_SETUP_SAME);
     assert_int_equal(things[1].state, KW_SETUP_ABSENT);
+    blank(NULL);
+    things[1].state = KW_SETUP_SAME;
+    things[1].taken_after_plan = true;
+    assert_int_equal(go("destroy"), KW_FAILED);
+    assert_non_null(strstr(err.text, "thing the 'second' is not what it was"));
+    assert_int_equal(things[1].undos, 0);
 }
 
 static void prints_commands(void **state)
@@ -403,6 +452,8 @@ int main(void)
         WITH_BLANK(plans),
         WITH_BLANK(applies),
         WITH_BLANK(brings_back),
+        WITH_BLANK(brings_back_what_was_shown),
+        WITH_BLANK(leaves_what_was_not_shown),
         WITH_BLANK(is_lost_and_late),
         WITH_BLANK(gives_up),
         WITH_BLANK(lacks_rights),

@@ -218,6 +218,39 @@ static void by_subject(void **state)
     kw_preset_free(&p);
 }
 
+/* --subject besides: one more term, and for OCI nothing wider beside it. */
+static void whole_sub(void **state)
+{
+    static const char *const ci[] = {"github", "gitlab", "circleci", "buildkite"};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct kw_preset p;
+        struct kw_preset_ask ask = {
+            .issuer = ci[i], .issuer_url = "https://ci.test", .subject = "who-it-is"};
+        assert_int_equal(kw_preset(&ask, &p, &err), 0);
+        assert_string_equal(p.condition, "assertion.sub == 'who-it-is'");
+        assert_string_equal(p.member, "attribute.sub/who-it-is");
+        assert_string_equal(claim(&p, "sub"), "who-it-is");
+        assert_int_equal(json_array_size(p.rules), 1);
+        assert_string_equal(rule(&p, 0), "sub eq who-it-is");
+        kw_preset_free(&p);
+        if (i == 2)
+            continue;
+        ask.repository = "a/b";
+        assert_int_equal(kw_preset(&ask, &p, &err), 0);
+        assert_non_null(strstr(p.condition, " && assertion.sub == 'who-it-is'"));
+        assert_int_equal(json_array_size(p.rules), 1);
+        assert_string_not_equal(p.member, "attribute.sub/who-it-is");
+        kw_preset_free(&p);
+    }
+    struct kw_preset p;
+    const struct kw_preset_ask ask = {
+        .issuer = "circleci", .issuer_url = "https://ci.test", .owner_id = "5b1c"};
+    assert_int_equal(kw_preset(&ask, &p, &err), 0);
+    assert_string_equal(p.condition, "assertion.sub.startsWith('org/5b1c/')");
+    kw_preset_free(&p);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -246,6 +279,10 @@ static void refused(void **state)
         {{.issuer = "token", .subject = "x"}, "[issuer] iss"},
         {{.issuer = "token", .issuer_url = "https://k", .repository = "a/b"}, "--subject"},
         {{.issuer = "https://own.test", .repository = "a/b"}, "--subject"},
+        {{.issuer = "https://own.test", .issuer_url = "https://k"}, "--issuer-url is not for"},
+        {{.issuer = "kubernetes", .issuer_url = "https://k", .repository = "a/b", .subject = "s"},
+         "give one of them"},
+        {{.issuer = "circleci", .owner_id = "5b", .environment = "e"}, "--environment is not for"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct kw_preset p;
@@ -284,9 +321,9 @@ static void wide_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(github),   cmocka_unit_test(github_names), cmocka_unit_test(gitlab),
-        cmocka_unit_test(circleci), cmocka_unit_test(buildkite),    cmocka_unit_test(by_subject),
-        cmocka_unit_test(refused),  cmocka_unit_test(wide_rules),
+        cmocka_unit_test(github),    cmocka_unit_test(github_names), cmocka_unit_test(gitlab),
+        cmocka_unit_test(circleci),  cmocka_unit_test(buildkite),    cmocka_unit_test(by_subject),
+        cmocka_unit_test(whole_sub), cmocka_unit_test(refused),      cmocka_unit_test(wide_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

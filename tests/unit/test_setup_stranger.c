@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which conditions keep strangers' tokens out, of issuers that give tokens to everybody. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/setup_google.h"
+
+const struct kw_command *const kw_commands[] = {NULL}; /* main.c's */
+
+static bool lets_in(const char *issuer, const char *condition)
+{
+    struct kw_preset p;
+    struct kw_err err;
+    const struct kw_preset_ask ask = {.issuer = issuer,
+                                      .owner_id = strcmp(issuer, "circleci") == 0 ? "5b" : NULL};
+    assert_int_equal(kw_preset(&ask, &p, &err), 0);
+    assert_true(p.shared);
+    (void)json_object_set_new(p.mapping, "attribute.owner",
+                              json_string("assertion.repository.split('/')[0]"));
+    (void)json_object_set_new(p.mapping, "google.subject", json_string("assertion.sub"));
+    (void)json_object_set_new(p.mapping, "attribute.where", json_string("assertion.ref"));
+    (void)snprintf(p.condition, sizeof p.condition, "%s", condition);
+    bool in = kw_google_lets_strangers_in(&p);
+    kw_preset_free(&p);
+    return in;
+}
+
+struct row {
+    const char *issuer, *condition;
+};
+
+static void keeps_out(void **state)
+{
+    static const struct row rows[] = {
+        {"github", "assertion.repository_id == '1'"},
+        {"github", "'1' == assertion.repository_id"},
+        {"github", "assertion['repository_id'] == '1'"},
+        {"github", "assertion.repository_id in ['1', '2', '3']"},
+        {"github", "assertion.repository_id == '1' || assertion.repository_id == '2'"},
+        {"github", "!(assertion.repository_id != '1')"},
+        {"github", "assertion.repository_id == '1' ? true : false"},
+        {"github", "assertion.ref == 'refs/heads/main' && assertion.repository == 'o/r'"},
+        {"github", "assertion.ref.matches('main|dev') && assertion.repository == 'o/r'"},
+        {"github", "assertion.repository.startsWith('my-org/')"},
+        {"github", "assertion.repository.matches('^my-org/')"},
+        {"github", "assertion.repository.matches('^my-org/[a-z]+$')"},
+        {"github", "assertion.sub.matches('^repo:my-org/.*:ref:refs/heads/main$')"},
+        {"github", "assertion.repository_owner.matches('^my-org$')"},
+        {"github", "assertion.repository_owner == 'my-org'"},
+        {"github", "assertion.sub == 'repo:o/r:ref:refs/heads/main'"},
+        {"github", "assertion.sub.startsWith('repo:my-org/')"},
+        {"github", "google.subject == 'repo:o/r:environment:prod'"},
+        {"github", "attribute.repository_id == '1'"},
+        {"github", "attribute.owner == 'my-org'"},
+        {"github", "assertion.repository_owner_id == '65' && assertion.actor.contains('x')"},
+        {"gitlab", "assertion.namespace_path.startsWith('my-group/')"},
+        {"gitlab", "assertion.sub.startsWith('project_path:my-group/x:')"},
+        {"circleci", "assertion['oidc.circleci.com/project-id'] == 'aa11'"},
+        {"circleci", "'c0' in assertion['oidc.circleci.com/context-ids']"},
+        {"buildkite", "assertion.organization_slug == 'o' && assertion.pipeline_slug == 'p'"},
+        {"https://own.test", "assertion.sub == 'me'"},
+        {"https://own.test", "assertion.tenant == 5"},
+        {"https://own.test", "assertion.repository == 'o/r'"},
+        {"github", "false"},
+        {"github", "assertion.sub =="}, /* is no condition, which others say */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (lets_in(rows[i].issuer, rows[i].condition))
+            fail_msg("%s: %s", rows[i].issuer, rows[i].condition);
+}
+
+static void lets_strangers_in(void **state)
+{
+    static const struct row rows[] = {
+        {"github", "true"},
+        {"github", "'assertion.repository_id' == 'assertion.repository_id'"},
+        {"github", "assertion.repository_id == assertion.repository_id"},
+        {"github", "assertion.repository_id == '1' || true"},
+        {"github", "true || assertion.repository_id == '1'"},
+        {"github", "true // assertion.repository_id == '1'"},
+        {"github", "assertion.repository_id == '1' || assertion.ref == 'refs/heads/main'"},
+        {"github", "assertion.repository_id != '1'"},
+        {"github", "!(assertion.repository_id == '1')"},
+        {"github", "assertion.ref == 'refs/heads/main'"},
+        {"github", "assertion.environment == 'prod'"},
+        {"github", "assertion.aud == 'https://me'"},
+        {"github", "assertion.repository_visibility == 'private'"},
+        {"github", "assertion.repository_id == assertion.ref"},
+        {"github", "has(assertion.repository_id)"},
+        {"github", "size(assertion.repository_id) > 0"},
+        {"github", "assertion.repository_id > '0'"},
+        {"github", "assertion.repository.endsWith('/deploy')"},
+        {"github", "assertion.repository.contains('my-org/')"},
+        {"github", "assertion.repository.matches('my-org/.*')"},
+        {"github", "assertion.repository.matches('^my-org/a$|x')"},
+        {"github", "assertion.repository.matches('^[a-z]+/deploy$')"},
+        {"github", "assertion.repository_owner.startsWith('my-org')"},
+        {"github", "assertion.repository_owner.matches('^my-org')"},
+        {"github", "assertion.sub.startsWith('repo:')"},
+        {"github", "assertion.sub.startsWith('repo:my-org')"},
+        {"github", "assertion.sub.endsWith(':ref:refs/heads/main')"},
+        {"github", "attribute.where == 'refs/heads/main'"},
+        {"github", "attribute.none == 'x' || true"},
+        {"github", "assertion.repository.lowerAscii() == 'o/r'"}, /* can't be judged */
+        {"github", "assertion.iss == 'https://token.actions.githubusercontent.com'"},
+        {"gitlab", "assertion.ref_protected == 'true'"},
+        {"circleci", "assertion['oidc.circleci.com/vcs-ref'] == 'refs/heads/main'"},
+        {"buildkite", "assertion.pipeline_slug == 'demo'"},
+        {"https://own.test", "assertion.aud == 'x'"},
+        {"https://own.test", "has(assertion.sub)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!lets_in(rows[i].issuer, rows[i].condition))
+            fail_msg("%s: %s", rows[i].issuer, rows[i].condition);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_out),
+        cmocka_unit_test(lets_strangers_in),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
