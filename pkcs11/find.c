@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "src/log.h"
+#include "src/base/log.h"
 
 #define FIND_MAX 256
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "src/log.h"
+#include "src/base/log.h"
 
 #define ID_LEN 16
 

@@ -15,9 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/err.h"
-#include "src/messages.h"
-#include "src/secret.h"
+#include "src/base/err.h"
+#include "src/base/secret.h"
+#include "src/ipc/messages.h"
 
 struct kw_p11; /* a loaded module with one chosen token */
 

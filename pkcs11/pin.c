@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "internal.h"
-#include "src/io.h"
-#include "src/roles.h"
+#include "src/base/io.h"
+#include "src/ipc/roles.h"
 
 #define PIN_MAX 256
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "src/log.h"
+#include "src/base/log.h"
 
 /* One at a time: where two threads open and close sessions at once, tpm2-pkcs11 1.9 loses some
  * (CKR_SESSION_HANDLE_INVALID in whatever comes next; tests/interop/tokens/tpm2.sh). */

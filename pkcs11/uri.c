@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 #define URI_MAX 8192
 

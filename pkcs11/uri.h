@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/err.h"
+#include "src/base/err.h"
 
 struct kw_uri {
     /* path attributes, decoded, "" if absent; sizes from CK_TOKEN_INFO plus NUL */

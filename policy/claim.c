@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "rules.h"
-#include "src/config.h"
-#include "src/jwt.h"
+#include "src/config/config.h"
+#include "src/wire/jwt.h"
 
 enum { SKEW_S = 60, VALUE_MAX = 2048, SHOWN_MAX = 160 };
 

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "src/err.h"
+#include "src/base/err.h"
 
 enum kw_ll_fs {
     KW_LL_EXECUTE = 1 << 0,

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#include "src/err.h"
-#include "src/roles.h"
+#include "src/base/err.h"
+#include "src/ipc/roles.h"
 
 /* Closes every descriptor that roles.h doesn't give the role, and puts /dev/null where
  * one of 0, 1, 2 is missing, so that nothing else ever gets these numbers. */

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/err.h"
-#include "src/messages.h"
+#include "src/base/err.h"
+#include "src/ipc/messages.h"
 
 struct kw_config;
 struct kw_jwt;

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "src/err.h"
-#include "src/roles.h"
+#include "src/base/err.h"
+#include "src/ipc/roles.h"
 
 struct kw_fences {
     char stands[256];  /* what was put up, in words */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "sandbox.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
 static void finish(const struct kw_tried *t, int code) __attribute__((noreturn));
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/roles.h"
+#include "src/ipc/roles.h"
 
 enum kw_outcome {
     KW_O_NONE,      /* not tried in this role */

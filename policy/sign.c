@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/url.h"
+#include "src/wire/url.h"
 
 enum { PATTERN = 1024 };
 

@@ -5,7 +5,7 @@
 #ifndef KW_VIOLATION_H
 #define KW_VIOLATION_H
 
-#include "src/err.h"
+#include "src/base/err.h"
 
 /* Installs the SIGSYS handler: record to KW_FD_VIOLATION, exit code KW_SANDBOX. */
 int kw_violation_watch(struct kw_err *err);

@@ -11,13 +11,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "args.h"
-#include "cmd.h"
-#include "io.h"
-#include "log.h"
-#include "memory.h"
 #include "policy/sandbox.h"
-#include "secret.h"
+#include "src/base/io.h"
+#include "src/base/log.h"
+#include "src/base/memory.h"
+#include "src/base/secret.h"
+#include "src/cli/args.h"
+#include "src/cli/cmd.h"
 
 const struct kw_command *const kw_commands[] = {
     &kw_cmd_run,    &kw_cmd_exchange, &kw_cmd_request, &kw_cmd_sign,

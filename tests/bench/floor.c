@@ -15,11 +15,11 @@
 #include <time.h>
 
 #include "raw.h"
-#include "src/b64.h"
-#include "src/hdr.h"
-#include "src/io.h"
-#include "src/oci_sign.h"
-#include "src/url.h"
+#include "src/base/b64.h"
+#include "src/base/io.h"
+#include "src/wire/hdr.h"
+#include "src/wire/oci_sign.h"
+#include "src/wire/url.h"
 
 static void *make_key(void *arg)
 {

@@ -16,8 +16,8 @@
 #include <sys/resource.h>
 
 #include "raw.h"
-#include "src/httpdate.h"
-#include "src/oci_sign.h"
+#include "src/wire/httpdate.h"
+#include "src/wire/oci_sign.h"
 #include "tests/unit/keeper_rig.h"
 
 enum { THREADS = 64, ROUNDS = 1000, SINGLES = 20 };

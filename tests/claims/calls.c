@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/call.h"
-#include "src/secret.h"
+#include "src/base/secret.h"
+#include "src/session/call.h"
 
 /* The parser of arguments comes along with the configuration; it has nothing to do here. */
 const struct kw_command *const kw_commands[] = {NULL};

@@ -18,7 +18,7 @@
 #endif
 
 #include "fuzz.h"
-#include "src/secret.h"
+#include "src/base/secret.h"
 
 enum { TRAILER = 5, MARK = 0xfa };
 
@@ -106,7 +106,7 @@ void fault_no_waiting(void (*idle)(bool for_ever))
     type __wrap_##name(__VA_ARGS__)
 
 /* A lack of memory that we made up is no reason to end, nor one for the next input to be
- * told that there is none (src/memory.h). */
+ * told that there is none (src/base/memory.h). */
 void __wrap_kw_memory_none(void);
 void __wrap_kw_memory_none(void)
 {

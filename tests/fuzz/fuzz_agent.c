@@ -16,9 +16,9 @@
 #include <sys/un.h>
 
 #include "peers.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
-#include "src/agent.c"
+#include "src/agent/agent.c"
 
 enum { NOBODY = 0x7fffff00 /* no pid is as large */, PROCESSES = 16 };
 enum { CONNECT, END, TURN_TO, SIGNAL, CONFIGURE, EVENTS };

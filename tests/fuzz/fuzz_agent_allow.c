@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/agent.h"
+#include "src/agent/agent.h"
 
 enum { USER = 1234, GROUP = 4321 };
 

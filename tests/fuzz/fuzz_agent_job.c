@@ -17,11 +17,11 @@
 #include <sys/mman.h>
 
 #include "peers.h"
-#include "src/args.h"
-#include "src/io.h"
-#include "src/messages_int.h"
+#include "src/base/io.h"
+#include "src/cli/args.h"
+#include "src/ipc/messages_int.h"
 
-#include "src/agent_serve.c"
+#include "src/agent/agent_serve.c"
 
 enum { NOBODY = 0x7ffffff0 /* no pid is as large */ };
 enum { KIND, EVENT, RENEW, FAIL, HAPPENINGS };

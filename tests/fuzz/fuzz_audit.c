@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/audit.h"
-#include "src/io.h"
+#include "src/base/io.h"
+#include "src/keeper/audit.h"
 
 struct file {
     int mem, fd;

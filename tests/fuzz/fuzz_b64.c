@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 
 #include "fuzz.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 static bool same(const struct kw_buf *b, const void *bytes, size_t n)
 {

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cel.h"
-#include "src/jwt.h"
+#include "src/cel/cel.h"
+#include "src/wire/jwt.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

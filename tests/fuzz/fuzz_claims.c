@@ -8,8 +8,8 @@
 
 #include "fuzz.h"
 #include "policy/rules.h"
-#include "src/config.h"
-#include "src/jwt.h"
+#include "src/config/config.h"
+#include "src/wire/jwt.h"
 
 /* Takes the rules of p[0..n); returns how many bytes they were. */
 static size_t take_rules(struct kw_config *c, const char *p, size_t n)

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/args.h"
-#include "src/claims_cloud.h"
+#include "src/claims/claims_cloud.h"
+#include "src/cli/args.h"
 
 const struct kw_command *const kw_commands[] = {&kw_cmd_claims, NULL};
 

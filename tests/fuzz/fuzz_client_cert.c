@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/client_cert.h"
+#include "src/session/client_cert.h"
 
 enum { NOW = 1800000000 }; /* 2027 */
 

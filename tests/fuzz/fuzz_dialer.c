@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "peers.h"
-#include "src/log.h"
+#include "src/base/log.h"
 
 static struct peers peers;
 
@@ -19,7 +19,7 @@ int dialer_main(int argc, char **argv);
 #ifdef KW_FUZZ_POOL
 #define KW_FD_PROXY peers.fds[2]
 #endif
-#include "src/dialer.c"
+#include "src/dialer/dialer.c"
 #undef main
 
 int __wrap_kw_resolver_start(struct kw_err *err);
@@ -78,7 +78,7 @@ static int no_thread(pthread_t *t, const pthread_attr_t *a, void *(*body)(void *
     (void)t, (void)a, (void)body, (void)arg;
     return fault_now() ? EAGAIN : 0;
 }
-#include "src/dialer_pool.c"
+#include "src/dialer/dialer_pool.c"
 
 /* What its threads would do: whenever there is nothing else to do. */
 static unsigned questions;

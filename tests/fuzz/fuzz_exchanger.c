@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "peers.h"
-#include "src/hdr.h"
-#include "src/tls_key.h"
+#include "src/exchanger/tls_key.h"
+#include "src/wire/hdr.h"
 
 int exchanger_main(int argc, char **argv);
 #define main exchanger_main
-#include "src/exchanger.c"
+#include "src/exchanger/exchanger.c"
 #undef main
 
 static struct peers peers;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/http_answer.h"
+#include "src/wire/http_answer.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/config_keys.h"
-#include "src/io.h"
+#include "src/base/io.h"
+#include "src/config/config_keys.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/google_name.h"
-#include "src/google_sts.h"
+#include "src/wire/google_name.h"
+#include "src/wire/google_sts.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

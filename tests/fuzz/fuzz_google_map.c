@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/google_map.h"
-#include "src/jwt.h"
-#include "src/oci_rule.h"
+#include "src/claims/google_map.h"
+#include "src/wire/jwt.h"
+#include "src/wire/oci_rule.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "fuzz.h"
-#include "src/hdr.h"
+#include "src/wire/hdr.h"
 
 /* A line without a colon is written as it was: only those have no ": ". */
 static void check_line(const char *line, const char *next, const char *name, const char *value)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a server answers, through libcurl and our callbacks (src/http_call.c), but without
+ * What a server answers, through libcurl and our callbacks (src/exchanger/http_call.c), but without
  * TLS, which would let nothing of it through. Input: a byte that chooses the request, two
  * bytes n, n bytes that the first connection says, and what the second one says. The head
  * is handed on once, as lines that are header lines; no byte of the body is made up. */
@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/hdr.h"
-#include "src/http.h"
-#include "src/http_int.h"
-#include "src/ipc.h"
+#include "src/exchanger/http.h"
+#include "src/exchanger/http_int.h"
+#include "src/ipc/ipc.h"
+#include "src/wire/hdr.h"
 
 #undef curl_easy_setopt /* a macro for gcc */
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 static const struct {
     enum kw_channel name;

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/b64.h"
-#include "src/jwk.h"
-#include "src/session.h"
+#include "src/base/b64.h"
+#include "src/session/session.h"
+#include "src/wire/jwk.h"
 
 static const char *text_of(const json_t *o, const char *name)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/buf.h"
-#include "src/jwt.h"
+#include "src/base/buf.h"
+#include "src/wire/jwt.h"
 
 static void use(struct kw_jwt *j)
 {

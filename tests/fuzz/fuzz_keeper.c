@@ -14,7 +14,7 @@
 
 int keeper_main(int argc, char **argv);
 #define main keeper_main /* to the end: a field of struct kw_keeper is called so, too */
-#include "src/keeper.c"
+#include "src/keeper/keeper.c"
 
 static struct kw_keeper keeper;
 static unsigned signed_for_session, destroyed, made;

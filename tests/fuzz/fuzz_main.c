@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "peers.h"
-#include "src/args.h"
-#include "src/io.h"
-#include "src/source.h"
-#include "src/spawn.h"
+#include "src/base/io.h"
+#include "src/cli/args.h"
+#include "src/crew/spawn.h"
+#include "src/source/source.h"
 
 enum { NOBODY = 0x7ffffff0 /* no pid is as large */, DOCTOR = 5 /* in lines[] */ };
 

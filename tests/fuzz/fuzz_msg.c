@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 /* All 64 places of the arena are free: nothing was left behind by what came before. */
 static void arena_is_empty(void)

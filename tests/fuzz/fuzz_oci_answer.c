@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/http_answer.h"
+#include "src/wire/http_answer.h"
 
 static void check(int r, struct kw_secret *token, const struct kw_err *err)
 {

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/hdr.h"
-#include "src/httpdate.h"
-#include "src/oci_sign.h"
+#include "src/wire/hdr.h"
+#include "src/wire/httpdate.h"
+#include "src/wire/oci_sign.h"
 
 static const unsigned char *field(const unsigned char *p, const unsigned char *end, char *out,
                                   size_t room)

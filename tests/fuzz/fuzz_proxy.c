@@ -6,7 +6,7 @@
 
 #include "fuzz.h"
 #include "policy/rules.h"
-#include "src/dialer_connect.h"
+#include "src/dialer/dialer_connect.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {

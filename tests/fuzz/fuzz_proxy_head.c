@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/proxy_scope.h"
+#include "src/proxy/proxy_scope.h"
 
 static bool same(struct kw_span a, struct kw_span b)
 {

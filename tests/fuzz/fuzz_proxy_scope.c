@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/config.h"
-#include "src/proxy_scope.h"
+#include "src/config/config.h"
+#include "src/proxy/proxy_scope.h"
 
 static const char decoy[] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJrZXl3YXJkLXJ1biJ9."
                             "c3RhbmQtaW4tc3RhbmQtaW4tc3RhbmQtaW4tc3RhbmQtaW4";

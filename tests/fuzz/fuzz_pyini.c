@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/io.h"
-#include "src/pyini.h"
+#include "src/base/io.h"
+#include "src/base/pyini.h"
 
 /* The same as a file. */
 static int from_file(const char *text, size_t n, bool comments, json_t **ret, struct kw_err *err)

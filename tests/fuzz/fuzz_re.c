@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/re.h"
+#include "src/cel/re.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What other roles say where main listens besides the channels: their standard error
- * (src/relay.c) and the record of a violation (policy/violation.c). Input: a byte that
+ * (src/crew/relay.c) and the record of a violation (policy/violation.c). Input: a byte that
  * chooses the role, a record's bytes, then what is said. Whatever they say, our terminal
  * gets whole printable lines, each under the role's name. */
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include "fuzz.h"
 #include "policy/sandbox.h"
-#include "src/io.h"
-#include "src/relay.h"
+#include "src/base/io.h"
+#include "src/crew/relay.h"
 
 static int terminal = -1; /* what stands in for it */
 

@@ -22,11 +22,11 @@
 #endif
 
 #include "peers.h"
-#include "src/proxy_int.h"
+#include "src/proxy/proxy_int.h"
 
 int proxy_main(int argc, char **argv);
 #define main proxy_main
-#include "src/proxy.c"
+#include "src/proxy/proxy.c"
 #undef main
 
 enum { ENDS = 16, MORE = 2, SERVER = 3, LAST = 4, SHUT = 8 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/scim.h"
+#include "src/wire/scim.h"
 
 /* What changes says is all that differs. */
 static void changes(const json_t *have, json_t *want)

@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "fuzz.h"
-#include "src/jwt.h"
-#include "src/session.h"
-#include "src/session_token.h"
+#include "src/session/session.h"
+#include "src/session/session_token.h"
+#include "src/wire/jwt.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {

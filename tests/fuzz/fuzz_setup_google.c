@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "src/args.h"
-#include "src/config_keys.h"
-#include "src/setup.h"
+#include "src/cli/args.h"
+#include "src/config/config_keys.h"
+#include "src/setup/setup.h"
 
 const struct kw_command *const kw_commands[] = {&kw_cmd_setup, &kw_cmd_revoke, NULL};
 

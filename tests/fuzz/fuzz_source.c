@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/err.h"
-#include "src/http_answer.h"
-#include "src/source_int.h"
-#include "src/url.h"
+#include "src/base/err.h"
+#include "src/source/source_int.h"
+#include "src/wire/http_answer.h"
+#include "src/wire/url.h"
 
 static const char *body;
 static size_t body_len;

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "src/io.h"
-#include "src/state.h"
+#include "src/base/io.h"
+#include "src/session/state.h"
 
 enum { NOW = 1700000000 };
 

@@ -7,7 +7,7 @@
 
 #include "fuzz.h"
 #include "policy/rules.h"
-#include "src/url.h"
+#include "src/wire/url.h"
 
 /* Plainly: decoded until nothing changes, then cut into segments. */
 static bool plain_dotted(const char *path, size_t n)

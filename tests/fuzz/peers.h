@@ -23,7 +23,7 @@
 #define KW_FUZZ_PEERS_H
 
 #include "fuzz.h"
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 enum { PEERS = 3 };
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/buf.h"
-#include "src/io.h"
+#include "src/base/buf.h"
+#include "src/base/io.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

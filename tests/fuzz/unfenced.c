@@ -3,8 +3,8 @@
  * For targets that are one role: fences would end the fuzzer, and what is logged would
  * drown what it says. */
 #include "policy/sandbox.h"
-#include "src/log.h"
-#include "src/memory.h"
+#include "src/base/log.h"
+#include "src/base/memory.h"
 
 int __wrap_kw_sandbox_begin(enum kw_role role, unsigned flags, struct kw_fences *f,
                             struct kw_err *err);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lab.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
 enum { CA_DAYS = 365, LEAF_DAYS = 30, DAY = 86400 };
 

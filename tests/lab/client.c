@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 static const char ASSERTION_TYPE[] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

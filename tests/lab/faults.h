@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/err.h"
+#include "src/base/err.h"
 
 enum lab_fault {
     /* before the answer */

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lab.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
 static int write_file(const struct lab *l, const char *name, mode_t mode, const char *text,
                       struct kw_err *err)

@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 #include "http.h"
-#include "src/err.h"
-#include "src/google_map.h"
+#include "src/base/err.h"
+#include "src/claims/google_map.h"
 
 struct lab;
 struct lab_grant;

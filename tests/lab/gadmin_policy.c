@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { MEMBERS = 1500 };
 

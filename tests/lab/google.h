@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/google_map.h"
-#include "src/jwt.h"
+#include "src/claims/google_map.h"
+#include "src/wire/jwt.h"
 
 #define LAB_G_NUMBER        "123456789012"
 #define LAB_G_PROJECT       "lab-project"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
 int lab_provider_read(const char *path, struct kw_google_map *map, struct kw_err *err)
 {

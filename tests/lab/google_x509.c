@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 static int any_certificate(int ok, X509_STORE_CTX *ctx)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/roff.h"
+#include "src/cli/roff.h"
 
 struct line {
     const char *tag, *text;

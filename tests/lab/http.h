@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "faults.h"
-#include "src/buf.h"
+#include "src/base/buf.h"
 
 #define LAB_HEAD_MAX   (64u * 1024u) /* request line and headers */
 #define LAB_HEADERS    96

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { HOUR = 3600, RPST_USUAL = 1200, RPST_MAX = 43200 };
 static const char SCOPE[] = "urn:opc:idm:__myscopes__";

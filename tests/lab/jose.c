@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { RSA_BYTES_MAX = 1024, KEY_FILE_MAX = 65536 };
 

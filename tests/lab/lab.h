@@ -41,8 +41,8 @@
 #include "google.h"
 #include "http.h"
 #include "scim.h"
-#include "src/err.h"
-#include "src/jwt.h"
+#include "src/base/err.h"
+#include "src/wire/jwt.h"
 
 enum {
     LAB_RULES = 8,

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "lab.h"
-#include "src/io.h"
+#include "src/base/io.h"
 
 static struct lab the_lab; /* one per process, shared by all threads */
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 static void namespace(struct lab *l, struct lab_request *r, struct lab_response *a)
 {

@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { SKEW = 300, SIGNATURE_MAX = 1024 };
 

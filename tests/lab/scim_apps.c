@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 /* The grants that an app may be allowed; the exchange of tokens is none of them: the trust
  * allows that. */

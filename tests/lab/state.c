@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "lab.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 int64_t lab_now(struct lab *l)
 {

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "objects.h"
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { PARTS_MAX = 10000 };
 

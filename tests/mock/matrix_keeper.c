@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "matrix.h"
-#include "src/io.h"
-#include "src/oci_sign.h"
+#include "src/base/io.h"
+#include "src/wire/oci_sign.h"
 #include "tests/unit/keeper_rig.h"
 
 #define API    "iaas.eu-frankfurt-1.oraclecloud.com"

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "src/config_keys.h"
+#include "src/config/config_keys.h"
 
 static struct kw_config config;
 static struct kw_err err;

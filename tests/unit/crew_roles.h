@@ -31,9 +31,9 @@
 
 #include "pkcs11/progress.h"
 #include "policy/sandbox.h"
-#include "src/io.h"
-#include "src/log.h"
-#include "src/spawn.h"
+#include "src/base/io.h"
+#include "src/base/log.h"
+#include "src/crew/spawn.h"
 
 enum {
     KEEPER = 1u << KW_ROLE_KEEPER,

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "role.h"
-#include "src/hdr.h"
+#include "src/wire/hdr.h"
 #include "tls_server.h"
 
 #define OK_TOKEN   "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"token\":\"a.b.c\"}"

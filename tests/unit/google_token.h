@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "src/github_subject.h"
-#include "src/google_map.h"
-#include "src/oci_rule.h"
+#include "src/claims/google_map.h"
+#include "src/wire/github_subject.h"
+#include "src/wire/oci_rule.h"
 
 enum { NOW = 1800000000 };
 

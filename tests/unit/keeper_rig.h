@@ -23,7 +23,7 @@
 
 #include "pkcs11/progress.h"
 #include "policy/sandbox.h"
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 enum { RIG_MS = 60000 }; /* sanitizers and a busy machine */
 

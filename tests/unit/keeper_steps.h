@@ -8,10 +8,10 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "src/audit.h"
-#include "src/b64.h"
-#include "src/io.h"
-#include "src/oci_sign.h"
+#include "src/base/b64.h"
+#include "src/base/io.h"
+#include "src/keeper/audit.h"
+#include "src/wire/oci_sign.h"
 
 #include "keeper_rig.h"
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "src/launch_int.h"
+#include "src/run/launch_int.h"
 
 static struct kw_config config;
 static struct kw_stage_set set;

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "src/proxy_int.h"
+#include "src/proxy/proxy_int.h"
 
 enum { RIG_WAIT_MS = 20000, RIG_TEXT = 70000 };
 

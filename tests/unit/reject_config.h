@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "src/config_keys.h"
+#include "src/config/config_keys.h"
 
 enum { ROUNDS = 400, TEXT = 65536 };
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "policy/sandbox.h"
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 enum { NOBODY = 65534 };
 

@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "src/ipc.h"
-#include "src/source.h"
+#include "src/ipc/ipc.h"
+#include "src/source/source.h"
 
 #define TOKEN "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"
 

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "src/agent.h"
+#include "src/agent/agent.h"
 
 static char dir[64], path[100];
 static struct kw_err err;

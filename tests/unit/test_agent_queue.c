@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <sys/un.h>
 
-#include "src/agent.c"
+#include "src/agent/agent.c"
 
 enum { OTHER = 70000, THIRD = 70001 };
 

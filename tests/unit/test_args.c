@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "src/args.h"
+#include "src/cli/args.h"
 
 static int nothing(const struct kw_cli *cli, const struct kw_args *args, struct kw_err *err)
 {

@@ -25,9 +25,9 @@
 
 #include <signal.h>
 
-#include "src/audit.h"
-#include "src/buf.h"
-#include "src/io.h"
+#include "src/base/buf.h"
+#include "src/base/io.h"
+#include "src/keeper/audit.h"
 
 static char dir[256], log_path[300], pem_path[300], other_pem[300];
 static EVP_PKEY *key, *other;

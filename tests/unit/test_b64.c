@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 static const struct {
     const char *plain, *standard, *url;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/buf.h"
+#include "src/base/buf.h"
 
 static void test_round_trip(void **state)
 {

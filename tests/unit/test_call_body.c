@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/call.h"
-#include "src/io.h"
+#include "src/base/io.h"
+#include "src/session/call.h"
 
 const struct kw_command *const kw_commands[] = {NULL}; /* main.c has the real list */
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "src/cel.h"
+#include "src/cel/cel.h"
 
 static const char CLAIMS[] =
     "{\"sub\":\"repo:octo/shop:ref:refs/heads/main\",\"ref\":\"refs/heads/main\","

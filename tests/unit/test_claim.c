@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "policy/rules.h"
-#include "src/config.h"
-#include "src/jwt.h"
+#include "src/config/config.h"
+#include "src/wire/jwt.h"
 
 enum { NOW = 1700000000 };
 

@@ -28,7 +28,7 @@
 #endif
 #endif
 
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 enum { ROUNDS = 20000, SECRET = 96, FAR = 30 };
 

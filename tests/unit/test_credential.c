@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "src/session.h"
+#include "src/session/session.h"
 
 static char dir[64];
 

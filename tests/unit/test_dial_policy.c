@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "policy/rules.h"
-#include "src/dialer_connect.h"
+#include "src/dialer/dialer_connect.h"
 
 static int judge(const char *dial, const char *host, uint32_t port)
 {

@@ -14,8 +14,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "src/err.h"
-#include "src/log.h"
+#include "src/base/err.h"
+#include "src/base/log.h"
 
 static void test_fail(void **state)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "src/google_name.h"
+#include "src/wire/google_name.h"
 
 #define POOL "projects/123/locations/global/workloadIdentityPools/lab-pool"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/google_sts.h"
+#include "src/wire/google_sts.h"
 
 static struct kw_err err;
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/hdr.h"
+#include "src/wire/hdr.h"
 
 static void test_next(void **state)
 {

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "src/io.h"
+#include "src/base/io.h"
 
 static char dir[64], path[128];
 

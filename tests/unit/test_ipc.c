@@ -16,7 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 static struct kw_chan here, there; /* exchanger and keeper on CHAN_SIGN, unless said otherwise */
 static struct kw_err err;

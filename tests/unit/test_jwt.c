@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "src/b64.h"
-#include "src/jwt.h"
-#include "src/messages.h"
+#include "src/base/b64.h"
+#include "src/ipc/messages.h"
+#include "src/wire/jwt.h"
 
 static const char good_header[] = "{\"alg\":\"RS256\",\"kid\":\"k\"}";
 

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "src/b64.h"
+#include "src/base/b64.h"
 
 #include "keeper_steps.h"
 

@@ -11,9 +11,9 @@
 
 #include <jansson.h>
 
-#include "src/b64.h"
-#include "src/jwt.h"
-#include "src/keeper.h"
+#include "src/base/b64.h"
+#include "src/keeper/keeper.h"
+#include "src/wire/jwt.h"
 
 #include "keeper_steps.h"
 

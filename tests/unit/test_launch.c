@@ -11,7 +11,7 @@
 #include <seccomp.h>
 #include <signal.h>
 
-#include "src/ipc.h"
+#include "src/ipc/ipc.h"
 
 enum { WAIT_MS = 30000 };
 

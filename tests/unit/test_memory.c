@@ -21,9 +21,9 @@
 
 #include "policy/sandbox.h"
 #include "policy/table.h"
-#include "src/buf.h"
-#include "src/err.h"
-#include "src/memory.h"
+#include "src/base/buf.h"
+#include "src/base/err.h"
+#include "src/base/memory.h"
 
 /* Each in a process of its own: that memory ran out is not forgotten. */
 static int in_child(int (*test)(void))

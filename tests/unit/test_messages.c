@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "src/talk.h"
+#include "src/ipc/talk.h"
 
 /* A body of zeros is legal for every type: all fields empty. Its length tells the fields. */
 static size_t empty_body(enum kw_msg type, struct kw_buf *b)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/http_answer.h"
+#include "src/wire/http_answer.h"
 
 #define HEAD                                                                                       \
     "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&requested_token_type=urn:oci:"     \

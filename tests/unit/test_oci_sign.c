@@ -15,9 +15,9 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "src/b64.h"
-#include "src/hdr.h"
-#include "src/oci_sign.h"
+#include "src/base/b64.h"
+#include "src/wire/hdr.h"
+#include "src/wire/oci_sign.h"
 
 /* A key that is public on purpose; it protects nothing. */
 static const char vendor_key[] =

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "pkcs11/p11.h"
-#include "src/roles.h"
+#include "src/ipc/roles.h"
 
 static char dir[256], path[300];
 static struct kw_m_keeper_start cfg;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/proxy_head.h"
+#include "src/proxy/proxy_head.h"
 
 #define H "Host: a.example\r\n"
 

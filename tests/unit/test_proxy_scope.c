@@ -14,9 +14,9 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
-#include "src/b64.h"
-#include "src/config.h"
-#include "src/proxy_scope.h"
+#include "src/base/b64.h"
+#include "src/config/config.h"
+#include "src/proxy/proxy_scope.h"
 
 #define TOKEN "eyJhIjoxfQ.eyJleHAiOjk5OTk5OTk5OTl9.c3RhbmQtaW4"
 #define OCI   "iaas.eu-test-1.oraclecloud.com"

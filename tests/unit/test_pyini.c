@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "src/pyini.h"
+#include "src/base/pyini.h"
 
 static struct kw_err err;
 

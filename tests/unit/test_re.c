@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/re.h"
+#include "src/cel/re.h"
 
 static const char *outcome(const char *pattern, size_t n, const char *text, size_t len)
 {

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "src/roots.h"
+#include "src/exchanger/roots.h"
 
 struct ca {
     EVP_PKEY *key;

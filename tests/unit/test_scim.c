@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/scim.h"
+#include "src/wire/scim.h"
 
 static struct kw_err err;
 

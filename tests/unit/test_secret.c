@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "src/io.h"
-#include "src/secret.h"
+#include "src/base/io.h"
+#include "src/base/secret.h"
 
 enum { NOBODY = 65534 };
 

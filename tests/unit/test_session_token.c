@@ -18,8 +18,8 @@
 #include <openssl/x509.h>
 #include <time.h>
 
-#include "src/b64.h"
-#include "src/session_token.h"
+#include "src/base/b64.h"
+#include "src/session/session_token.h"
 
 struct key {
     unsigned char *spki;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "src/setup.h"
+#include "src/setup/setup.h"
 
 enum { THINGS = 3, FOR_EVER = 1000000 };
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/setup_oci.h"
+#include "src/setup/setup_oci.h"
 
 const struct kw_command *const kw_commands[] = {NULL}; /* main.c's */
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "src/google_map.h"
-#include "src/setup_preset.h"
+#include "src/claims/google_map.h"
+#include "src/setup/setup_preset.h"
 
 static struct kw_err err;
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/setup_google.h"
+#include "src/setup/setup_google.h"
 
 const struct kw_command *const kw_commands[] = {NULL}; /* main.c's */
 

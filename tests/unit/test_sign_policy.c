@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "policy/rules.h"
-#include "src/httpdate.h"
+#include "src/wire/httpdate.h"
 
 static struct kw_err err;
 static char rule[512];

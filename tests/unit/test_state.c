@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/io.h"
-#include "src/state.h"
+#include "src/base/io.h"
+#include "src/session/state.h"
 
 enum { NOW = 1800000000 };
 

@@ -16,7 +16,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "src/tls_key.h"
+#include "src/exchanger/tls_key.h"
 
 static EVP_PKEY *real;
 static unsigned calls;

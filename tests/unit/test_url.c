@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "src/url.h"
+#include "src/wire/url.h"
 
 static void test_good(void **state)
 {

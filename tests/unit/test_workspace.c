@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "src/workspace.h"
+#include "src/base/workspace.h"
 
 static char top[] = "/tmp/kw-workspace.XXXXXX";
 

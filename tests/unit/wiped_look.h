@@ -20,10 +20,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "src/exchanger.h"
-#include "src/io.h"
-#include "src/memory.h"
-#include "src/state.h"
+#include "src/base/io.h"
+#include "src/base/memory.h"
+#include "src/exchanger/exchanger.h"
+#include "src/session/state.h"
 #include "tls_server.h"
 
 /* --- looking at what is freed --------------------------------------------------------- */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds src/proxy_head.c against h11, Node's llhttp and Python's http.client: what keyward takes,
+"""Holds src/proxy/proxy_head.c against h11, Node's llhttp and Python's http.client: what keyward takes,
 each of them takes, too, and as the same: method, target, fields, and where the message ends.
 The contrary is not asked for: keyward refuses much that they let pass.
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What src/proxy_head.c and proxy_body.c make of messages, for compare.py to hold against other
- * people's parsers. Messages come on standard input: a letter (R: request, A: answer to GET,
+ * What src/proxy/proxy_head.c and proxy_body.c make of messages, for compare.py to hold against
+ * other people's parsers. Messages come on standard input: a letter (R: request, A: answer to GET,
  * H: answer to HEAD), four bytes of length, big end first, and the message. For each a line
  * of JSON, in which what came from the message is in hex; "null" where it is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/proxy_head.h"
+#include "src/proxy/proxy_head.h"
 
 enum { MOST = 1 << 20 };
 

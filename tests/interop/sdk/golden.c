@@ -19,9 +19,9 @@
 #include <strings.h>
 
 #include "pkcs11/p11.h"
-#include "src/b64.h"
-#include "src/hdr.h"
-#include "src/oci_sign.h"
+#include "src/base/b64.h"
+#include "src/wire/hdr.h"
+#include "src/wire/oci_sign.h"
 
 static struct kw_p11 *p11;
 static struct kw_p11_key key;

@@ -17,12 +17,12 @@
 #include <strings.h>
 #include <time.h>
 
-#include "src/b64.h"
-#include "src/call.h"
-#include "src/hdr.h"
-#include "src/oci_sign.h"
-#include "src/secret.h"
-#include "src/url.h"
+#include "src/base/b64.h"
+#include "src/base/secret.h"
+#include "src/session/call.h"
+#include "src/wire/hdr.h"
+#include "src/wire/oci_sign.h"
+#include "src/wire/url.h"
 
 /* The parser of arguments comes along with the configuration; it has nothing to do here. */
 const struct kw_command *const kw_commands[] = {NULL};

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "pkcs11/internal.h"
-#include "src/call.h"
-#include "src/oci_sign.h"
+#include "src/session/call.h"
+#include "src/wire/oci_sign.h"
 
 enum { SIG = 512, MOST = 1000 };
 
