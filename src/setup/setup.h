@@ -127,7 +127,7 @@ struct kw_setup_cloud {
     /* Not with --print-commands. Opens the wire; may ask what later names depend on (a
      * project's number). Adds further steps. */
     int (*open)(struct kw_setup *s, struct kw_err *err);
-    /* The keyward.ini that goes with it. Also called for --print-commands. */
+    /* The keyward.ini that goes with it. The way there ([tls], [dial]) is put after it. */
     int (*ini)(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err);
     void (*free)(struct kw_setup *s);
     /* After --apply or --destroy that failed: takes away what was only for as long as it took, or
@@ -229,5 +229,8 @@ void kw_setup_print_plan(const struct kw_setup *s, FILE *out);
 void kw_setup_print_done(const struct kw_setup *s, const struct kw_setup_step *t);
 void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b);
 json_t *kw_setup_json(const struct kw_setup *s, const char *commands, const char *ini);
+/* [tls] and [dial] as this configuration has them, for the keyward.ini: a job's way is the
+ * administrator's, through the same proxy and by the same roots. */
+void kw_setup_put_way(const struct kw_config *c, struct kw_buf *b);
 
 #endif

@@ -77,11 +77,5 @@ int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)
     if (o->res_type != NULL)
         kw_put_fmt(b, "requested = rpst\nres_type = %s\n", o->res_type);
     put_policy(o, profile, b);
-    if (c->ca_file[0] != '\0')
-        kw_put_fmt(b, "\n[tls]\nca_file = %s\n", c->ca_file);
-    if (c->resolve[0] != '\0' || c->proxy[0] != '\0')
-        kw_put_str(b, "\n[dial]\n");
-    line(b, "resolve", c->resolve);
-    line(b, "proxy", c->proxy);
     return b->bad ? kw_fail(err, KW_FAILED, "the configuration is too long") : 0;
 }

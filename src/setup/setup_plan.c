@@ -404,8 +404,12 @@ int kw_setup_go(struct kw_setup *s, struct kw_err *err)
     bool wanted = (s->apply || s->cli->json) && !s->destroy && !s->commands;
     if (wanted && s->revoke && (r == 0 || any_done(s)))
         s->cloud->revoked(s, &ini);
-    else if (r == 0 && wanted)
+    else if (r == 0 && wanted) {
         r = s->cloud->ini(s, &ini, err);
+        kw_setup_put_way(s->config, &ini);
+        if (r == 0 && ini.bad)
+            r = kw_fail(err, KW_FAILED, "keyward.ini would be too long");
+    }
     if (wanted && s->apply && ini.len > 0) {
         int out = hand_out(s, kw_buf_str(&ini), r == 0 ? err : &why);
         r = r == 0 ? out : r;

@@ -216,3 +216,15 @@ json_t *kw_setup_json(const struct kw_setup *s, const char *commands, const char
                      commands[0] != '\0' ? commands : NULL, s->revoke ? "text" : "ini",
                      ini[0] != '\0' ? ini : NULL);
 }
+
+void kw_setup_put_way(const struct kw_config *c, struct kw_buf *b)
+{
+    if (c->ca_file[0] != '\0')
+        kw_put_fmt(b, "\n[tls]\nca_file = %s\n", c->ca_file);
+    if (c->resolve[0] != '\0' || c->proxy[0] != '\0')
+        kw_put_str(b, "\n[dial]\n");
+    if (c->resolve[0] != '\0')
+        kw_put_fmt(b, "resolve = %s\n", c->resolve);
+    if (c->proxy[0] != '\0')
+        kw_put_fmt(b, "proxy = %s\n", c->proxy);
+}

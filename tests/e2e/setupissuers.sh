@@ -23,8 +23,7 @@ ok 'token: done' is "$rc" 0
 ok 'token: no secret told' no_secrets
 ok 'token: its key was uploaded' grep -q '"jwksJson":".*P-256' <<<"$(goog GET "$iam/$N/$W/own-pool/providers/token")"
 ok 'token: only its subject is let in' file_has "$work/files/ini" "attribute_condition = assertion.sub == 'hsm:deployer'"
-{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri" && printf '%s\n' "${issuer[@]}" &&
-    printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"; } >"$config"
+{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri" && printf '%s\n' "${issuer[@]}"; } >"$config"
 succeeds 'token: exchange' exchange
 ok 'token: direct' has "subject/hsm:deployer"
 succeeds 'token: the object, by the direct grant' request GET "$object"
@@ -72,8 +71,7 @@ with_token '[google lab]' "client_cert = $work/leaf.pem" 'client_key = pkcs11:ob
 x509=(--issuer x509 --trust-anchor "$work/root.pem" --subject workload-1)
 kw setup google "${google[@]}" "${x509[@]}" "${as_admin[@]}" --apply -o "$work/files/ini"
 ok 'x509: done' is "$rc" 0
-{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri" &&
-    printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"; } >"$config"
+{ cat "$work/files/ini" && printf '[token]\nuri = %s\n' "$token_uri"; } >"$config"
 succeeds 'x509: exchange' exchange
 ok 'x509: who' has 'subject/workload-1'
 succeeds 'x509: the object' request GET "$object"
