@@ -349,8 +349,6 @@ static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
     for (size_t i = 0; r == 0 && i < sizeof kernel / sizeof kernel[0]; i++)
         r = freeze(kernel[i], err);
     if (r == 0)
-        r = kw_launch_cover(s, "/run/systemd/private", err);
-    if (r == 0)
         r = cover_in(s, getenv("XDG_RUNTIME_DIR"), "", err);
     /* The user's home by the system's word as well: under sudo and in containers HOME is another.
      */
@@ -363,6 +361,19 @@ static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
     if (r == 0 && !s->want->share_home)
         r = cover_in(s, getenv("CLOUDSDK_CONFIG"), "", err);
     return r;
+}
+
+/* A working folder that was entered before a cover came over it, or over one above it, leads past
+ * the cover: so it is entered anew. Where the way to it is closed to us (the folder is one that
+ * was inherited), there is no cover of ours on it. */
+static int enter_anew(struct kw_err *err)
+{
+    char path[PATH_MAX];
+    if (getcwd(path, sizeof path) != NULL && (chdir(path) == 0 || errno == EACCES))
+        return 0;
+    return kw_fail_errno(err, KW_SANDBOX,
+                         "the working folder is not there for CMD, or hidden from it: begin in "
+                         "another");
 }
 
 /* --- all of it --------------------------------------------------------------------------- */
@@ -409,5 +420,7 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(s->home, sizeof s->home, "%s", home);
     else
         (void)snprintf(s->home, sizeof s->home, "%s/home", s->dir);
-    return r == 0 && s->isolated ? cover_keyward(s, err) : r;
+    if (r == 0 && s->isolated)
+        r = cover_keyward(s, err);
+    return r == 0 && s->isolated ? enter_anew(err) : r;
 }

@@ -135,7 +135,26 @@ expect_exit 'made anew: CMD came to its end' 0
 ok 'made anew: not by CMD' is "$(tail -n 1 "$out")" 'not reached'
 { kill "$anew" && wait "$anew"; } 2>/dev/null
 mv "$work/agent/before" "$socket"
-rm "$work/files/go"
+# A working folder that was entered before it is covered doesn't lead past the cover.
+ok 'the agent is ready again' wait_for 100 ready
+cd "$work/agent" || exit 1
+job run -- perl "$work/files/reach.pl" agent.sock "$work"
+cd / || exit 1
+ok "run in the agent's folder: CMD came to its end" is "$rc" 0
+ok "run in the agent's folder: not reached" is "$(tail -n 1 "$out")" 'not reached'
+ok 'the agent is ready again' wait_for 100 ready
+mkdir -p "$work/runtime/in"
+cd "$work/runtime/in" || exit 1
+XDG_RUNTIME_DIR=$work/runtime job run -- true
+cd / || exit 1
+expect_exit 'run in a folder that is hidden' 125
+ok 'run in a folder that is hidden: told' says 'the working folder is not there for CMD'
+rm -r "$work/runtime" "$work/files/go"
+# By a link, too: what counts is where it leads.
+ln -s "$socket" "$work/files/link"
+KEYWARD_AGENT_SOCKET=$work/files/link job run -- test -e "$socket"
+ok "run, socket by a link: it is not CMD's" is "$rc" 1
+rm "$work/files/link"
 : >"$work/agent/more"
 fails 'a folder with more in it' 125 'has other things than sockets in it' run -- true
 rm "$work/agent/more"

@@ -69,12 +69,12 @@ unread() { grep -cF '"method":"?"' "$work/files/audit"; }
 known=$(unread)
 # shellcheck disable=SC2016 # for CMD's shell
 kw run -- bash -c 'p=${https_proxy#*://} p=${p%/}; for i in {1..120}; do
-    exec 3<>"/dev/tcp/${p%:*}/${p##*:}" && printf "EVIL\033[31m\"}\n /\r\n\r\n" >&3 && cat <&3 >&2; exec 3<&-; done'
+    exec 3<>"/dev/tcp/${p%:*}/${p##*:}" && printf "EV-IL\033[31m\"}\n /\r\n\r\n" >&3 && cat <&3 >&2; exec 3<&-; done'
 ok 'nonsense: all of it refused' says '120 refused'
 ok 'nonsense: a line in the audit log for each, up to a limit' is "$(($(unread) - known))" 100
 ok 'nonsense: the last says so' grep -qF 'last of its kind' "$work/files/audit"
-ok 'nonsense: nothing of it in the audit log' not grep -q EVIL "$work/files/audit"
-ok 'nonsense: nor on standard error' not says EVIL
+ok 'nonsense: nothing of it in the audit log' not grep -q EV-IL "$work/files/audit"
+ok 'nonsense: nor on standard error' not says EV-IL
 kw run -- curl -sS --noproxy '*' -m 5 "https://${LAB_CONNECT_TO##*::}/"
 ok 'round the proxy: no way out' not is "$rc" 0
 
