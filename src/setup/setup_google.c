@@ -342,13 +342,29 @@ static void line(struct kw_buf *b, const char *key, const char *value)
         kw_put_fmt(b, "; %s can't be written in this file; it is at Google\n", key);
 }
 
+/* Words in one line: with a space in it an audience would be two. */
+static void put_audiences(const struct kw_google *g, struct kw_buf *b)
+{
+    struct kw_buf all;
+    const json_t *one;
+    size_t i;
+    bool words = true;
+    kw_buf_init(&all, 4096);
+    json_array_foreach(g->audiences, i, one)
+    {
+        words = words && strpbrk(json_string_value(one), " \t") == NULL;
+        kw_put_fmt(&all, "%s%s", i == 0 ? "" : " ", json_string_value(one));
+    }
+    if (i > 0)
+        line(b, "allowed_audiences", words ? kw_buf_str(&all) : "");
+    kw_buf_free(&all);
+}
+
 static void google_section(const struct kw_setup *s, const struct kw_google *g, struct kw_buf *b)
 {
     const struct kw_config *c = s->config;
-    const json_t *one;
     const char *key;
     json_t *v;
-    size_t i;
     kw_put_fmt(b, "[google %s]\n", c->profile);
     kw_put_fmt(b, "provider = projects/%s/locations/global/workloadIdentityPools/%s/providers/%s\n",
                g->number, g->pool, g->provider);
@@ -371,11 +387,8 @@ static void google_section(const struct kw_setup *s, const struct kw_google *g, 
     }
     if (g->preset.condition[0] != '\0')
         line(b, "attribute_condition", g->preset.condition);
-    json_array_foreach(g->audiences, i, one)
-    {
-        kw_put_fmt(b, "%s%s", i == 0 ? "allowed_audiences = " : " ", json_string_value(one));
-    }
-    kw_put_str(b, json_array_size(g->audiences) > 0 ? "\n\n" : "\n");
+    put_audiences(g, b);
+    kw_put_str(b, "\n");
 }
 
 static void policy_section(const struct kw_setup *s, const struct kw_google *g, struct kw_buf *b)

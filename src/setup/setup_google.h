@@ -82,7 +82,7 @@ int kw_google_add_pool(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_provider(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_account(struct kw_setup *s, struct kw_err *err);
 int kw_google_add_grants(struct kw_setup *s, struct kw_err *err); /* after the account */
-/* https://iam.googleapis.com/v1/projects/-/serviceAccounts/E-MAIL, and more behind it. */
+/* https://iam.googleapis.com/v1/projects/P/serviceAccounts/E-MAIL, and more behind it. */
 void kw_google_account_url(const struct kw_setup *s, const char *more, char *url, size_t size);
 /* Is a member of an IAM policy the one that the grant is for? */
 bool kw_google_meant(const struct kw_setup *s, const struct kw_google_grant *w, const char *m);

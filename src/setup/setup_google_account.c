@@ -9,10 +9,24 @@
 #include "setup_google.h"
 #include "src/ipc/ipc.h"
 
+/* With its project, which its e-mail names ("a@p.x.org.iam..." is of x.org:p): asked for without
+ * one (projects/-), Google answers 403 instead of 404 where there is no such account. */
 void kw_google_account_url(const struct kw_setup *s, const char *more, char *url, size_t size)
 {
-    kw_google_url(s, url, size, "iam", "v1/projects/-/serviceAccounts/%s%s",
-                  kw_google_of(s)->account, more);
+    static const char domain[] = ".iam.gserviceaccount.com";
+    const char *account = kw_google_of(s)->account, *at = strchr(account, '@');
+    const char *end = at != NULL ? strstr(at, domain) : NULL;
+    char project[300] = "-";
+    if (end != NULL && end[sizeof domain - 1] == '\0' && end > at + 1) {
+        size_t n = strcspn(at + 1, "."), all = (size_t)(end - at) - 1;
+        if (n < all)
+            (void)snprintf(project, sizeof project, "%.*s:%.*s", (int)(all - n - 1), at + n + 2,
+                           (int)n, at + 1);
+        else
+            (void)snprintf(project, sizeof project, "%.*s", (int)all, at + 1);
+    }
+    kw_google_url(s, url, size, "iam", "v1/projects/%s/serviceAccounts/%s%s", project, account,
+                  more);
 }
 
 /* Somebody else whom its policy names, by whatever role; NULL: nobody. */

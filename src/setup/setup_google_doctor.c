@@ -106,7 +106,7 @@ static int check_account(struct examination *x, struct kw_err *err)
     json_t *o = NULL, *policy = NULL;
     if (x->g->account[0] == '\0')
         return 0;
-    kw_google_url(x->s, url, sizeof url, "iam", "v1/projects/-/serviceAccounts/%s", x->g->account);
+    kw_google_account_url(x->s, "", url, sizeof url);
     int r = look(x, what, url, "gcloud iam service-accounts enable", &o, err);
     if (r != 0 || o == NULL)
         return r;

@@ -182,12 +182,17 @@ static bool could_be(const struct kw_google *g, const json_t *provider)
            json_object_get(mapping, key) != NULL;
 }
 
-/* Another provider in the pool: into the names, if it is in use, or would be again. */
-static void meet(struct kw_google *g, const json_t *one, json_t *names)
+/* Another provider in the pool: into the names, if it is in use, or would be again. Where things
+ * are removed, one of this set-up's name that keyward did not make is another one, too: it stays.
+ */
+static void meet(const struct kw_setup *s, const json_t *one, json_t *names)
 {
+    struct kw_google *g = kw_google_of(s);
     const char *slash = strrchr(kw_google_text(one, "name"), '/');
     const char *id = slash != NULL ? slash + 1 : "of no name";
-    if (strcmp(kw_google_text(one, "state"), "DELETED") == 0 || strcmp(id, g->provider) == 0)
+    bool own = strcmp(id, g->provider) == 0 &&
+               (!s->destroy || kw_setup_marked(kw_google_text(one, "description")));
+    if (strcmp(kw_google_text(one, "state"), "DELETED") == 0 || own)
         return;
     (void)json_array_append_new(names, json_string(id));
     if (could_be(g, one) && g->neighbour[0] == '\0')
@@ -219,7 +224,7 @@ static int find_others(struct kw_setup *s, struct kw_setup_step *t, json_t **ret
         kw_buf_free(&url);
         json_array_foreach(json_object_get(o, "workloadIdentityPoolProviders"), i, one)
         {
-            meet(kw_google_of(s), one, *ret);
+            meet(s, one, *ret);
         }
         /* Cut off, it would be another one; but then the URL is too long for the whole as well. */
         (void)snprintf(next, sizeof next, "%s", kw_google_text(o, "nextPageToken"));

@@ -116,14 +116,20 @@ void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
     kw_put_str(b, functions);
     put_number(g, b);
     kw_put_fmt(b,
-               "ALONE=no POOL=no ACCOUNT=no\n"
-               "if alone 'pool %s' \"$(" POOL " providers list --workload-identity-pool=%s",
-               g->pool, g->pool);
+               "OWN='' ALONE=no POOL=no ACCOUNT=no\n"
+               "if marked 'provider %s' \"$(" POOL
+               " providers describe %s --workload-identity-pool=%s",
+               g->provider, g->provider, g->pool);
     put_pool(g, b);
     kw_put_fmt(b,
-               " --format='value(name.basename())' || echo '?')\" %s; then ALONE=yes; fi\n"
-               "if [ \"$ALONE\" = yes ] && marked 'pool %s' \"$(" POOL " describe %s",
+               STATED ")\"; then OWN=%s; fi\n"
+                      "if alone 'pool %s' \"$(" POOL " providers list --workload-identity-pool=%s",
                g->provider, g->pool, g->pool);
+    put_pool(g, b);
+    kw_put_fmt(b,
+               " --format='value(name.basename())' || echo '?')\" \"$OWN\"; then ALONE=yes; fi\n"
+               "if [ \"$ALONE\" = yes ] && marked 'pool %s' \"$(" POOL " describe %s",
+               g->pool, g->pool);
     put_pool(g, b);
     kw_put_str(b, STATED ")\"; then POOL=yes; fi\n");
     if (g->account[0] == '\0')
@@ -208,11 +214,8 @@ static void put_files(const struct kw_google *g, struct kw_buf *b)
 static void remove_provider(const struct kw_google *g, struct kw_buf *b)
 {
     kw_put_fmt(
-        b, "if marked 'provider %s' \"$(" POOL " providers describe %s --workload-identity-pool=%s",
-        g->provider, g->provider, g->pool);
-    put_pool(g, b);
-    kw_put_fmt(b, STATED ")\"; then\n    " POOL " providers delete %s --workload-identity-pool=%s",
-               g->provider, g->pool);
+        b, "if [ -n \"$OWN\" ]; then\n    " POOL " providers delete %s --workload-identity-pool=%s",
+        g->provider, g->pool);
     put_pool(g, b);
     kw_put_str(b, " --quiet\nfi\n");
 }

@@ -157,6 +157,8 @@ static bool loose(const struct tried *t, const char *literal)
         return false;
     const char *word = bare(t, literal);
     size_t n = strcspn(word, "[](){}*+?\\^$|.");
+    if (n > 0 && word[n] != '\0' && strchr("*?{", word[n]) != NULL)
+        n--; /* that byte may be there no time at all */
     bool owned = memchr(word, '/', n) != NULL || memchr(word, ':', n) != NULL;
     bool whole = word[n] == '$' && word[n + 1] == '\0';
     return literal[0] != '^' || strchr(literal, '|') != NULL || !(owned || whole);

@@ -236,6 +236,31 @@ static void forget_member(struct kw_preset *p, const json_t *mapping)
         (void)snprintf(p->member, sizeof p->member, "*");
 }
 
+static int add_audience(struct kw_google *g, const char *text, size_t n, struct kw_err *err)
+{
+    return n > 0 && n <= AUDIENCE && json_array_size(g->audiences) < AUDIENCES &&
+                   json_array_append_new(g->audiences, json_stringn(text, n)) == 0
+               ? 0
+               : kw_fail(err, KW_USAGE, "--audience: up to %d, of up to %d bytes", AUDIENCES,
+                         AUDIENCE);
+}
+
+/* Without --issuer those of the profile are as much part of it as its condition. */
+static int audiences(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
+{
+    int pos = 0, r = 0;
+    for (const char *v; r == 0 && (v = kw_args_each(s->args, "audience", &pos)) != NULL;)
+        r = add_audience(g, v, strlen(v), err);
+    if (kw_arg(s->args, "issuer") != NULL || json_array_size(g->audiences) > 0)
+        return r;
+    for (const char *p = s->config->allowed_audiences; r == 0 && *(p += strspn(p, " ")) != '\0';) {
+        size_t n = strcspn(p, " ");
+        r = add_audience(g, p, n, err);
+        p += n;
+    }
+    return r;
+}
+
 static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err)
 {
     const char *condition = kw_arg(s->args, "condition");
@@ -254,13 +279,7 @@ static int overrides(struct kw_setup *s, struct kw_google *g, struct kw_err *err
         r = take_condition(s, g, condition, err);
     if (r == 0)
         member_of_condition(&g->preset);
-    pos = 0;
-    for (const char *v; r == 0 && (v = kw_args_each(s->args, "audience", &pos)) != NULL;)
-        if (v[0] == '\0' || strlen(v) > AUDIENCE || json_array_size(g->audiences) == AUDIENCES ||
-            json_array_append_new(g->audiences, json_string(v)) != 0)
-            r = kw_fail(err, KW_USAGE, "--audience: up to %d, of up to %d bytes", AUDIENCES,
-                        AUDIENCE);
-    return r;
+    return r != 0 ? r : audiences(s, g, err);
 }
 
 /* Everybody's tokens come from such an issuer: without a condition they would all be let in.

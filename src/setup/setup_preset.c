@@ -276,6 +276,20 @@ static int check_takes(struct kw_preset_job *j, const struct issuer *is)
     return 0;
 }
 
+/* The issuer that a URL is of, where that gives tokens to everybody: what says whose they are does
+ * not depend on how it was named. NULL: nothing is known of it. */
+static const struct issuer *known(const char *url)
+{
+    for (size_t i = 0; i < N_ISSUERS; i++) {
+        const struct issuer *is = &issuers[i];
+        const char *base = is->issuer[0] != '\0' ? is->issuer : "https://oidc.circleci.com";
+        size_t n = strlen(base);
+        if (is->whose != NULL && strncmp(url, base, n) == 0 && (url[n] == '\0' || url[n] == '/'))
+            return is;
+    }
+    return NULL;
+}
+
 static int fill(struct kw_preset_job *j)
 {
     const struct kw_preset_ask *a = j->ask;
@@ -289,8 +303,9 @@ static int fill(struct kw_preset_job *j)
                        a->issuer_url != NULL ? a->issuer_url : is->issuer);
         p->source = url ? "auto" : is->name;
         p->shared = is->shared;
-        p->whose = is->whose;
-        p->sub_begins = is->sub_begins;
+        const struct issuer *of = url ? known(a->issuer) : is;
+        p->whose = of != NULL ? of->whose : NULL;
+        p->sub_begins = of != NULL ? of->sub_begins : NULL;
         int r = check_takes(j, is);
         if (r == 0)
             r = is->fill(j);

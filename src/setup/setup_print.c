@@ -143,16 +143,21 @@ void kw_setup_print_plan(const struct kw_setup *s, FILE *out)
     const char *none = getenv("NO_COLOR");
     bool colour = isatty(fileno(out)) == 1 && (none == NULL || none[0] == '\0');
     size_t n = kw_setup_changes(s);
-    bool all = true;
-    for (size_t i = 0; i < s->n; i++)
-        all = all && s->steps[i].failed[0] == '\0' && s->steps[i].state != KW_SETUP_FOREIGN;
+    bool all = true, left = false;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct kw_setup_step *t = &s->steps[i];
+        bool foreign = t->state == KW_SETUP_FOREIGN && !s->destroy;
+        all = all && t->failed[0] == '\0' && !foreign;
+        left = left || (t->undo != NULL && strcmp(look_of(s, t).word, "stays") == 0);
+    }
     for (size_t i = 0; i < s->n; i++)
         print_step(s, &s->steps[s->destroy ? s->n - 1 - i : i], colour, out);
     print_warnings(s, colour, out);
-    if (n == 0 && (all || s->destroy))
+    if (n == 0 && all)
         (void)fprintf(out, "%s\n",
-                      s->destroy ? "nothing of keyward's is there"
-                                 : "all is as wanted: nothing to be done");
+                      !s->destroy ? "all is as wanted: nothing to be done"
+                      : left      ? "nothing is to be removed"
+                                  : "nothing of keyward's is there");
     else if (n > 0 && !s->apply && !s->destroy)
         (void)fprintf(out, "%zu to be made or changed; nothing was done: --apply does it\n", n);
 }

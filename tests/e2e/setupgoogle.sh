@@ -86,6 +86,23 @@ ok 'the profile alone: nothing to be done' says 'nothing to be done'
 ok 'the profile alone: the same configuration comes of it' cmp -s "$work/files/again" "$work/files/ini"
 rm "$work/files/again"
 
+# What the profile says of audiences is as wanted as the rest of it.
+cp "$config" "$work/files/used"
+admin_config
+apply --audience https://a.test --audience https://b.test -o "$work/files/again"
+use "$work/files/again"
+kw setup google "${as_admin[@]}"
+ok 'the profile alone: its audiences, too' has 'all is as wanted'
+succeeds 'audiences: exchange' exchange
+admin_config
+apply --audience $'https://a.test\n[policy lab]\nclaim.x = y' --audience 'c d' -o "$work/files/again"
+ok 'an audience of several lines: is no line of the file' not grep -qE '^claim.x|c d' "$work/files/again"
+ok 'an audience of several lines: told' file_has "$work/files/again" "; allowed_audiences can't be written"
+rm "$work/files/again"
+apply
+cp "$work/files/used" "$config"
+rm "$work/files/used"
+
 # --- doctor, who looks at the trust as well -----------------------------------------------------------------
 succeeds doctor doctor "${as_admin[@]}"
 for line in 'pool: ci-pool' 'provider: github' "service account: $account" 'token: issuer, audience' \
@@ -271,6 +288,8 @@ ok 'no right to look: refused' is "$rc" 7
 ok 'no right to look: named' has "Permission 'iam.workloadIdentityPools.get' denied"
 ok 'no right to look: all of them' has "Permission 'iam.serviceAccounts.get' denied"
 ok 'no right to look: a cure' has 'roles/iam.workloadIdentityPoolAdmin'
+destroy
+ok 'no right to look: what is there is not denied' not says "nothing of keyward's is there"
 fault
 
 # What was just made may be hidden from its maker for a while; what is missing for good is told.

@@ -67,6 +67,18 @@ ok 'a provider of something else: no warning' not has 'has other providers'
 kw setup google "${named[@]}" "${whose[@]}" "${as_admin[@]}" --destroy
 ok 'a provider of something else: only the pool stays' is "$(pools) $(accounts)" '1 0'
 
+# One of the name that ours had is somebody else's without the mark.
+fresh 'a provider of our name'
+change_mark() { goog PATCH "$pool/providers/github?updateMask=description" "{\"description\":\"$1\"}" >"$work/answer"; }
+change_mark 'of the other team'
+destroy
+ok 'a provider of our name: done' is "$rc" 0
+ok 'a provider of our name: it, pool and account stay' is "$(everything)" '1 1 1 1'
+ok 'a provider of our name: told' says 'provider github is in it'
+change_mark 'Made by keyward setup'
+destroy
+ok 'a provider of our name: marked again, it goes' is "$(everything)" '0 0 0 0'
+
 # More of them than a page has.
 fresh 'many providers'
 lab DELETE log

@@ -64,6 +64,11 @@ run
 ok 'another provider: only ours goes' is "$(there)" '1 1 1'
 ok 'another provider: told' file_has "$work/commands.out" 'pool ci-pool: others use it'
 theirs 'Made by keyward setup'
+goog PATCH "$pool/providers/github?updateMask=description" '{"description":"of the other team"}' >"$work/answer"
+run
+ok 'their provider of our name: all stays' is "$(there)" '1 1 1'
+ok 'their provider of our name: nothing is removed' not grep -qE '^(delete|remove-)' "$GCLOUDCLI_LOG"
+theirs 'Made by keyward setup'
 goog POST "$iam/projects/-/serviceAccounts/$account:setIamPolicy" \
     '{"policy":{"version":3,"bindings":[{"role":"roles/iam.serviceAccountUser","members":["user:somebody@lab.test"]}]}}' >"$work/answer"
 run

@@ -97,14 +97,21 @@ void lab_gaccount_list(struct lab *l, struct lab_request *r, struct lab_response
     lab_gadmin_page(r, a, "accounts", all, 20, 100);
 }
 
-/* The path's account; false: the answer is made. */
+/* The path's account; false: the answer is made. As Google documents it, of no account where the
+ * project is a dash it says 403, which it would say of one that one may not see. */
 static bool named(struct lab *l, struct lab_request *r, struct lab_response *a, char *email,
                   size_t size)
 {
-    char name[256], id[256];
+    char project[128], name[256], id[256];
+    lab_gadmin_param(r, 0, project, sizeof project);
     lab_gadmin_param(r, 1, name, sizeof name);
     if (lab_gaccount_find(l, name, email, id, size))
         return true;
+    if (strcmp(project, "-") == 0) {
+        lab_google_error(r, a, 403, "PERMISSION_DENIED", "IAM_PERMISSION_DENIED",
+                         "Permission denied on resource (or it may not exist).");
+        return false;
+    }
     lab_google_error(r, a, 404, "NOT_FOUND", NULL,
                      "Unknown service account (projects/" LAB_G_PROJECT "/serviceAccounts/%.100s).",
                      name);

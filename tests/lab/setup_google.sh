@@ -243,6 +243,8 @@ goog GET "$IAM/projects/-/serviceAccounts/$unique"
 ok 'account: by its id' has "\"email\":\"$email\""
 goog GET "$IAM/$P/serviceAccounts/nobody@x"
 g_no 'no account' 404 NOT_FOUND
+goog GET "$IAM/projects/-/serviceAccounts/nobody@x"
+g_no 'no account, nor its project' 403 PERMISSION_DENIED
 goog GET "$IAM/$P/serviceAccounts"
 ok 'accounts' is "$(grep -o '"email"' "$work/out" | wc -l)" 1
 account_url=$IAM/$P/serviceAccounts/$email
