@@ -363,6 +363,21 @@ static int cover_others(const struct kw_stage_set *s, struct kw_err *err)
     return r;
 }
 
+/* A folder that was opened before the covers came leads past them, too. */
+static int no_folders(struct kw_err *err)
+{
+    static const char *const names[] = {"input", "output", "error"};
+    for (int fd = 0; fd < 3; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+            return kw_fail(err, KW_SANDBOX,
+                           "standard %s is a folder, which leads CMD past what is hidden from it: "
+                           "give it another",
+                           names[fd]);
+    }
+    return 0;
+}
+
 /* A working folder that was entered before a cover came over it, or over one above it, leads past
  * the cover: so it is entered anew. Where the way to it is closed to us (the folder is one that
  * was inherited), there is no cover of ours on it. */
@@ -422,5 +437,7 @@ int kw_launch_lay(struct kw_stage_set *s, struct kw_err *err)
         (void)snprintf(s->home, sizeof s->home, "%s/home", s->dir);
     if (r == 0 && s->isolated)
         r = cover_keyward(s, err);
+    if (r == 0 && s->isolated)
+        r = no_folders(err);
     return r == 0 && s->isolated ? enter_anew(err) : r;
 }

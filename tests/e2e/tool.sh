@@ -126,6 +126,11 @@ ok 'attacker: finds nothing' not has FOUND
 ok 'attacker: came to its end' test "$(tail -n 1 "$out")" = end
 ok 'attacker: tried' test "$(grep -c '^closed' "$out")" -ge 25
 
+# A folder as standard input was opened before anything was hidden.
+input=/run kw run -- true
+expect_exit 'standard input is a folder' 125
+ok 'standard input is a folder: told' says 'standard input is a folder'
+
 # Ends.
 in_cmd() { # CMD runs, and goes on
     kw_start run -- sh -c 'echo began && exec sleep 60'
