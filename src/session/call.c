@@ -227,9 +227,7 @@ int kw_call(struct kw_session *s, const char *method, const char *url, const cha
                          .exchanger = &s->crew.exchanger,
                          .sink = sink,
                          .deadline = kw_deadline(s->config)};
-    int r = kw_child_settle(&s->crew.exchanger, KW_XM_END, pump.deadline, err);
-    if (r == 0)
-        r = call(&pump, method, url, headers, body, err);
+    int r = call(&pump, method, url, headers, body, err);
     if (r != 0 && pump.handed && !pump.end && kw_interrupted())
         s->crew.exchanger.owes = true;
     return r != 0 && r != KW_USAGE ? kw_crew_reason(&s->crew, pump.deadline, r, err) : r;

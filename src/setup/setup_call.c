@@ -257,6 +257,8 @@ static int once(struct kw_setup *s, const struct kw_setup_request *q, struct kw_
     struct taking t = {.a = a};
     const struct kw_sink sink = {begin, data, &t};
     int r = hurry(s, err);
+    if (r == 0) /* before anything else is sent to it */
+        r = kw_child_settle(&s->wire->crew.exchanger, KW_XM_END, kw_deadline(&admin), err);
     (void)snprintf(headers, sizeof headers, "%s",
                    q->headers != NULL ? q->headers
                    : q->body != NULL  ? json

@@ -295,8 +295,6 @@ static void drop_policy(const struct kw_oci_setup *o, struct kw_buf *b)
 static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 {
     json_t *tags = json_pack("{s:s}", KW_SCIM_TAG, o->base);
-    if (o->compartment == NULL)
-        kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
     if (undo) {
         drop_policy(o, b);
     } else {
@@ -317,9 +315,7 @@ static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 static void trust(const struct kw_oci_setup *o, struct kw_buf *b)
 {
     if (o->key_pem != NULL)
-        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
-                      "issues, in PEM}\"\n"
-                      "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
+        kw_put_str(b, "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
                       "tr -d '\\n')\n");
     create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
 }
@@ -373,11 +369,17 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
     }
 }
 
-/* A shell of its own, so that whatever fails is the end of it, also where somebody pastes it. */
+/* A shell of its own, so that whatever fails is the end of it, also where somebody pastes it. What
+ * is to be given to it is asked for before anything is made. */
 void kw_oci_commands_begin(const struct kw_setup *s, struct kw_buf *b)
 {
-    (void)s;
+    const struct kw_oci_setup *o = kw_oci(s);
     kw_put_str(b, "(\nset -eu\n");
+    if (o->policy != NULL && o->compartment == NULL)
+        kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
+    if (o->key_pem != NULL && !s->destroy)
+        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
+                      "issues, in PEM}\"\n");
 }
 
 void kw_oci_commands_end(const struct kw_setup *s, struct kw_buf *b)

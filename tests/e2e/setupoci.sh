@@ -519,7 +519,7 @@ ok 'not looked at: not counted' has '0 to be made or changed, 6 could not be loo
 setup --json
 ok 'not looked at: nor in JSON' has '"pending": 0'
 setup --destroy
-ok 'not looked at: not said to be gone' says '0 to be removed, 6 could not be looked at; nothing was done'
+ok 'not looked at: not said to be gone' says '0 to be removed, 7 could not be looked at; nothing was done'
 fault
 kw revoke oci --issuer-url "$LAB_ISSUER"
 expect_exit 'revoke: nothing there' 7
