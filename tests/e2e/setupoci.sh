@@ -471,7 +471,9 @@ for output in "$secret" "$work/link" "$work/hard"; do
     ok "-o $output, which is there: as it was" is "$(cat "$secret")" kept
 done
 rm "$secret" "$work/link" "$work/hard"
-refused '-o to the descriptor'"'"'s file' 'is where the client secret goes' --apply --client-secret fd:9 -o "$work/by-fd" 9>"$work/by-fd"
+exec 9>"$work/by-fd"
+refused '-o to the descriptor'"'"'s file' 'is where the client secret goes' --apply --client-secret fd:9 -o "$work/by-fd"
+exec 9>&-
 mkfifo "$work/pipe"
 for place in "$work/bin" /dev/null "$work/pipe"; do
     refused "secret in $place" 'no regular file' --apply --client-secret "file:$place"
