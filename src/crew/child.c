@@ -219,6 +219,22 @@ int kw_child_recv(struct kw_child *ch, struct kw_in *in, int64_t deadline_ms, st
     return kw_fail(err, (enum kw_exit)e.code, "%s", e.text);
 }
 
+int kw_child_settle(struct kw_child *ch, enum kw_msg last, int64_t deadline_ms, struct kw_err *err)
+{
+    while (ch->owes) {
+        struct kw_err said; /* of what nobody waits for any more */
+        struct kw_in in;
+        int r = kw_child_recv(ch, &in, deadline_ms, &said);
+        ch->owes = in.type != last && in.type != KW_MSG_ERROR;
+        kw_in_free(&in);
+        if (r != 0 && ch->owes) {
+            *err = said;
+            return r;
+        }
+    }
+    return 0;
+}
+
 int kw_child_expect(struct kw_child *ch, enum kw_msg type, void *m, struct kw_in *in,
                     int64_t deadline_ms, struct kw_err *err)
 {

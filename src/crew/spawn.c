@@ -41,6 +41,18 @@ bool kw_interrupted(void)
     return interrupted;
 }
 
+bool kw_interrupt_aside(void)
+{
+    bool came = interrupted;
+    interrupted = false;
+    return came;
+}
+
+void kw_interrupt_again(void)
+{
+    interrupted = true;
+}
+
 int kw_signal_fd(void)
 {
     return signal_fd;

@@ -21,6 +21,7 @@ struct kw_child {
     int violation_fd;
     const struct kw_progress *progress; /* keeper only */
     char module[1024];                  /* keeper only, for messages */
+    bool owes;                          /* an interrupted wait left an answer to come */
 };
 
 struct kw_crew {
@@ -77,5 +78,14 @@ int kw_signal_pass(void (*pass)(const struct signalfd_siginfo *si), struct kw_er
 
 /* True once SIGINT, SIGTERM or SIGHUP came; every wait above then fails. */
 bool kw_interrupted(void);
+
+/* For putting in order, after an interruption, what may not stay as it is: sets it aside (false:
+ * there was none), so that waits go on again, to the next signal. Then it is to be taken up. */
+bool kw_interrupt_aside(void);
+void kw_interrupt_again(void);
+
+/* An interrupted wait leaves what it waited for to come: whoever asks again would take that for his
+ * answer. Until the message of that type or an error is there, which ends what `owes` says. */
+int kw_child_settle(struct kw_child *ch, enum kw_msg last, int64_t deadline_ms, struct kw_err *err);
 
 #endif

@@ -25,7 +25,7 @@ struct pump {
     char out[CHUNK];         /* request bytes read but not yet taken by the pipe */
     size_t out_len, out_off;
     char in[CHUNK];
-    bool head, end;
+    bool handed, head, end;
     uint64_t got, length; /* body bytes received; as the exchanger counted */
     const struct kw_sink *sink;
     int64_t deadline;
@@ -208,6 +208,7 @@ static int call(struct pump *p, const char *method, const char *url, const char 
     (void)close(down[1]);
     if (p->left == 0)
         close_fd(&p->to);
+    p->handed = r == 0;
     if (r == 0)
         r = run_pump(p, err);
     close_fd(&p->to);
@@ -227,6 +228,8 @@ int kw_call(struct kw_session *s, const char *method, const char *url, const cha
                          .sink = sink,
                          .deadline = kw_deadline(s->config)};
     int r = call(&pump, method, url, headers, body, err);
+    if (r != 0 && pump.handed && !pump.end && kw_interrupted())
+        s->crew.exchanger.owes = true;
     return r != 0 && r != KW_USAGE ? kw_crew_reason(&s->crew, pump.deadline, r, err) : r;
 }
 

@@ -33,7 +33,8 @@ int kw_header_options(const struct kw_args *args, char *lines, size_t size, stru
 int kw_google_headers(const struct kw_config *c, char *lines, size_t size, struct kw_err *err);
 
 /* Makes the call. begin() gets the status and headers, then data() each piece of the
- * body. After an error what came may be incomplete. Statuses are the caller's to judge. */
+ * body. After an error what came may be incomplete. Statuses are the caller's to judge. Of one
+ * that was interrupted the exchanger `owes` its end (KW_XM_END). */
 struct kw_sink {
     int (*begin)(void *arg, const struct kw_m_head *head, struct kw_err *err);
     int (*data)(void *arg, const void *bytes, size_t n, struct kw_err *err);

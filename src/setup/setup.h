@@ -100,6 +100,7 @@ struct kw_setup {
     bool apply, destroy, yes, commands;
     bool revoke, restore; /* `keyward revoke`: apply is set, and the steps are revoke()'s */
     unsigned wait_s;      /* --wait: how long one thing may take to show as wanted */
+    int64_t until_ms;     /* when all calls are to be over (kw_now_ms()), 0: no such time */
     struct kw_setup_step steps[KW_SETUP_STEPS];
     size_t n;
     json_t *warnings;        /* [string] */
@@ -122,6 +123,8 @@ struct kw_setup_cloud {
     int (*revoke)(struct kw_setup *s, struct kw_err *err);
     /* --print-commands: what the steps' commands go by. NULL: nothing. */
     void (*commands)(const struct kw_setup *s, struct kw_buf *b);
+    /* And what ends them. NULL: nothing. */
+    void (*commands_end)(const struct kw_setup *s, struct kw_buf *b);
     /* What stays valid afterwards, and for how long: for people. */
     void (*revoked)(const struct kw_setup *s, struct kw_buf *b);
     /* Not with --print-commands. Opens the wire; may ask what later names depend on (a
@@ -220,7 +223,8 @@ int kw_setup_pause(struct kw_setup *s, const char *what, int64_t since, unsigned
 void kw_setup_quote(struct kw_buf *b, const char *text);
 /* "kind name" of a step for messages. */
 const char *kw_setup_title(const struct kw_setup_step *t, char *text, size_t size);
-/* How many steps there are to be made (or with --destroy, removed). */
+/* How many steps there are to be made (or with --destroy, removed), of those that could be looked
+ * at. */
 size_t kw_setup_changes(const struct kw_setup *s);
 /* Is it to be removed by --destroy? */
 bool kw_setup_goes(const struct kw_setup_step *t);

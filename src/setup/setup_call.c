@@ -107,9 +107,10 @@ static int hand_over(struct kw_setup *s, struct kw_err *err)
     return kw_child_send(&s->wire->crew.exchanger, KW_XM_SESSION, &m, NULL, 0, err);
 }
 
+static struct kw_config admin; /* the wire's; large */
+
 int kw_setup_open(struct kw_setup *s, const char *hosts, struct kw_err *err)
 {
-    static struct kw_config admin; /* large */
     static struct kw_session wire;
     static char caller[32];
     admin = *s->config;
@@ -236,6 +237,17 @@ static char *body_text(const struct kw_setup_request *q, int *r, struct kw_err *
     return text;
 }
 
+/* Where there is little time, a call may take what is left of it. */
+static int hurry(const struct kw_setup *s, struct kw_err *err)
+{
+    int left = s->until_ms != 0 ? kw_left_ms(s->until_ms) : 0;
+    if (s->until_ms != 0 && left == 0)
+        return kw_fail(err, KW_FAILED, "there was no time left for it");
+    if (s->until_ms != 0)
+        admin.timeout_s = (uint32_t)left / 1000 + 1;
+    return 0;
+}
+
 static int once(struct kw_setup *s, const struct kw_setup_request *q, struct kw_setup_answer *a,
                 struct kw_err *err)
 {
@@ -244,7 +256,9 @@ static int once(struct kw_setup *s, const struct kw_setup_request *q, struct kw_
     struct kw_body body = {.fd = -1};
     struct taking t = {.a = a};
     const struct kw_sink sink = {begin, data, &t};
-    int r = 0;
+    int r = hurry(s, err);
+    if (r == 0) /* before anything else is sent to it */
+        r = kw_child_settle(&s->wire->crew.exchanger, KW_XM_END, kw_deadline(&admin), err);
     (void)snprintf(headers, sizeof headers, "%s",
                    q->headers != NULL ? q->headers
                    : q->body != NULL  ? json

@@ -129,7 +129,8 @@ const char *kw_oci_realm(const struct kw_oci_setup *o);
 enum { KW_OCI_TEXT = 255 };
 int kw_oci_take(struct kw_setup *s, const char *option, const char *section, const char *key,
                 const char *fallback, const char **ret, struct kw_err *err);
-/* KW_USAGE for what would be taken for something else in JSON, a filter or a terminal. */
+/* KW_USAGE for what would be taken for something else in JSON, a filter or a terminal; and for
+ * blanks at its ends, which nobody sees. */
 int kw_oci_check_text(const char *text, const char *what, struct kw_err *err);
 /* setup_oci_let.c */
 int kw_oci_wish_issuer(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
@@ -191,6 +192,8 @@ int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_sec
 /* setup_oci_secret.c: where the client secret goes. KW_USAGE for what is no place, or no
  * descriptor that can be written to. */
 int kw_oci_place_take(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err);
+/* KW_USAGE where keyward.ini (-o; may be NULL) would take the secret's place. */
+int kw_oci_place_apart(const struct kw_oci_setup *o, const char *output, struct kw_err *err);
 /* Its file, "" for a descriptor. */
 void kw_oci_place_file(const struct kw_oci_setup *o, char *path, size_t size);
 /* Fills o->held; asks the domain whether what is there is the secret of that application, if it
@@ -278,6 +281,9 @@ void kw_oci_abandon(struct kw_setup *s);
 
 void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                      struct kw_buf *b);
+/* kw_setup_cloud's commands() and commands_end(). */
+void kw_oci_commands_begin(const struct kw_setup *s, struct kw_buf *b);
+void kw_oci_commands_end(const struct kw_setup *s, struct kw_buf *b);
 /* For `revoke`: an application by that attribute, or a trust by its "issuer", on or off. */
 void kw_oci_switch_command(const struct kw_oci_setup *o, const char *attribute, const char *name,
                            bool on, struct kw_buf *b);

@@ -60,11 +60,15 @@ static int sign_in_keeper(struct kw_setup *s, const struct kw_m_sign *m, unsigne
 {
     struct kw_in in;
     struct kw_m_signed answer;
-    int r = kw_child_send(&s->wire->crew.keeper, KW_KM_SIGN, m, NULL, 0, err);
+    struct kw_child *keeper = &s->wire->crew.keeper;
+    int64_t deadline = kw_deadline(s->wire->config);
+    int r = kw_child_settle(keeper, KW_KM_SIGNED, deadline, err);
+    if (r == 0)
+        r = kw_child_send(keeper, KW_KM_SIGN, m, NULL, 0, err);
     if (r != 0)
         return r;
-    r = kw_child_expect(&s->wire->crew.keeper, KW_KM_SIGNED, &answer, &in,
-                        kw_deadline(s->wire->config), err);
+    r = kw_child_expect(keeper, KW_KM_SIGNED, &answer, &in, deadline, err);
+    keeper->owes = r != 0 && kw_interrupted();
     if (r == 0 && answer.signature.len > *ret_n)
         r = kw_fail(err, KW_TOKEN, "the token's signature is too long");
     if (r == 0) {

@@ -43,6 +43,11 @@ int kw_oci_wish_rule(struct kw_oci_setup *o, const char *text, struct kw_err *er
     memcpy(rule, text, n);
     rule[n] = '\0';
     int r = kw_oci_check_text(rule, "--rule", err);
+    if (r == 0 && (strstr(rule, "->") != NULL || strstr(user, "->") != NULL))
+        r = kw_fail(err, KW_USAGE,
+                    "--rule '%.200s': a rule for another service user is 'CLAIM eq VALUE -> USER', "
+                    "with one arrow and a blank on each side of it",
+                    text);
     if (r == 0)
         r = kw_oci_rule_parse(rule, &parsed, err);
     if (r == 0 && parsed.contains && strchr(parsed.value, '*') != NULL)
@@ -79,6 +84,53 @@ static void warn_rules(struct kw_setup *s, const struct kw_oci_setup *o)
     }
 }
 
+/* Does --claim have the trust itself look at it? */
+static bool is_claimed(const struct kw_setup *s, const char *text)
+{
+    const char *one;
+    int pos = 0;
+    while ((one = kw_args_each(s->args, "claim", &pos)) != NULL)
+        if (strcmp(one, text) == 0)
+            return true;
+    return false;
+}
+
+/* A rule goes by one claim, sub, and what that one doesn't say would be asked for nowhere at OCI:
+ * the trust would let in more than was meant. --subject is the whole of it. */
+static int check_said(const struct kw_setup *s, const struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *issuer = o->preset.source, *number = kw_arg(s->args, "repository-id");
+    const char *owner = kw_arg(s->args, "owner-id"), *branch = kw_arg(s->args, "branch");
+    const char *environment = kw_arg(s->args, "environment");
+    bool github = strcmp(issuer, "github") == 0, gitlab = strcmp(issuer, "gitlab") == 0;
+    bool circleci = strcmp(issuer, "circleci") == 0, both = number != NULL && owner != NULL;
+    const struct {
+        bool unsaid;
+        const char *option, *why, *claim, *value;
+    } all[] = {
+        {github && environment != NULL, "branch", " beside --environment", "ref=refs/heads/",
+         branch},
+        {github && !both, "repository-id", " without --owner-id", "repository_id=", number},
+        {github && !both, "owner-id", " without --repository-id", "repository_owner_id=", owner},
+        {gitlab, "environment", "", "environment=", environment},
+        {gitlab, "repository-id", "", "project_id=", number},
+        {gitlab, "owner-id", "", "namespace_id=", owner},
+        {circleci, "branch", "", "oidc.circleci.com/vcs-ref=refs/heads/", branch},
+    };
+    char text[600];
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (!all[i].unsaid || all[i].value == NULL)
+            continue;
+        (void)snprintf(text, sizeof text, "%s%s", all[i].claim, all[i].value);
+        if (!is_claimed(s, text))
+            return kw_fail(err, KW_USAGE,
+                           "--%s: no rule of OCI's for %s says it%s; add --claim %s, which the "
+                           "trust asks of all its tokens, or leave it out",
+                           all[i].option, issuer, all[i].why, text);
+    }
+    return 0;
+}
+
 int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err *err)
 {
     const char *one,
@@ -90,7 +142,8 @@ int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
         r = kw_oci_wish_rule(o, one, err);
     if (r == 0 && json_array_size(o->rules) == 0 && from != NULL && from[0] != '\0')
         r = kw_oci_wish_rule(o, from, err);
-    if (r == 0 && json_array_size(o->rules) == 0)
+    bool by_preset = json_array_size(o->rules) == 0;
+    if (r == 0 && by_preset)
         json_array_foreach(o->preset.rules, i, preset)
         {
             if (r == 0)
@@ -100,6 +153,8 @@ int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
         r = kw_fail(err, KW_USAGE,
                     "which tokens are let in? Give --repository (with --branch or --environment), "
                     "or --rule 'CLAIM eq VALUE'");
+    if (r == 0 && by_preset && kw_arg(s->args, "subject") == NULL)
+        r = check_said(s, o, err);
     if (r == 0 &&
         (json_array_size(o->rules) > RULES_MOST || json_array_size(o->users) > USERS_MOST))
         r = kw_fail(err, KW_USAGE, "more than %d rules, or more than %d service users", RULES_MOST,

@@ -209,6 +209,10 @@ static void app(const struct kw_oci_setup *o, struct kw_buf *b)
     url_of(o, "Apps/", apps, sizeof apps);
     url_of(o, "AppClientSecretRegenerator", secret, sizeof secret);
     url_of(o, "AppStatusChanger/", status, sizeof status);
+    if (o->secret != NULL) /* the one that is there may be in use */
+        kw_put_str(b, "if [ -e client-secret ]; then\n"
+                      "    printf '%s\\n' 'client-secret is there already: move it away' >&2\n"
+                      "    exit 1\nfi\n");
     create(o, b, "APP", "Apps", kw_oci_want_app(o));
     const struct line name = {.method = "GET",
                               .url = apps,
@@ -222,9 +226,10 @@ static void app(const struct kw_oci_setup *o, struct kw_buf *b)
                                .url = secret,
                                .body = kw_oci_new_secret("$APP"),
                                .query = "data.clientSecret"};
-        kw_put_str(b, "# its only sight: into a file that only its user can read\n(umask 077; ");
+        kw_put_str(b, "# its only sight: into a new file, that only its user can read\n"
+                      "(umask 077; set -C; ");
         put_call(b, &l);
-        kw_put_str(b, " >client-secret)\n");
+        kw_put_str(b, " >client-secret.new)\nmv client-secret.new client-secret\n");
     }
     const struct line on = {
         .method = "PUT", .url = status, .id = "APP", .body = kw_oci_status("$APP", true)};
@@ -290,8 +295,6 @@ static void drop_policy(const struct kw_oci_setup *o, struct kw_buf *b)
 static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 {
     json_t *tags = json_pack("{s:s}", KW_SCIM_TAG, o->base);
-    if (o->compartment == NULL)
-        kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
     if (undo) {
         drop_policy(o, b);
     } else {
@@ -312,9 +315,7 @@ static void policy(const struct kw_oci_setup *o, bool undo, struct kw_buf *b)
 static void trust(const struct kw_oci_setup *o, struct kw_buf *b)
 {
     if (o->key_pem != NULL)
-        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
-                      "issues, in PEM}\"\n"
-                      "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
+        kw_put_str(b, "ISSUER_KEY_PEM=$(printf '%s\\n' \"$ISSUER_KEY_PEM\" | sed 's/$/\\\\n/' | "
                       "tr -d '\\n')\n");
     create(o, b, NULL, "IdentityPropagationTrusts", kw_oci_want_trust(o));
 }
@@ -366,6 +367,25 @@ void kw_oci_commands(const struct kw_setup *s, const struct kw_setup_step *t, bo
     default:
         break;
     }
+}
+
+/* A shell of its own, so that whatever fails is the end of it, also where somebody pastes it. What
+ * is to be given to it is asked for before anything is made. */
+void kw_oci_commands_begin(const struct kw_setup *s, struct kw_buf *b)
+{
+    const struct kw_oci_setup *o = kw_oci(s);
+    kw_put_str(b, "(\nset -eu\n");
+    if (o->policy != NULL && o->compartment == NULL)
+        kw_put_str(b, ": \"${TENANCY:?is to be set, to the OCID of the tenancy}\"\n");
+    if (o->key_pem != NULL && !s->destroy)
+        kw_put_str(b, ": \"${ISSUER_KEY_PEM:?is to be set, to the public key of the token that "
+                      "issues, in PEM}\"\n");
+}
+
+void kw_oci_commands_end(const struct kw_setup *s, struct kw_buf *b)
+{
+    (void)s;
+    kw_put_str(b, ")\n");
 }
 
 /* `revoke`: a trust is switched off whoever's it is, an application if it is ours. */

@@ -74,11 +74,11 @@ static int look_app(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *
     }
     t->state = KW_SETUP_SAME;
     (void)snprintf(t->note, sizeof t->note, "%s%.200s%s",
-                   have == NULL      ? "it is not there"
+                   have == NULL      ? "there is nothing to be switched"
                    : mark[0] != '\0' ? "it belongs to the set-up "
                                      : "not made by keyward: left as it is",
                    mark, mark[0] != '\0' ? ": left as it is" : "");
-    json_decref(have);
+    t->found = have;
     return 0;
 }
 

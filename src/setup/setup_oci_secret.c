@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +34,19 @@ static int descriptor(const char *place)
                : -1;
 }
 
-/* One that takes bytes. It is looked at before keyward has channels of its own, which are none. */
+/* One that takes bytes. It is looked at before keyward has channels of its own, which are none.
+ * What keyward itself prints goes to the standard ones, keyward.ini or the JSON among it. */
 static int check_descriptor(int fd, struct kw_err *err)
 {
     struct stat st = {0};
+    if (fd <= STDERR_FILENO)
+        return kw_fail(err, KW_USAGE,
+                       "--client-secret: fd:%d is standard %s, where the secret would stand among "
+                       "what keyward prints: give another one, as fd:9 with 9>FILE",
+                       fd,
+                       fd == STDIN_FILENO    ? "input"
+                       : fd == STDOUT_FILENO ? "output"
+                                             : "error");
     int mode = fcntl(fd, F_GETFL);
     if (mode < 0 || fstat(fd, &st) != 0 || (st.st_mode & S_IFMT) == 0)
         return kw_fail(err, KW_USAGE,
@@ -49,16 +60,33 @@ static int check_descriptor(int fd, struct kw_err *err)
     return 0;
 }
 
-static int check(const struct kw_setup *s, const char *place, struct kw_err *err)
+/* What is no regular file could not hold a secret, nor be replaced by one. --destroy leaves it. */
+static int check_file(const struct kw_setup *s, const struct kw_oci_setup *o, struct kw_err *err)
 {
+    struct stat st;
+    char path[1100];
+    kw_oci_place_file(o, path, sizeof path);
+    if (s->commands || s->destroy || stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return 0;
+    return kw_fail(
+        err, KW_USAGE,
+        "--client-secret: %s is %s, no regular file: name the file that the secret is to "
+        "be in",
+        path, S_ISDIR(st.st_mode) ? "a directory" : "a device, a pipe or the like");
+}
+
+static int check(const struct kw_setup *s, const struct kw_oci_setup *o, struct kw_err *err)
+{
+    const char *place = o->secret;
     int fd = descriptor(place), r = kw_oci_check_text(place, "--client-secret", err);
     if (r != 0)
         return r;
     if (strncmp(place, "file:/", 6) == 0)
-        return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret") : 0;
+        return kw_workspace_refuse(place + 5, err) != 0 ? kw_err_wrap(err, "--client-secret")
+                                                        : check_file(s, o, err);
     if (strncmp(place, "credential:", 11) == 0 && place[11] != '\0' && place[11] != '.' &&
         strchr(place, '/') == NULL)
-        return 0;
+        return check_file(s, o, err);
     if (fd >= 0)
         return s->commands || s->destroy ? 0 : check_descriptor(fd, err);
     return kw_fail(err, KW_USAGE,
@@ -84,7 +112,7 @@ int kw_oci_place_take(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
                               o->base) >= sizeof place)
         return kw_fail(err, KW_USAGE, "HOME is too long: give --client-secret file:/PATH");
     o->secret = place;
-    return check(s, place, err);
+    return check(s, o, err);
 }
 
 void kw_oci_place_file(const struct kw_oci_setup *o, char *path, size_t size)
@@ -95,6 +123,40 @@ void kw_oci_place_file(const struct kw_oci_setup *o, char *path, size_t size)
                    file         ? o->secret + 5
                    : credential ? o->secret + 11
                                 : "");
+}
+
+/* Do two paths lead to the same file, be it there or not yet? */
+static bool same_path(const char *a, const char *b)
+{
+    char of_a[PATH_MAX], of_b[PATH_MAX], name_a[PATH_MAX], name_b[PATH_MAX];
+    struct stat x, y;
+    if (strcmp(a, b) == 0)
+        return true;
+    if (stat(a, &x) == 0 && stat(b, &y) == 0)
+        return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    (void)snprintf(of_a, sizeof of_a, "%s", a);
+    (void)snprintf(of_b, sizeof of_b, "%s", b);
+    (void)snprintf(name_a, sizeof name_a, "%s", a);
+    (void)snprintf(name_b, sizeof name_b, "%s", b);
+    return strcmp(basename(name_a), basename(name_b)) == 0 && stat(dirname(of_a), &x) == 0 &&
+           stat(dirname(of_b), &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int kw_oci_place_apart(const struct kw_oci_setup *o, const char *output, struct kw_err *err)
+{
+    char path[1100];
+    struct stat x, y;
+    if (o->secret == NULL || output == NULL || strcmp(output, "-") == 0)
+        return 0;
+    kw_oci_place_file(o, path, sizeof path);
+    bool same = path[0] != '\0' ? same_path(path, output)
+                                : fstat(descriptor(o->secret), &x) == 0 && stat(output, &y) == 0 &&
+                                      x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return same ? kw_fail(err, KW_USAGE,
+                          "-o %s is where the client secret goes (%s): keyward.ini would take its "
+                          "place; give each a file of its own",
+                          output, o->secret)
+                : 0;
 }
 
 /* --- what is there ----------------------------------------------------------------------- */

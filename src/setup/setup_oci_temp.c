@@ -294,15 +294,14 @@ static int remove_it(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     return r == 0 ? kw_oci_remove(s, t, "Apps", err) : r;
 }
 
-void kw_oci_abandon(struct kw_setup *s)
+/* What is left of it now that all else has ended. */
+static void clean_up(struct kw_setup *s)
 {
     enum { TRIES = 3 };
     struct kw_oci_setup *o = kw_oci(s);
     struct kw_err why = {0};
     bool ours = true;
     int r = KW_NET;
-    if (o->temp == NULL)
-        return;
     o->temp_wanted = false;
     for (int i = 0; r == KW_NET && ours && i < TRIES; i++) {
         struct kw_setup_step t = {.kind = what};
@@ -319,6 +318,29 @@ void kw_oci_abandon(struct kw_setup *s)
                "LEFT BEHIND at %s: the %s %s, with its grant of the role " ROLE
                ": the same command removes it, or the console (%s)",
                o->domain, what, o->temp, why.text);
+}
+
+/* Who interrupts it may not leave an administrator there unknowing: that one goes first, in a time
+ * that can be waited for. Who does so again has been told. */
+void kw_oci_abandon(struct kw_setup *s)
+{
+    enum { MOST_MS = 10000 };
+    const struct kw_oci_setup *o = kw_oci(s);
+    if (o->temp == NULL)
+        return;
+    if (!kw_interrupted()) {
+        clean_up(s);
+        return;
+    }
+    if (!o->temp_used)
+        return;
+    kw_log(KW_WARN, "interrupted; the %s %s is removed first (interrupt again to leave it)", what,
+           o->temp);
+    (void)kw_interrupt_aside();
+    s->until_ms = kw_now_ms() + MOST_MS;
+    clean_up(s);
+    s->until_ms = 0;
+    kw_interrupt_again();
 }
 
 /* --- both -------------------------------------------------------------------------------- */

@@ -55,6 +55,8 @@ int kw_oci_check_text(const char *text, const char *what, struct kw_err *err)
     kw_printable(copy);
     if (text[0] == '\0' || strcmp(copy, text) != 0)
         return kw_fail(err, KW_USAGE, "%s is empty, too long, or not printable", what);
+    if (text[0] == ' ' || text[strlen(text) - 1] == ' ')
+        return kw_fail(err, KW_USAGE, "%s begins or ends with a blank: '%.200s'", what, text);
     return 0;
 }
 
@@ -230,7 +232,7 @@ static int take_client(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err
     if (r == 0)
         r = o->auth == KW_AUTH_ASSERTION ? take_certificate(s, o, err)
                                          : kw_oci_place_take(s, o, err);
-    return r;
+    return r == 0 ? kw_oci_place_apart(o, kw_arg(s->args, "output"), err) : r;
 }
 
 /* --- the trust's other fields ------------------------------------------------------------ */

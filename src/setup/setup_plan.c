@@ -338,8 +338,6 @@ static int act(struct kw_setup *s, struct kw_err *err)
     if (r == 0)
         r = refuse_foreign(s, err);
     size_t changes = kw_setup_changes(s);
-    for (size_t i = 0; s->revoke && i < s->n; i++)
-        changes -= s->steps[i].failed[0] != '\0';
     if ((r != 0 && !(s->revoke && tells(s, r))) || !acts || changes == 0)
         return r;
     if (consent(s, changes, &no) != 0) {

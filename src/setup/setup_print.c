@@ -41,7 +41,8 @@ size_t kw_setup_changes(const struct kw_setup *s)
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
         const struct kw_setup_step *t = &s->steps[i];
-        bool makes = t->state != KW_SETUP_SAME && t->state != KW_SETUP_FOREIGN;
+        bool makes =
+            t->state != KW_SETUP_SAME && t->state != KW_SETUP_FOREIGN && t->failed[0] == '\0';
         n += s->destroy ? kw_setup_goes(t) : makes;
     }
     return n;
@@ -66,9 +67,11 @@ static struct look look_of(const struct kw_setup *s, const struct kw_setup_step 
     };
     static const struct look goes = {'-', "\033[31m", "to be removed"}, stays = {'=', "", "stays"},
                              others = {'=', "", "not made by keyward: stays"},
-                             away = {' ', "", "is not there"};
+                             away = {' ', "", "is not there"}, not_there = {' ', "", "not there"};
     if (t->failed[0] != '\0')
         return (struct look){'!', "\033[1;31m", "can't be looked at"};
+    if (s->revoke && t->state == KW_SETUP_SAME && t->found == NULL)
+        return not_there;
     if (!s->destroy)
         return looks[t->state];
     if (kw_setup_goes(t))
@@ -143,17 +146,21 @@ void kw_setup_print_plan(const struct kw_setup *s, FILE *out)
     const char *none = getenv("NO_COLOR");
     bool colour = isatty(fileno(out)) == 1 && (none == NULL || none[0] == '\0');
     size_t n = kw_setup_changes(s);
-    bool all = true, left = false;
+    size_t unseen = 0;
+    bool foreign = false, left = false;
     for (size_t i = 0; i < s->n; i++) {
         const struct kw_setup_step *t = &s->steps[i];
-        bool foreign = t->state == KW_SETUP_FOREIGN && !s->destroy;
-        all = all && t->failed[0] == '\0' && !foreign;
+        unseen += t->failed[0] != '\0';
+        foreign = foreign || (t->state == KW_SETUP_FOREIGN && !s->destroy);
         left = left || (t->undo != NULL && strcmp(look_of(s, t).word, "stays") == 0);
     }
     for (size_t i = 0; i < s->n; i++)
         print_step(s, &s->steps[s->destroy ? s->n - 1 - i : i], colour, out);
     print_warnings(s, colour, out);
-    if (n == 0 && all)
+    if (unseen > 0 && !s->revoke) /* which goes on without those */
+        (void)fprintf(out, "%zu to be %s, %zu could not be looked at; nothing was done\n", n,
+                      s->destroy ? "removed" : "made or changed", unseen);
+    else if (n == 0 && !foreign && unseen == 0)
         (void)fprintf(out, "%s\n",
                       !s->destroy ? "all is as wanted: nothing to be done"
                       : left      ? "nothing is to be removed"
@@ -181,6 +188,8 @@ void kw_setup_commands(const struct kw_setup *s, struct kw_buf *b)
         if (t->command != NULL && (!s->destroy || t->undo != NULL))
             t->command(s, t, s->destroy, b);
     }
+    if (s->cloud->commands_end != NULL && !s->revoke)
+        s->cloud->commands_end(s, b);
 }
 
 /* --- for programs --------------------------------------------------------------------------- */

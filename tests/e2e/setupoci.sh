@@ -442,4 +442,109 @@ done
 ok 'no secret told, ever' no_secrets
 setup --client-secret fd:9 --apply 9>"$work/by-fd"
 ok 'a secret to a descriptor' grep -qE '^[0-9a-f]{64}$' "$work/by-fd"
+
+# --- no place for a secret: where keyward prints, where its keyward.ini goes, what is no file ------------------
+refused() { # NAME TEXT ARGUMENT...
+    local name=$1 text=$2
+    shift 2
+    lab DELETE log
+    setup "$@"
+    expect_exit "$name" 2
+    ok "$name: told" says "$text"
+    ok "$name: before anything is asked" is "$(requests admin)" 0
+}
+lab POST reset
+for fd in 0 1 2; do
+    refused "secret to fd:$fd" 'where the secret would stand among what keyward prints' --apply --client-secret "fd:$fd"
+done
+rm -f "$secret"
+ln -s "$work" "$work/linked"
+for output in "$secret" ../secret "$work/linked/secret"; do
+    refused "-o $output" 'is where the client secret goes' --apply -o "$output"
+    ok "-o $output: nothing there" test ! -e "$secret"
+done
+echo kept >"$secret"
+ln -s "$secret" "$work/link"
+ln "$secret" "$work/hard"
+for output in "$secret" "$work/link" "$work/hard"; do
+    refused "-o $output, which is there" 'is where the client secret goes' --apply -o "$output"
+    ok "-o $output, which is there: as it was" is "$(cat "$secret")" kept
+done
+rm "$secret" "$work/link" "$work/hard"
+exec 9>"$work/by-fd"
+refused '-o to the descriptor'"'"'s file' 'is where the client secret goes' --apply --client-secret fd:9 -o "$work/by-fd"
+exec 9>&-
+mkfifo "$work/pipe"
+for place in "$work/bin" /dev/null "$work/pipe"; do
+    refused "secret in $place" 'no regular file' --apply --client-secret "file:$place"
+done
+
+# --- what would be taken for something else ------------------------------------------------------------------
+for rule in 'sub eq x -> a -> b' 'sub eq x ->y' 'sub eq x-> y' 'sub eq x->y'; do
+    refused "rule $rule" 'with one arrow and a blank on each side' --rule "$rule"
+done
+for wrong in '--group= lead' '--group=lead ' '--app= a' '--service-user=ci ' '--trust= t' '--rule=sub eq x  -> ci' '--rule=sub eq x ->  ci'; do
+    refused "$wrong" 'begins or ends with a blank' "$wrong"
+done
+
+# --- what no rule says --------------------------------------------------------------------------------------
+plan_of() { kw setup oci --client-auth signature --service-user ci --print-commands "$@"; }
+unsaid() { # OPTION CLAIM ARGUMENT...: refused, unless the trust is to look at it besides
+    local option=$1 claim=$2
+    shift 2
+    plan_of "$@"
+    expect_exit "unsaid: $*" 2
+    ok "unsaid: $*: told" says "$option: no rule of OCI's"
+    ok "unsaid: $*: how else" says "add --claim $claim"
+    plan_of "$@" --claim "$claim"
+    expect_exit "said by --claim: $*" 0
+}
+unsaid --branch ref=refs/heads/main --issuer github --repository a/b --environment prod --branch main
+unsaid --repository-id repository_id=1 --issuer github --repository a/b --repository-id 1
+unsaid --owner-id repository_owner_id=1 --issuer github --repository a/b --owner-id 1
+unsaid --environment environment=prod --issuer gitlab --repository a/b --environment prod
+unsaid --repository-id project_id=1 --issuer gitlab --repository a/b --repository-id 1 --branch main
+unsaid --owner-id namespace_id=1 --issuer gitlab --repository a/b --owner-id 1
+unsaid --branch oidc.circleci.com/vcs-ref=refs/heads/main --issuer circleci --owner-id 5b1c --repository-id aa11 --branch main
+for said in '--issuer github --repository a/b --repository-id 1 --owner-id 2 --environment prod' '--issuer gitlab --repository a/b --branch main' \
+    '--issuer circleci --owner-id 5b1c --repository-id aa11' '--issuer buildkite --repository a/b --branch main'; do
+    # shellcheck disable=SC2086 # arguments
+    plan_of $said
+    expect_exit "said: $said" 0
+done
+
+# --- what could not be looked at, and what is not there --------------------------------------------------------
+fault 'denied=*.read'
+setup
+expect_exit 'not looked at' 7
+ok 'not looked at: not counted' has '0 to be made or changed, 6 could not be looked at; nothing was done'
+setup --json
+ok 'not looked at: nor in JSON' has '"pending": 0'
+setup --destroy
+ok 'not looked at: not said to be gone' says '0 to be removed, 7 could not be looked at; nothing was done'
+fault
+kw revoke oci --issuer-url "$LAB_ISSUER"
+expect_exit 'revoke: nothing there' 7
+ok 'revoke: nothing there: said' says 'application keyward-lab: not there'
+ok 'revoke: nothing there: which is not as wanted' not says 'keyward-lab: as wanted'
+
+# --- commands that somebody pastes, and pastes again -----------------------------------------------------------
+setup --print-commands
+cp "$out" "$work/commands"
+mkdir "$work/pasted"
+paste() { (cd "$work/pasted" && PATH=$work/bin:$PATH setsid -w bash --norc -i <"$work/commands") >"$work/commands.out" 2>&1; }
+paste
+ok 'pasted: all of it' is "$(counts)" '1 apps 0 grants 1 users 1 groups 1 trusts 1 policies'
+ok 'pasted: the secret' grep -qE '^[0-9a-f]{64}$' "$work/pasted/client-secret"
+ok 'pasted: nobody else reads it' is "$(stat -c %a "$work/pasted/client-secret")" 600
+cp "$work/pasted/client-secret" "$work/kept"
+lab DELETE log
+paste
+ok 'pasted again: the secret is as it was' cmp -s "$work/pasted/client-secret" "$work/kept"
+ok 'pasted again: told' file_has "$work/commands.out" 'client-secret is there already: move it away'
+ok 'pasted again: nobody asked' is "$(requests admin)" 0
+rm "$work/pasted/client-secret"
+paste
+ok 'pasted over an application: no secret' test ! -e "$work/pasted/client-secret"
+ok 'pasted over an application: the first that fails is the last' is "$(writes)" 1
 finish

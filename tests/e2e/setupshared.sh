@@ -256,19 +256,34 @@ expect_exit 'administrator: left behind' 0
 ok 'administrator: left behind: used' is "$(requests '"method":"POST".*/admin/v1/Users".*"principal":"app [0-9a-f]* (admin)"')" 1
 ok 'administrator: left behind: none made' not says 'made administrator application'
 ok 'administrator: left behind: removed' is "$(counts)" "$all"
+begin_slowly() { # MS: until the user is being made, which takes that long
+    fault "latency=$1,count=1,method=POST,path=/admin/v1/Users"
+    kw_start setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --branch main \
+        --client-secret "file:$secret" --service-user ci --group Deployers --statement "$statement" --apply --admin-app Admin
+    for _ in $(seq 200); do
+        lab GET faults
+        grep -q '"fault"' "$work/lab.out" || break
+        sleep 0.05
+    done
+    kill -INT "$session"
+}
 again
-fault 'latency=2000,count=1,method=POST,path=/admin/v1/Users'
-kw_start setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --branch main \
-    --client-secret "file:$secret" --service-user ci --group Deployers --statement "$statement" --apply --admin-app Admin
-for _ in $(seq 200); do
-    lab GET faults
-    grep -q '"fault"' "$work/lab.out" || break
+begin_slowly 2000
+kw_wait
+ok 'administrator: interrupted' test "$rc" -ne 0
+ok 'administrator: interrupted: told' says 'interrupted; the administrator application Admin is removed first'
+ok 'administrator: interrupted: it goes' says 'the administrator application Admin is removed, with its grant'
+ok 'administrator: interrupted: it is gone' is "$(total Apps) $(total Grants)" '1 0'
+again
+begin_slowly 2000
+for _ in $(seq 40); do
+    says 'is removed first' && break
     sleep 0.05
 done
 kill -INT "$session"
 kw_wait
-ok 'administrator: interrupted' test "$rc" -ne 0
-ok 'administrator: interrupted: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin"
+ok 'administrator: interrupted twice' test "$rc" -ne 0
+ok 'administrator: interrupted twice: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin"
 sleep 2
 setup --apply --admin-app Admin
 expect_exit 'administrator: interrupted, and gone on' 0
@@ -314,5 +329,13 @@ for wrong in '--rpst=a b' '--certificate-alias=a b' "--client-secret=file:$work/
     setup --client-auth "$([ "${wrong#--cert}" = "$wrong" ] && echo basic || echo assertion)" "$wrong"
     expect_exit "$wrong" 2
 done
+# Who interrupts what hangs waits ten seconds for what is to be put in order, and is told.
+again
+begin_slowly 25000
+from=$SECONDS
+kw_wait
+ok 'administrator: interrupted while it hangs' test "$rc" -ne 0
+ok 'administrator: interrupted while it hangs: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin"
+ok 'administrator: interrupted while it hangs: not for long' at_most $((SECONDS - from)) 17
 ok 'no secret told, ever' no_secrets
 finish

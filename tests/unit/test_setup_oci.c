@@ -150,9 +150,12 @@ static void trust(void **state)
 static void rules(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",          "sub",          "sub eq",        "sub ne x",
-                                      "sub co x*", "sub eq x -> ", "sub eq x\ny",   "sub eq \x01",
-                                      " -> ci",    "sub eq -> ci", "sub eq x -> \t"};
+    static const char *const bad[] = {
+        "", "sub", "sub eq", "sub ne x", "sub co x*", "sub eq x -> ", "sub eq x\ny", "sub eq \x01",
+        " -> ci", "sub eq -> ci", "sub eq x -> \t",
+        /* two arrows, or one too close; blanks that nobody sees */
+        "sub eq x -> a -> b", "sub eq x ->y", "sub eq x-> y", "sub eq x->y", "sub eq x -> ci ",
+        "sub eq x ->  ci", "sub eq x  -> ci", " sub eq x", "sub eq x "};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (kw_oci_wish_rule(&o, bad[i], &err) != KW_USAGE)
             fail_msg("taken: %s", bad[i]);
