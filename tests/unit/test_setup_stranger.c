@@ -188,6 +188,7 @@ static void lets_strangers_in(void **state)
         {"github", "assertion.sub.matches('(?i)^repo:my-org/')"},
         {"github", "assertion.sub.matches('repo:my-org/')"},
         {"github", "assertion.repository.x == 'a/b'"},
+        {"github", "assertion.repository.endsWith('^my-org/')"},
         {"github", "attribute.both == 'a/bx'"},
         {"github", "attribute.none == 'x'"},
         {"github", "[assertion.repository_id] == ['1']"},
