@@ -206,6 +206,8 @@ static void lets_strangers_in(void **state)
         {"https://own.test", "assertion.sub.startsWith('repo:')"},
         {"https://own.test", "assertion.sub.startsWith('system:serviceaccount:')"},
         {"https://own.test", "assertion.sub.startsWith('me')"},
+        {"https://own.test", "assertion.repository.startsWith('/')"},
+        {"https://own.test", "assertion.sub.startsWith('owner::')"},
         {"https://own.test", "assertion.aud == 'x'"},
         {"https://own.test", "has(assertion.sub)"},
     };
