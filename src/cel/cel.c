@@ -157,3 +157,42 @@ void kw_cel_walk(const struct kw_cel *c, kw_cel_seen *fn, void *arg)
 {
     walk(c, c->top, fn, arg);
 }
+
+static void member_part(const struct kw_cel *c, uint32_t at, struct kw_cel_part *p)
+{
+    uint32_t of = at;
+    while (member(c, of) == NULL) {
+        const struct cel_node *n = &c->nodes[of];
+        bool named =
+            n->is == CEL_N_SELECT ||
+            (n->is == CEL_N_INDEX && json_is_string(c->nodes[c->nodes[n->first].next].value));
+        if (!named)
+            return;
+        of = n->first;
+    }
+    p->kind = KW_CEL_MEMBER;
+    p->variable = c->names[c->nodes[c->nodes[of].first].variable];
+    p->name = member(c, of);
+    p->inner = of != at;
+}
+
+struct kw_cel_part kw_cel_part(const struct kw_cel *c, uint32_t at)
+{
+    static const enum kw_cel_kind kinds[] = {
+        [CEL_N_LITERAL] = KW_CEL_LITERAL, [CEL_N_LIST] = KW_CEL_LIST,
+        [CEL_N_AND] = KW_CEL_AND,         [CEL_N_OR] = KW_CEL_OR,
+        [CEL_N_IN] = KW_CEL_IN,           [CEL_N_FOREIGN] = KW_CEL_OTHER};
+    at = at == 0 ? c->top : at;
+    const struct cel_node *n = &c->nodes[at];
+    struct kw_cel_part p = {.kind = kinds[n->is], .first = n->first, .next = n->next};
+    if (n->is == CEL_N_LITERAL)
+        p.literal = n->value;
+    else if (n->is == CEL_N_RELATION && n->op == CEL_OP('=', '='))
+        p.kind = KW_CEL_EQUAL;
+    else if (n->is == CEL_N_CALL && n->method) {
+        p.kind = KW_CEL_METHOD;
+        p.name = json_string_value(n->value);
+    } else if (n->is == CEL_N_SELECT || n->is == CEL_N_INDEX)
+        member_part(c, at, &p);
+    return p;
+}

@@ -78,6 +78,31 @@ void kw_cel_eval_term(const struct kw_cel *c, size_t i, const struct kw_cel_env 
  * where there is none. At most 16 of them. NULL: no memory. */
 json_t *kw_cel_term_values(const struct kw_cel *c, size_t i, const struct kw_cel_env *env);
 
+/* What an expression says, for whoever asks that rather than what it gives: its tree. Brackets are
+ * no parts. */
+enum kw_cel_kind {
+    KW_CEL_OTHER,
+    KW_CEL_LITERAL,
+    KW_CEL_MEMBER, /* variable.name, variable['name'] */
+    KW_CEL_LIST,
+    KW_CEL_AND, /* two or more parts, as KW_CEL_OR */
+    KW_CEL_OR,
+    KW_CEL_EQUAL,
+    KW_CEL_IN,
+    KW_CEL_METHOD, /* part.name(part ...) */
+};
+
+struct kw_cel_part {
+    enum kw_cel_kind kind;
+    const json_t *literal;
+    const char *variable, *name;
+    bool inner;           /* KW_CEL_MEMBER: not that one, but what it holds: variable.name.x */
+    uint32_t first, next; /* its first part, and the one behind it; 0: none */
+};
+
+/* at 0: the whole expression. What it points to lives as long as c. */
+struct kw_cel_part kw_cel_part(const struct kw_cel *c, uint32_t at);
+
 /* Calls fn for each member of a variable that is selected by name (variable "attribute",
  * name "x") or, name NULL, each use of the whole variable; and for each string literal
  * (variable NULL). */

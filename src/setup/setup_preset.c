@@ -208,18 +208,36 @@ enum {
 };
 
 /* Whose a token is, by claims that its job can't choose. A branch, an environment, an audience or
- * a pipeline's name says nothing of that. */
-static const char *const of_github[] = {
-    "sub",      "repository", "repository_id", "repository_owner", "repository_owner_id", "actor",
-    "actor_id", "enterprise", "enterprise_id", "job_workflow_ref", "workflow_ref",        NULL};
-static const char *const of_gitlab[] = {
-    "sub",     "project_id", "project_path", "namespace_id",      "namespace_path",
-    "user_id", "user_login", "user_email",   "ci_config_ref_uri", NULL};
-static const char *const of_circleci[] = {"sub", "oidc.circleci.com/project-id",
-                                          "oidc.circleci.com/context-ids",
-                                          "oidc.circleci.com/vcs-origin", NULL};
-static const char *const of_buildkite[] = {"sub",         "organization_slug", "organization_id",
-                                           "pipeline_id", "cluster_id",        NULL};
+ * a pipeline's name says nothing of that; nor does who started a job (actor, user_login) or whose
+ * reusable workflow it calls (job_workflow_ref): both may be me in a stranger's repository. A sub
+ * that was put together otherwise (GitHub and Buildkite let its owner say how) may begin with what
+ * anybody can have. */
+static const struct kw_whose of_github[] = {{"sub", "repo:", '/'},
+                                            {"sub", "repository_owner:", ':'},
+                                            {"sub", "repository_owner_id:", ':'},
+                                            {"sub", "repository_id:", ':'},
+                                            {"repository", "", '/'},
+                                            {"repository_id", "", '\0'},
+                                            {"repository_owner", "", '\0'},
+                                            {"repository_owner_id", "", '\0'},
+                                            {"enterprise", "", '\0'},
+                                            {"enterprise_id", "", '\0'},
+                                            {"workflow_ref", "", '/'},
+                                            {NULL, NULL, '\0'}};
+static const struct kw_whose of_gitlab[] = {{"sub", "project_path:", '/'},
+                                            {"project_id", "", '\0'},
+                                            {"project_path", "", '/'},
+                                            {"namespace_id", "", '\0'},
+                                            {"namespace_path", "", '/'},
+                                            {"ci_config_ref_uri", "gitlab.com/", '/'},
+                                            {NULL, NULL, '\0'}};
+static const struct kw_whose of_circleci[] = {{"sub", "org/", '/'},
+                                              {"oidc.circleci.com/project-id", "", '\0'},
+                                              {"oidc.circleci.com/context-ids", "", '\0'},
+                                              {NULL, NULL, '\0'}};
+static const struct kw_whose of_buildkite[] = {
+    {"sub", "organization:", ':'}, {"organization_slug", "", '\0'}, {"organization_id", "", '\0'},
+    {"pipeline_id", "", '\0'},     {"cluster_id", "", '\0'},        {NULL, NULL, '\0'}};
 
 static const struct issuer {
     const char *name, *issuer, *jwks; /* jwks: behind the issuer; NULL: to be uploaded */
@@ -227,31 +245,30 @@ static const struct issuer {
     int (*fill)(struct kw_preset_job *j);
     unsigned takes;       /* what is let in can be said by these options; no other has a meaning */
     const char *takes_no; /* why */
-    const char *const *whose;
-    const char *sub_begins;
+    const struct kw_whose *whose;
 } issuers[] = {
     {"github", "https://token.actions.githubusercontent.com", "/.well-known/jwks", true,
-     kw_preset_github, ALL, "", of_github, "repo:"},
+     kw_preset_github, ALL, "", of_github},
     {"gitlab", "https://gitlab.com", "/oauth/discovery/keys", true, kw_preset_gitlab, ALL, "",
-     of_gitlab, "project_path:"},
+     of_gitlab},
     {"circleci", "", "/.well-known/jwks-pub.json", true, kw_preset_circleci,
      URL | REPOSITORY_ID | OWNER_ID | BRANCH | SUBJECT,
      "its tokens name organization and project by their UUIDs only: --owner-id, --repository-id, "
      "and --branch",
-     of_circleci, "org/"},
+     of_circleci},
     {"buildkite", "https://agent.buildkite.com", "/.well-known/jwks", true, kw_preset_buildkite,
      URL | REPOSITORY | BRANCH | SUBJECT,
      "its tokens have no numbers and no environments: --repository ORGANIZATION/PIPELINE, and "
      "--branch",
-     of_buildkite, "organization:"},
+     of_buildkite},
     {"kubernetes", "", NULL, false, kubernetes, URL | REPOSITORY | SUBJECT,
-     "its tokens have no numbers, branches or environments", NULL, NULL},
+     "its tokens have no numbers, branches or environments", NULL},
     {"token", "", NULL, false, token, URL | SUBJECT,
-     "the token's own JWT says no more than its --subject", NULL, NULL},
+     "the token's own JWT says no more than its --subject", NULL},
     {"https://", "", NULL, true /* who knows */, other, SUBJECT,
      "of an issuer that is given by its URL only --subject, --condition and --mapping say what is "
      "let in",
-     NULL, NULL},
+     NULL},
 };
 enum { N_ISSUERS = sizeof issuers / sizeof issuers[0] };
 
@@ -290,6 +307,14 @@ static const struct issuer *known(const char *url)
     return NULL;
 }
 
+/* CircleCI has an issuer for each organization: strangers have no tokens of it. */
+static bool of_one(const char *issuer)
+{
+    static const char base[] = "https://oidc.circleci.com/org/";
+    size_t n = sizeof base - 1;
+    return strncmp(issuer, base, n) == 0 && issuer[n] != '\0' && strchr(issuer + n, '/') == NULL;
+}
+
 static int fill(struct kw_preset_job *j)
 {
     const struct kw_preset_ask *a = j->ask;
@@ -302,13 +327,12 @@ static int fill(struct kw_preset_job *j)
         kw_preset_text(j, p->issuer, sizeof p->issuer, "%s",
                        a->issuer_url != NULL ? a->issuer_url : is->issuer);
         p->source = url ? "auto" : is->name;
-        p->shared = is->shared;
         const struct issuer *of = url ? known(a->issuer) : is;
         p->whose = of != NULL ? of->whose : NULL;
-        p->sub_begins = of != NULL ? of->sub_begins : NULL;
         int r = check_takes(j, is);
         if (r == 0)
             r = is->fill(j);
+        p->shared = is->shared && !of_one(p->issuer);
         size_t n = strlen(p->issuer);
         if (is->jwks != NULL)
             kw_preset_text(j, p->jwks_url, sizeof p->jwks_url, "%.*s%s",

@@ -11,6 +11,14 @@
 
 #include "src/base/err.h"
 
+/* A claim that says whose a token is, and that no stranger's job can have as it likes: what it
+ * begins with before the owner's name or number, and what ends that; '\0': nothing but it is there.
+ */
+struct kw_whose {
+    const char *claim, *begins;
+    char ends;
+};
+
 /* What is to be let in; members that were not given are NULL. */
 struct kw_preset_ask {
     /* --issuer: github, gitlab, circleci, buildkite, kubernetes, token; or an issuer's
@@ -25,14 +33,12 @@ struct kw_preset_ask {
 };
 
 struct kw_preset {
-    char issuer[512];         /* iss of its tokens */
-    char jwks_url[600];       /* "" : to be uploaded */
-    bool shared;              /* everybody's tokens come from there: a condition is a must */
-    const char *const *whose; /* claims that say whose a token of a shared issuer is, ended by
-                                 NULL; NULL: any may */
-    const char *sub_begins;   /* what its subs begin with before somebody's name; NULL: nothing */
-    const char *source;       /* [source] type of keyward.ini: "github"; "auto" */
-    json_t *mapping;          /* Google: object, KEY: EXPRESSION */
+    char issuer[512];             /* iss of its tokens */
+    char jwks_url[600];           /* "" : to be uploaded */
+    bool shared;                  /* everybody's tokens come from there: a condition is a must */
+    const struct kw_whose *whose; /* of a shared issuer, ended by a claim NULL; NULL: any may */
+    const char *source;           /* [source] type of keyward.ini: "github"; "auto" */
+    json_t *mapping;              /* Google: object, KEY: EXPRESSION */
     json_t *claims;       /* object: claim -> value, as [policy] claim.NAME has them ('/' nests) */
     char condition[4097]; /* Google: CEL; "": nothing was asked that could be one */
     char member[600];     /* Google: behind the pool's name, whom to grant: "subject/S",

@@ -198,6 +198,9 @@ int kw_preset_circleci(struct kw_preset_job *j)
         kw_preset_text(j, j->p->member, sizeof j->p->member, "attribute.project_id/%s",
                        a->repository_id);
         whole(j, "project");
+    } else if (a->owner_id != NULL && a->subject == NULL) {
+        kw_preset_warn(j, "every project of the organization is let in; narrow it by "
+                          "--repository-id");
     }
     if (a->branch != NULL) {
         char full[KW_PRESET_VALUE + 16];

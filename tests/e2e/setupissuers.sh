@@ -98,7 +98,7 @@ planned gitlab "assertion.project_id == '4711' && assertion.ref == 'main' && ass
 planned circleci "oidc.issuerUri: \"https://oidc.circleci.com/org/5b1c\"" --issuer circleci --owner-id 5b1c --repository-id aa11
 planned buildkite "assertion.pipeline_slug == 'demo'" --issuer buildkite --repository keyward/demo
 planned 'an issuer by its URL' "oidc.issuerUri: \"https://own.test\"" --issuer https://own.test --subject me
-planned 'a condition of one'"'"'s own' "attributeCondition: \"assertion.actor == 'me'\"" --issuer github --condition "assertion.actor == 'me'"
+planned 'a condition of one'"'"'s own' "attributeCondition: \"assertion.enterprise == 'me'\"" --issuer github --condition "assertion.enterprise == 'me'"
 planned 'a mapping besides' 'attributeMapping attribute.actor: "assertion.actor"' --issuer github --repository-id 1 --mapping attribute.actor=assertion.actor
 planned 'audiences' 'oidc.allowedAudiences: ["https://a.test"]' --issuer github --repository-id 1 --audience https://a.test
 planned 'a condition besides' "attributeCondition: \"assertion.repository_id == '1' && assertion.ref == 'refs/heads/main' && (assertion.event_name in ['push', 'schedule'])\"" \
@@ -165,10 +165,14 @@ stranger() { fails "stranger: $2" 2 'does not say whose are let in' setup google
 stranger github "assertion.repository_id == '1' || true"
 stranger github "assertion.ref == 'refs/heads/main'"
 stranger github "assertion.ref == 'assertion.repository_id'"
+stranger github "assertion.actor == 'me'"
+stranger github "assertion.sub == 'repo:' + assertion.repository + ':ref:refs/heads/main'"
+stranger github "size(assertion.repository) == 30"
 stranger gitlab "assertion.project_path.startsWith('keyward')"
 fails 'stranger: an environment' 2 'does not say whose are let in' setup google --project lab-project --issuer github --environment prod --print-commands
+planned 'an issuer of one organization: nobody is a stranger' 'every project of the organization is let in' --issuer circleci --owner-id 5b1c
 planned 'a profile of mine' "assertion.repository_owner == 'keyward'" --issuer github --condition "assertion.repository_owner == 'keyward'"
-planned 'all of the pool' 'warning: rights are granted to every identity of the pool' --issuer github --condition "assertion.actor == 'me'"
+planned 'all of the pool' 'warning: rights are granted to every identity of the pool' --issuer github --condition "assertion.enterprise == 'me'"
 planned 'by name' 'warning: the repository keyward/demo is named, not numbered' --issuer github --repository keyward/demo
 
 # --- what others see of it ---------------------------------------------------------------------------------------

@@ -31,6 +31,22 @@ static void see(void *arg, const char *variable, const char *name)
     must(variable != NULL || name != NULL);
 }
 
+/* The tree is one: as many parts as there may be, and each is what its kind says. */
+static size_t check_parts(const struct kw_cel *c, uint32_t at)
+{
+    const struct kw_cel_part p = kw_cel_part(c, at);
+    size_t n = 1;
+    must((p.kind == KW_CEL_LITERAL) == (p.literal != NULL));
+    must((p.kind == KW_CEL_MEMBER) == (p.variable != NULL));
+    must((p.kind == KW_CEL_MEMBER || p.kind == KW_CEL_METHOD) == (p.name != NULL));
+    must(p.first != 0 || (p.kind != KW_CEL_AND && p.kind != KW_CEL_OR && p.kind != KW_CEL_EQUAL &&
+                          p.kind != KW_CEL_IN && p.kind != KW_CEL_METHOD));
+    for (uint32_t k = p.first; k != 0; k = kw_cel_part(c, k).next)
+        n += check_parts(c, k);
+    must(n <= KW_CEL_NODES);
+    return n;
+}
+
 /* All terms of a true condition are true, and of the others not all are. */
 static void check_terms(const struct kw_cel *c, const struct kw_cel_env *env,
                         const struct kw_cel_result *whole, size_t n)
@@ -105,6 +121,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     check_terms(c, &env, &r, n);
     check_brackets(text, n, &env, &r);
     kw_cel_walk(c, see, NULL);
+    (void)check_parts(c, 0);
     must(json_equal(before, j.claims));
     kw_cel_result_free(&r);
     kw_cel_free(c);

@@ -168,12 +168,30 @@ static void circleci(void **state)
         .issuer = "circleci", .owner_id = "5b1c", .repository_id = "aa11", .branch = "main"};
     assert_int_equal(kw_preset(&ask, &p, &err), 0);
     assert_string_equal(p.issuer, "https://oidc.circleci.com/org/5b1c");
+    assert_false(p.shared); /* one organization's own */
+    assert_false(warns(&p, "every project"));
     assert_string_equal(p.jwks_url, "https://oidc.circleci.com/org/5b1c/.well-known/jwks-pub.json");
     assert_string_equal(claim(&p, "oidc.circleci.com/project-id"), "aa11");
     assert_true(lets_in(&p, "{\"sub\":\"x\",\"oidc.circleci.com/project-id\":\"aa11\","
                             "\"oidc.circleci.com/vcs-ref\":\"refs/heads/main\"}"));
     assert_false(lets_in(&p, "{\"sub\":\"x\",\"oidc.circleci.com/project-id\":\"aa11\"}"));
     kw_preset_free(&p);
+
+    static const struct {
+        struct kw_preset_ask ask;
+        bool shared;
+    } issuers[] = {{{.issuer = "circleci", .owner_id = "5b1c"}, false},
+                   {{.issuer = "https://oidc.circleci.com/org/5b1c"}, false},
+                   {{.issuer = "circleci", .issuer_url = "https://ci.test"}, true},
+                   {{.issuer = "https://oidc.circleci.com/org/"}, true},
+                   {{.issuer = "https://oidc.circleci.com/org/5b1c/x"}, true},
+                   {{.issuer = "https://oidc.circleci.com"}, true}};
+    for (size_t i = 0; i < sizeof issuers / sizeof issuers[0]; i++) {
+        assert_int_equal(kw_preset(&issuers[i].ask, &p, &err), 0);
+        assert_int_equal(p.shared, issuers[i].shared);
+        assert_int_equal(warns(&p, "every project"), i == 0);
+        kw_preset_free(&p);
+    }
 }
 
 static void buildkite(void **state)

@@ -18,14 +18,16 @@ static bool lets_in(const char *issuer, const char *condition)
 {
     struct kw_preset p;
     struct kw_err err;
-    const struct kw_preset_ask ask = {.issuer = issuer,
-                                      .owner_id = strcmp(issuer, "circleci") == 0 ? "5b" : NULL};
+    const struct kw_preset_ask ask = {
+        .issuer = issuer, .issuer_url = strcmp(issuer, "circleci") == 0 ? "https://ci.test" : NULL};
     assert_int_equal(kw_preset(&ask, &p, &err), 0);
     assert_true(p.shared);
     (void)json_object_set_new(p.mapping, "attribute.owner",
                               json_string("assertion.repository.split('/')[0]"));
     (void)json_object_set_new(p.mapping, "google.subject", json_string("assertion.sub"));
     (void)json_object_set_new(p.mapping, "attribute.where", json_string("assertion.ref"));
+    (void)json_object_set_new(p.mapping, "attribute.both",
+                              json_string("assertion.repository + assertion.ref"));
     (void)snprintf(p.condition, sizeof p.condition, "%s", condition);
     bool in = kw_google_lets_strangers_in(&p);
     kw_preset_free(&p);
@@ -44,8 +46,6 @@ static void keeps_out(void **state)
         {"github", "assertion['repository_id'] == '1'"},
         {"github", "assertion.repository_id in ['1', '2', '3']"},
         {"github", "assertion.repository_id == '1' || assertion.repository_id == '2'"},
-        {"github", "!(assertion.repository_id != '1')"},
-        {"github", "assertion.repository_id == '1' ? true : false"},
         {"github", "assertion.ref == 'refs/heads/main' && assertion.repository == 'o/r'"},
         {"github", "assertion.ref.matches('main|dev') && assertion.repository == 'o/r'"},
         {"github", "assertion.repository.startsWith('my-org/')"},
@@ -60,7 +60,6 @@ static void keeps_out(void **state)
         {"github", "assertion.sub.startsWith('repo:my-org/')"},
         {"github", "google.subject == 'repo:o/r:environment:prod'"},
         {"github", "attribute.repository_id == '1'"},
-        {"github", "attribute.owner == 'my-org'"},
         {"github", "assertion.repository_owner_id == '65' && assertion.actor.contains('x')"},
         {"gitlab", "assertion.namespace_path.startsWith('my-group/')"},
         {"gitlab", "assertion.sub.startsWith('project_path:my-group/x:')"},
@@ -72,7 +71,31 @@ static void keeps_out(void **state)
         {"https://token.actions.githubusercontent.com.test", "assertion.ref == 'x'"},
         {"https://own.test", "assertion.tenant == 5"},
         {"https://own.test", "assertion.repository == 'o/r'"},
-        {"github", "false"},
+        {"github", "assertion.repository_owner_id == '123' && assertion.repository == 'a/b'"},
+        {"github", "(assertion.ref == 'x' && (assertion.repository == 'a/b'))"},
+        {"github", "(assertion.repository == 'a/b' && assertion.ref == 'x') || "
+                   "assertion.repository_id in ['1']"},
+        {"github", "attribute['repository_id'] in ['1', '2']"},
+        {"github", "assertion.sub.startsWith('repo:org/repo:')"},
+        {"github", "assertion.sub.startsWith('repo:org@65/repo@592:ref:')"},
+        {"github", "assertion.sub == 'repo:org@65/repo@592:ref:refs/heads/main'"},
+        {"github", "google.subject.startsWith('repo:org@65/')"},
+        {"github", "assertion.sub == 'repository_owner_id:65'"},
+        {"github", "assertion.sub.startsWith('repository_owner:my-org:')"},
+        {"github", "assertion.workflow_ref.startsWith('my-org/ci/.github/workflows/')"},
+        {"github", "assertion.enterprise == 'my-firm'"},
+        {"github", "assertion.actor == 'octocat' && assertion.repository_id == '1'"},
+        {"github", "assertion.sub.split(':')[3] == 'refs/heads/main' && "
+                   "assertion.repository_id == '1'"}, /* what can't be judged may stand beside */
+        {"gitlab", "assertion.project_id == '1' && assertion.ref_type == 'branch'"},
+        {"gitlab", "assertion.project_path.startsWith('my-group/')"},
+        {"gitlab", "assertion.ci_config_ref_uri.startsWith('gitlab.com/my-group/')"},
+        {"circleci", "assertion.sub.startsWith('org/5b/')"},
+        {"buildkite", "assertion.sub.startsWith('organization:o:pipeline:')"},
+        {"https://own.test", "assertion.sub.startsWith('system:serviceaccount:ci:')"},
+        {"https://own.test", "assertion.sub.startsWith('owner:acme:project:')"},
+        {"https://own.test", "assertion['kubernetes.io'].namespace == 'ci'"},
+        {"https://own.test", "'ops' in assertion.groups"},
         {"github", "assertion.sub =="}, /* is no condition, which others say */
     };
     (void)state;
@@ -125,7 +148,66 @@ static void lets_strangers_in(void **state)
         {"https://token.actions.githubusercontent.com/my-firm", "assertion.environment == 'prod'"},
         {"https://token.actions.githubusercontent.com", "assertion.sub.startsWith('repo:my-org')"},
         {"https://gitlab.com", "assertion.ref == 'main'"},
-        {"https://oidc.circleci.com/org/5b", "assertion['oidc.circleci.com/vcs-ref'] == 'r'"},
+        {"https://oidc.circleci.com", "assertion['oidc.circleci.com/vcs-ref'] == 'r'"},
+        /* what may keep out whom it will, but does not say so */
+        {"github", "!(assertion.repository_id != '1')"},
+        {"github", "assertion.repository_id == '1' ? true : false"},
+        {"github", "attribute.owner == 'my-org'"},
+        {"github", "false"},
+        {"github", "assertion.sub == 'repo:' + assertion.repository + ':ref:refs/heads/main'"},
+        {"github", "assertion.repository.startsWith(assertion.repository_owner + '/')"},
+        {"github", "assertion.sub.split(':')[3] == 'refs/heads/main'"},
+        {"github", "assertion.sub.extract(':environment:{e}') == 'prod'"},
+        {"github", "assertion.workflow_ref.split('@')[1] == 'refs/heads/main'"},
+        {"github", "size(assertion.repository) == 30"},
+        {"github", "assertion.repository < 'b'"},
+        {"github", "int(assertion.repository_id) > 100"},
+        {"github", "!assertion.repository.contains('stranger')"},
+        {"github", "!has(assertion.enterprise)"},
+        {"github", "assertion.repository_id != assertion.repository_owner_id"},
+        {"github", "'abcdef'.contains(assertion.repository_owner)"},
+        {"github", "assertion.actor == 'octocat'"},
+        {"github", "assertion.actor_id == '1'"},
+        {"github", "assertion.job_workflow_ref.startsWith('my-org/ci/')"},
+        {"github",
+         "assertion.job_workflow_ref == 'my-org/ci/.github/workflows/d.yml@refs/heads/main'"},
+        {"github", "assertion.sub == 'environment:prod'"},
+        {"github", "assertion.sub in ['repo:o/r:ref:x', 'environment:prod']"},
+        {"github", "assertion.repository_id in []"},
+        {"github", "assertion.repository_id in ['1', assertion.repository_id]"},
+        {"github", "assertion.repository_id in assertion.ids"},
+        {"github", "assertion.repository_id == ''"},
+        {"github", "assertion.repository_id == '1' == true"},
+        {"github", "assertion.repository_id.startsWith('1')"},
+        {"github", "assertion.repository.startsWith('/')"},
+        {"github", "assertion.sub.startsWith('repo:/')"},
+        {"github", "assertion.sub.startsWith('repo:my-org@65')"},
+        {"github", "'my-org/x'.startsWith(assertion.repository)"},
+        {"github", "assertion.sub.startsWith('repository_owner:my-org')"},
+        {"github", "assertion.repository.matches('^my.org/')"},
+        {"github", "assertion.sub.matches('(?i)^repo:my-org/')"},
+        {"github", "assertion.sub.matches('repo:my-org/')"},
+        {"github", "assertion.repository.x == 'a/b'"},
+        {"github", "assertion.repository.endsWith('^my-org/')"},
+        {"github", "attribute.both == 'a/bx'"},
+        {"github", "attribute.none == 'x'"},
+        {"github", "[assertion.repository_id] == ['1']"},
+        {"github", "assertion == {'repository_id': '1'}"},
+        {"github", "assertion.repository_id == '1' || !(assertion.ref == 'x')"},
+        {"github", "!(!(assertion.repository_id == '1'))"},
+        {"github", "['a'].exists(x, assertion.repository == 'a/b')"},
+        {"github", "(assertion.ref == 'x' ? assertion.repository : 'a/b') == 'a/b'"},
+        {"github", "assertion.?environment == 'prod'"},
+        {"gitlab", "assertion.ci_config_ref_uri.startsWith('gitlab.com/')"},
+        {"gitlab", "assertion.user_login == 'me'"},
+        {"circleci", "assertion.sub.startsWith('org/')"},
+        {"buildkite", "assertion.sub.startsWith('organization:o')"},
+        {"https://own.test", "assertion.iss == 'https://own.test'"},
+        {"https://own.test", "assertion.sub.startsWith('repo:')"},
+        {"https://own.test", "assertion.sub.startsWith('system:serviceaccount:')"},
+        {"https://own.test", "assertion.sub.startsWith('me')"},
+        {"https://own.test", "assertion.repository.startsWith('/')"},
+        {"https://own.test", "assertion.sub.startsWith('owner::')"},
         {"https://own.test", "assertion.aud == 'x'"},
         {"https://own.test", "has(assertion.sub)"},
     };
