@@ -263,6 +263,20 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
     return r;
 }
 
+int kw_oci_list(struct kw_setup *s, const char *target, const char *what, json_t **ret,
+                struct kw_err *err)
+{
+    const struct kw_oci_call c = {.method = "GET", .target = target, .what = what};
+    int r = kw_oci_call(s, &c, ret, err);
+    if (r == 0)
+        r = kw_scim_whole(*ret, what, err);
+    if (r != 0) {
+        json_decref(*ret);
+        *ret = NULL;
+    }
+    return r;
+}
+
 /* A token of the domain's for an application: client credentials. */
 int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
                         const char *what, struct kw_secret **ret, bool *wrong, struct kw_err *err)

@@ -56,12 +56,10 @@ static int find_grant(struct kw_setup *s, const char *app_id, char *role, char *
     json_decref(found);
     if (r != 0 || app_id[0] == '\0')
         return r;
-    char target[KW_SCIM_ID + 64];
+    char target[KW_SCIM_ID + 80];
     (void)snprintf(target, sizeof target,
-                   "/admin/v1/Grants?filter=grantee.value%%20eq%%20%%22%s%%22", app_id);
-    const struct kw_oci_call c = {
-        .method = "GET", .target = target, .what = "looking for its grants"};
-    r = kw_oci_call(s, &c, &list, err);
+                   "/admin/v1/Grants?filter=grantee.value%%20eq%%20%%22%s%%22&count=1000", app_id);
+    r = kw_oci_list(s, target, "looking for its grants", &list, err);
     json_array_foreach(json_object_get(list, "Resources"), i, one)
     {
         const json_t *e = json_object_get(one, "entitlement");
