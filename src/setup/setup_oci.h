@@ -10,6 +10,7 @@
  *   setup_oci_secret.c  where the client secret goes
  *   setup_oci_certificate.c  certificates of applications
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
+ *   setup_oci_left.c    what --destroy leaves
  *   setup_oci_print.c   commands                         setup_oci_ini.c     keyward.ini
  *   setup_oci_revoke.c `revoke oci`
  *   setup_oci_doctor.c  `doctor`
@@ -103,10 +104,11 @@ struct kw_oci_setup {
     struct kw_oci_held held; /* what is where the secret goes */
     bool told, activated;    /* this run has handed the secret out; has switched the app on */
     json_t *trusts;          /* --destroy: all that there are */
-    const char *shared;      /* --destroy: the issuer of a trust that stays, and needs what we have made */
-    bool temp_wanted;        /* something is to be done as the admin application */
-    bool temp_planned;       /* --destroy: that has been looked at */
-    bool temp_used;          /* this run has made, or found, the admin application */
+    const char
+        *shared;      /* --destroy: the issuer of a trust that stays, and needs what we have made */
+    bool temp_wanted; /* something is to be done as the admin application */
+    bool temp_planned; /* --destroy: that has been looked at */
+    bool temp_used;    /* this run has made, or found, the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -238,6 +240,7 @@ enum kw_oci_thing {
     KW_OCI_TRUST,
     KW_OCI_TEMP_END,
     KW_OCI_OLDER,
+    KW_OCI_LEFT,
 };
 
 /* --- steps ------------------------------------------------------------------------------- */
@@ -279,6 +282,12 @@ void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
 int kw_oci_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                    struct kw_err *err);
 
+/* setup_oci_left.c, for --destroy: what else has the set-up's mark. */
+int kw_oci_add_left(struct kw_setup *s, struct kw_err *err);
+bool kw_oci_sees_policies(const struct kw_oci_setup *o); /* can IAM be asked? */
+
+/* The mark of the administrator application, which no application that stays has. */
+const char *kw_oci_temp_mark(const struct kw_oci_setup *o, char *text, size_t size);
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 /* kw_setup_cloud's abandon(): the admin application goes, or it is said what is left of it. */

@@ -30,8 +30,9 @@ int kw_oci_open(struct kw_setup *s, struct kw_err *err)
     int r = kw_url_parse(o->identity, "IAM's URL", KW_USAGE, &identity, err);
     if (r != 0)
         return r;
-    (void)snprintf(hosts, sizeof hosts, "%s%s%s", o->url.authority, o->policy != NULL ? " " : "",
-                   o->policy != NULL ? identity.authority : "");
+    bool iam = o->policy != NULL || (s->destroy && kw_oci_sees_policies(o));
+    (void)snprintf(hosts, sizeof hosts, "%s%s%s", o->url.authority, iam ? " " : "",
+                   iam ? identity.authority : "");
     s->paths = PATHS;
     s->who = o->admin.who;
     return kw_setup_open(s, hosts, err);

@@ -17,8 +17,7 @@
 
 static const char what[] = "administrator application";
 
-/* The set-up's name and what it is: no application that stays has this. */
-static const char *mark_of(const struct kw_oci_setup *o, char *text, size_t size)
+const char *kw_oci_temp_mark(const struct kw_oci_setup *o, char *text, size_t size)
 {
     (void)snprintf(text, size, "%s administrator", o->base);
     return text;
@@ -35,7 +34,7 @@ static int find(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *err
         *ret = NULL;
     }
     *ours = r == 0 && *ret != NULL &&
-            (strcmp(kw_scim_mark(*ret), mark_of(o, mark, sizeof mark)) == 0 || o->adopt);
+            (strcmp(kw_scim_mark(*ret), kw_oci_temp_mark(o, mark, sizeof mark)) == 0 || o->adopt);
     o->temp_used = o->temp_used || *ours;
     return r;
 }
@@ -166,7 +165,7 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     o->temp_used = true;
     (void)snprintf(id, sizeof id, "%s", kw_oci_text(t->found, "id"));
     if (t->found == NULL) {
-        body = kw_oci_temp_app(o->temp, mark_of(o, mark, sizeof mark));
+        body = kw_oci_temp_app(o->temp, kw_oci_temp_mark(o, mark, sizeof mark));
         const struct kw_oci_call c = {.method = "POST",
                                       .target = "/admin/v1/Apps",
                                       .what = "making it",

@@ -208,6 +208,38 @@ ok "revoked, and destroyed: another's file: told" says "$work/mine stays: it doe
 rm -f "$secret"
 setup --apply
 
+# --- destroyed with fewer options ----------------------------------------------------------------------
+again
+setup --apply
+fewer() { kw setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --client-secret "file:$secret" --service-user ci "$@" --destroy; }
+left() { sed -n '/anything else of keyward-lab/{n;p}' "$err"; }
+fewer
+expect_exit 'fewer options' 0
+ok 'fewer options: the rest is told' is "$(left)" "      left, unless the same command names it: group Deployers (--group), policy keyward-lab (--statement, --policy)"
+ok 'fewer options: and is there' is "$(counts)" '0 apps 0 grants 0 users 1 groups 0 trusts 1 policies'
+fault 'status=400,path=/admin/v1/Groups*tags*'
+fewer
+ok 'fewer options: where tags are no filter' says 'anything else of keyward-lab'
+fault 'denied=Groups.read' 'denied=policies.read'
+fewer
+expect_exit 'fewer options: what may not be seen' 0
+ok 'fewer options: what may not be seen: told' is "$(left | grep -o 'Groups: refused: 403\|policies: refused: 404' | tr '\n' ' ')" 'Groups: refused: 403 policies: refused: 404 '
+fault
+setup --destroy
+expect_exit 'fewer options, and all of them' 0
+ok 'fewer options, and all of them: none left' says 'anything else of keyward-lab: is not there'
+ok 'fewer options, and all of them: all gone' is "$(counts)" "$none"
+# Another issuer's trust, a user, an application, of this set-up; and nothing of another one's.
+setup --apply
+other --apply --adopt
+kw setup oci --issuer https://second.test --jwks-url https://second.test/jwks --subject job --client-secret "file:$work/second-secret" \
+    --app second --service-user robot --apply
+cat "$work/second-secret" >>"$work/secrets" && echo >>"$work/secrets"
+setup --destroy
+ok 'another app of it' is "$(left)" "      left, unless the same command names it: application second (--app), service user robot (--service-user), trust https://second.test (--issuer-url)"
+again
+setup --apply
+
 # --- switched off ------------------------------------------------------------------------------------
 cp "$out" "$work/made.ini" && cp "$out" "$config"
 kw revoke oci
@@ -307,7 +339,11 @@ expect_exit 'administrator: can not go' 7
 ok 'administrator: can not go: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin, with its grant"
 ok 'administrator: can not go: it is there' is "$(total Apps) $(total Grants)" '2 1'
 fault
+setup --destroy
+ok 'administrator: can not go: told by --destroy' says 'left, unless the same command names it: administrator application Admin (--admin-app)'
+setup --apply
 lab DELETE log
+raw GET 'Users?filter=userName%20eq%20%22ci%22&attributes=id' && raw DELETE "Users/$(raw_id)"
 setup --apply --admin-app Admin
 expect_exit 'administrator: left behind' 0
 ok 'administrator: left behind: used' is "$(requests '"method":"POST".*/admin/v1/Users".*"principal":"app [0-9a-f]* (admin)"')" 1
