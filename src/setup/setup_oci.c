@@ -47,6 +47,8 @@ static int begin(struct kw_setup *s, struct kw_err *err)
     int r = blank(s, err);
     if (r == 0)
         r = kw_oci_wish(s, kw_oci(s), err);
+    if (r == 0 && s->destroy) /* the first is told last */
+        r = kw_oci_add_left(s, err);
     if (r == 0)
         r = kw_oci_add_app(s, err);
     if (r == 0)

@@ -10,6 +10,7 @@
  *   setup_oci_secret.c  where the client secret goes
  *   setup_oci_certificate.c  certificates of applications
  *   setup_oci_trust.c   the trust                        setup_oci_temp.c   the admin application
+ *   setup_oci_left.c    what --destroy leaves
  *   setup_oci_print.c   commands                         setup_oci_ini.c     keyward.ini
  *   setup_oci_revoke.c `revoke oci`
  *   setup_oci_doctor.c  `doctor`
@@ -103,10 +104,11 @@ struct kw_oci_setup {
     struct kw_oci_held held; /* what is where the secret goes */
     bool told, activated;    /* this run has handed the secret out; has switched the app on */
     json_t *trusts;          /* --destroy: all that there are */
-    const char *shared;      /* --destroy: another issuer, whose trust needs what we have made */
-    bool temp_wanted;        /* something is to be done as the admin application */
-    bool temp_planned;       /* --destroy: that has been looked at */
-    bool temp_used;          /* this run has made, or found, the admin application */
+    const char
+        *shared;      /* --destroy: the issuer of a trust that stays, and needs what we have made */
+    bool temp_wanted; /* something is to be done as the admin application */
+    bool temp_planned; /* --destroy: that has been looked at */
+    bool temp_used;    /* this run has made, or found, the admin application */
     struct kw_secret *temp_bearer;
     struct kw_oci_admin admin;
 };
@@ -184,6 +186,10 @@ int kw_oci_call(struct kw_setup *s, const struct kw_oci_call *c, json_t **ret, s
 int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, const char *value,
                 const char *attributes, const char *what, json_t **ret, struct kw_err *err);
 
+/* All of a kind: the ListResponse of `target`; KW_CLOUD where it is a part of it. */
+int kw_oci_list(struct kw_setup *s, const char *target, const char *what, json_t **ret,
+                struct kw_err *err);
+
 /* An access token of the domain's for an application: client credentials. *wrong: it is not its
  * secret (or the application is off), says the domain, and that is the error. */
 int kw_oci_client_token(struct kw_setup *s, const char *client_id, struct kw_secret *secret,
@@ -234,6 +240,7 @@ enum kw_oci_thing {
     KW_OCI_TRUST,
     KW_OCI_TEMP_END,
     KW_OCI_OLDER,
+    KW_OCI_LEFT,
 };
 
 /* --- steps ------------------------------------------------------------------------------- */
@@ -259,9 +266,12 @@ int kw_oci_remove(struct kw_setup *s, struct kw_setup_step *t, const char *kind,
  * where the name is taken (409) by what doesn't show yet. */
 int kw_oci_again(struct kw_setup_step *t, unsigned status, int r, struct kw_err *err);
 
-/* setup_oci_trust.c, for --destroy: the issuer of another trust that names that client or user, as
- * a profile that lets in two issuers has; NULL: there is none. What it needs stays. */
+/* setup_oci_trust.c, for --destroy: the issuer of a trust that names that client or user and stays:
+ * another issuer's, as a profile that lets in two has, or one that isn't this set-up's; NULL: there
+ * is none. What it needs stays, too. */
 int kw_oci_other_trust(struct kw_setup *s, const char *id, const char **ret, struct kw_err *err);
+/* Does any trust name that client, now? */
+int kw_oci_is_named(struct kw_setup *s, const char *id, bool *ret, struct kw_err *err);
 void kw_oci_note_needed(struct kw_setup_step *t, const char *issuer);
 
 /* setup_oci_revoke.c: the steps of `revoke`, and what it says at its end. */
@@ -272,6 +282,12 @@ void kw_oci_revoked(const struct kw_setup *s, struct kw_buf *b);
 int kw_oci_examine(struct kw_setup *s, const json_t *claims, const struct kw_setup_ear *ear,
                    struct kw_err *err);
 
+/* setup_oci_left.c, for --destroy: what else has the set-up's mark. */
+int kw_oci_add_left(struct kw_setup *s, struct kw_err *err);
+bool kw_oci_sees_policies(const struct kw_oci_setup *o); /* can IAM be asked? */
+
+/* The mark of the administrator application, which no application that stays has. */
+const char *kw_oci_temp_mark(const struct kw_oci_setup *o, char *text, size_t size);
 /* The temporary administrator's bearer, made at the first call that wants it. */
 int kw_oci_temp_open(struct kw_setup *s, struct kw_err *err);
 /* kw_setup_cloud's abandon(): the admin application goes, or it is said what is left of it. */

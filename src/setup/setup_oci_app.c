@@ -7,8 +7,8 @@
  * one that isn't yet, and has none in its place, may have one that got lost on the way, and gets
  * another. Of one that is or was in use the secret is never made void unasked.
  *
- * One that somebody switched off stays off, as the trust does. It is told from one that was never
- * finished by the trust, which is made last: that names the former.
+ * One that somebody switched off stays off, as the trust does, also where it is adopted. It is told
+ * from one that was never finished by the trust, which is made last: that names the former.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,23 +24,13 @@ static const char *const fixed[] = {"displayName", "basedOnTemplate", NULL};
 
 /* --- what is to be done ------------------------------------------------------------------ */
 
-/* Has it been in use? Then the issuer's trust names it. */
-static int is_named(struct kw_setup *s, bool *ret, struct kw_err *err)
+/* Can it have a secret that somebody uses? One of ours that is neither active nor in a trust
+ * can't. */
+static bool may_be_used(const struct kw_setup_step *t, const struct kw_oci_app_plan *p)
 {
-    const struct kw_oci_setup *o = kw_oci(s);
-    const json_t *one;
-    json_t *trust;
-    size_t i;
-    *ret = false;
-    int r = kw_oci_find(s, "IdentityPropagationTrusts", "issuer", o->issuer, "issuer,oauthClients",
-                        "looking for its trust", &trust, err);
-    json_array_foreach(json_object_get(trust, "oauthClients"), i, one)
-    {
-        if (json_is_string(one) && strcmp(json_string_value(one), o->client_id) == 0)
-            *ret = true;
-    }
-    json_decref(trust);
-    return r;
+    return t->found != NULL &&
+           (p->active || p->off ||
+            (!t->mine && json_is_true(json_object_get(t->found, "isOAuthClient"))));
 }
 
 /* Is a secret to be made? The first one, the one of an application that never was in use, or
@@ -54,7 +44,7 @@ static bool makes_secret(const struct kw_oci_setup *o, const struct kw_setup_ste
         return false;
     if (t->found == NULL)
         return true;
-    return ours && (o->rotate || (!p->active && !p->off && !there));
+    return ours && (o->rotate || (!may_be_used(t, p) && !there));
 }
 
 /* What keeps the secret from being as wanted, and what to do; NULL: nothing. */
@@ -84,12 +74,11 @@ static const char *no_secret(const struct kw_oci_setup *o, const struct kw_setup
 static void plan_secret(const struct kw_oci_setup *o, struct kw_setup_step *t, bool ours,
                         struct kw_oci_app_plan *p)
 {
-    bool voids = t->found != NULL && (p->active || p->off);
     p->makes_secret = makes_secret(o, t, ours, p);
     if (p->makes_secret)
-        (void)kw_setup_differs_text(t, "client secret",
-                                    voids ? "the one in use, which is void from then on" : NULL,
-                                    o->secret);
+        (void)kw_setup_differs_text(
+            t, "client secret",
+            may_be_used(t, p) ? "the one in use, which is void from then on" : NULL, o->secret);
     const char *why = no_secret(o, t, ours, p);
     if (why != NULL && t->state != KW_SETUP_FOREIGN) {
         t->state = KW_SETUP_FOREIGN;
@@ -138,8 +127,8 @@ static int survey(struct kw_setup *s, struct kw_setup_step *t, struct kw_oci_app
     }
     *p = (struct kw_oci_app_plan){.active = json_is_true(json_object_get(have, "active"))};
     r = kw_oci_compare(s, t, have, kw_oci_want_app(o), fixed, err);
-    if (r == 0 && t->mine && !p->active)
-        r = is_named(s, &p->off, err);
+    if (r == 0 && have != NULL && (t->mine || o->adopt) && !p->active)
+        r = kw_oci_is_named(s, o->client_id, &p->off, err);
     size_t mark = t->mine || !o->adopt ? 0 : 1; /* what adopting alone changes */
     bool whole = have != NULL && json_array_size(t->diff) <= mark;
     if (r == 0 && o->secret != NULL)

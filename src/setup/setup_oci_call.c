@@ -30,8 +30,9 @@ int kw_oci_open(struct kw_setup *s, struct kw_err *err)
     int r = kw_url_parse(o->identity, "IAM's URL", KW_USAGE, &identity, err);
     if (r != 0)
         return r;
-    (void)snprintf(hosts, sizeof hosts, "%s%s%s", o->url.authority, o->policy != NULL ? " " : "",
-                   o->policy != NULL ? identity.authority : "");
+    bool iam = o->policy != NULL || (s->destroy && kw_oci_sees_policies(o));
+    (void)snprintf(hosts, sizeof hosts, "%s%s%s", o->url.authority, iam ? " " : "",
+                   iam ? identity.authority : "");
     s->paths = PATHS;
     s->who = o->admin.who;
     return kw_setup_open(s, hosts, err);
@@ -260,6 +261,20 @@ int kw_oci_find(struct kw_setup *s, const char *kind, const char *attribute, con
         *ret = json_incref(one);
     json_decref(list);
     free(target);
+    return r;
+}
+
+int kw_oci_list(struct kw_setup *s, const char *target, const char *what, json_t **ret,
+                struct kw_err *err)
+{
+    const struct kw_oci_call c = {.method = "GET", .target = target, .what = what};
+    int r = kw_oci_call(s, &c, ret, err);
+    if (r == 0)
+        r = kw_scim_whole(*ret, what, err);
+    if (r != 0) {
+        json_decref(*ret);
+        *ret = NULL;
+    }
     return r;
 }
 

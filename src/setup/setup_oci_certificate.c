@@ -83,13 +83,10 @@ int kw_oci_add_certificate(struct kw_setup *s, struct kw_err *err)
 static int look_older(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_oci_setup *o = kw_oci(s);
-    const struct kw_oci_call c = {.method = "GET",
-                                  .target = "/admin/v1/" KIND
-                                            "?count=1000&attributes=certificateAlias,tags",
-                                  .what = "looking for them"};
     json_t *list, *one, *names = json_array();
     size_t i;
-    int r = kw_oci_call(s, &c, &list, err);
+    int r = kw_oci_list(s, "/admin/v1/" KIND "?count=1000&attributes=certificateAlias,tags",
+                        "looking for them", &list, err);
     t->found = json_array();
     json_array_foreach(json_object_get(list, "Resources"), i, one)
     {

@@ -17,8 +17,7 @@
 
 static const char what[] = "administrator application";
 
-/* The set-up's name and what it is: no application that stays has this. */
-static const char *mark_of(const struct kw_oci_setup *o, char *text, size_t size)
+const char *kw_oci_temp_mark(const struct kw_oci_setup *o, char *text, size_t size)
 {
     (void)snprintf(text, size, "%s administrator", o->base);
     return text;
@@ -35,7 +34,7 @@ static int find(struct kw_setup *s, json_t **ret, bool *ours, struct kw_err *err
         *ret = NULL;
     }
     *ours = r == 0 && *ret != NULL &&
-            (strcmp(kw_scim_mark(*ret), mark_of(o, mark, sizeof mark)) == 0 || o->adopt);
+            (strcmp(kw_scim_mark(*ret), kw_oci_temp_mark(o, mark, sizeof mark)) == 0 || o->adopt);
     o->temp_used = o->temp_used || *ours;
     return r;
 }
@@ -56,12 +55,10 @@ static int find_grant(struct kw_setup *s, const char *app_id, char *role, char *
     json_decref(found);
     if (r != 0 || app_id[0] == '\0')
         return r;
-    char target[KW_SCIM_ID + 64];
+    char target[KW_SCIM_ID + 80];
     (void)snprintf(target, sizeof target,
-                   "/admin/v1/Grants?filter=grantee.value%%20eq%%20%%22%s%%22", app_id);
-    const struct kw_oci_call c = {
-        .method = "GET", .target = target, .what = "looking for its grants"};
-    r = kw_oci_call(s, &c, &list, err);
+                   "/admin/v1/Grants?filter=grantee.value%%20eq%%20%%22%s%%22&count=1000", app_id);
+    r = kw_oci_list(s, target, "looking for its grants", &list, err);
     json_array_foreach(json_object_get(list, "Resources"), i, one)
     {
         const json_t *e = json_object_get(one, "entitlement");
@@ -168,7 +165,7 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     o->temp_used = true;
     (void)snprintf(id, sizeof id, "%s", kw_oci_text(t->found, "id"));
     if (t->found == NULL) {
-        body = kw_oci_temp_app(o->temp, mark_of(o, mark, sizeof mark));
+        body = kw_oci_temp_app(o->temp, kw_oci_temp_mark(o, mark, sizeof mark));
         const struct kw_oci_call c = {.method = "POST",
                                       .target = "/admin/v1/Apps",
                                       .what = "making it",

@@ -15,7 +15,8 @@
     "clientClaimValues,publicKeyEndpoint,publicCertificate,impersonatingResource,tags"
 
 static const char *const fixed[] = {"name", "issuer", "description", "active", NULL};
-static const char *const adopted[] = {"name", "issuer", "description", NULL};
+/* Of somebody else's that is to be used as it is: one that is off is of no use. */
+static const char *const theirs[] = {"name", "issuer", "description", NULL};
 
 /* Ids as people know them, and as they are called before they are known: the name of the
  * application, of the user. So a plan says the same before and after those are made. */
@@ -151,7 +152,8 @@ static void note_other(struct kw_setup *s, struct kw_setup_step *t)
 /* Whoever switched it off had a reason: `revoke --restore` switches it on, and nothing else. */
 static void note_off(struct kw_setup *s, struct kw_setup_step *t, const json_t *have)
 {
-    if (!t->mine || s->destroy || json_is_true(json_object_get(have, "active")))
+    bool ours = t->mine || kw_oci(s)->adopt;
+    if (have == NULL || !ours || s->destroy || json_is_true(json_object_get(have, "active")))
         return;
     (void)snprintf(t->note, sizeof t->note,
                    "it is switched off, so nobody is let in: keyward revoke oci --restore");
@@ -168,7 +170,8 @@ static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
         r = note_slash(s, t, err);
     if (r == 0)
         r = kw_oci_compare(s, t, shown(o, have, false), shown(o, want, true),
-                           strcmp(kw_scim_mark(have), o->base) == 0 ? fixed : adopted, err);
+                           strcmp(kw_scim_mark(have), o->base) == 0 || o->adopt ? fixed : theirs,
+                           err);
     json_decref(want);
     if (r != 0) {
         json_decref(have);
@@ -192,8 +195,8 @@ static int act(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
     bool known = o->app == NULL || o->client_id[0] != '\0';
     if (!known || json_object_size(o->ids) < json_array_size(o->users))
         return kw_fail(err, KW_NET, "its application or its users can't be seen yet");
-    int r = kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o),
-                        t->mine ? fixed : adopted, &answer, err);
+    int r =
+        kw_oci_make(s, t, "IdentityPropagationTrusts", kw_oci_want_trust(o), fixed, &answer, err);
     json_decref(answer);
     return r;
 }
@@ -205,15 +208,12 @@ static int undo(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 
 /* --- who else needs what this one names -------------------------------------------------- */
 
-static int list_others(struct kw_setup *s, struct kw_err *err)
+static int list_all(struct kw_setup *s, json_t **ret, struct kw_err *err)
 {
-    struct kw_oci_setup *o = kw_oci(s);
-    const struct kw_oci_call c = {.method = "GET",
-                                  .target = "/admin/v1/IdentityPropagationTrusts?count=1000&"
-                                            "attributes=issuer,oauthClients,"
-                                            "impersonationServiceUsers",
-                                  .what = "looking for other trusts that need it"};
-    return o->trusts != NULL ? 0 : kw_oci_call(s, &c, &o->trusts, err);
+    return kw_oci_list(s,
+                       "/admin/v1/IdentityPropagationTrusts?count=1000&attributes=issuer,"
+                       "oauthClients,impersonationServiceUsers,tags",
+                       "looking for trusts that need it", ret, err);
 }
 
 static bool names(const json_t *trust, const char *id)
@@ -233,20 +233,38 @@ static bool names(const json_t *trust, const char *id)
     return false;
 }
 
+/* The one that --destroy removes. */
+static bool goes(const struct kw_oci_setup *o, const json_t *trust)
+{
+    return strcmp(kw_oci_text(trust, "issuer"), o->issuer) == 0 &&
+           strcmp(kw_scim_mark(trust), o->base) == 0;
+}
+
+int kw_oci_is_named(struct kw_setup *s, const char *id, bool *ret, struct kw_err *err)
+{
+    const json_t *one;
+    json_t *list = NULL;
+    size_t i;
+    *ret = false;
+    int r = list_all(s, &list, err);
+    json_array_foreach(json_object_get(list, "Resources"), i, one) *ret = *ret || names(one, id);
+    json_decref(list);
+    return r;
+}
+
 int kw_oci_other_trust(struct kw_setup *s, const char *id, const char **ret, struct kw_err *err)
 {
-    const struct kw_oci_setup *o = kw_oci(s);
+    struct kw_oci_setup *o = kw_oci(s);
     const json_t *one;
     size_t i;
     *ret = NULL;
     if (id[0] == '\0')
         return 0;
-    int r = list_others(s, err);
+    int r = o->trusts == NULL ? list_all(s, &o->trusts, err) : 0;
     json_array_foreach(json_object_get(o->trusts, "Resources"), i, one)
     {
-        const char *issuer = kw_oci_text(one, "issuer");
-        if (r == 0 && *ret == NULL && strcmp(issuer, o->issuer) != 0 && names(one, id))
-            *ret = issuer;
+        if (r == 0 && *ret == NULL && !goes(o, one) && names(one, id))
+            *ret = kw_oci_text(one, "issuer");
     }
     return r;
 }

@@ -12,7 +12,8 @@
 
 static const char extension[] = KW_SCIM_USER;
 static const char *const user_fixed[] = {"userName", "description", extension, "active", NULL};
-static const char *const user_adopted[] = {"userName", "description", extension, NULL};
+/* Of somebody else's that is to be used as it is: one that is off is of no use. */
+static const char *const user_theirs[] = {"userName", "description", extension, NULL};
 
 static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
@@ -29,9 +30,10 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
     else
         (void)json_object_del(o->ids, t->name);
     bool ours = strcmp(kw_scim_mark(have), o->base) == 0;
-    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), ours ? user_fixed : user_adopted,
+    bool stays = have != NULL && (ours || o->adopt); /* on or off, as it is */
+    r = kw_oci_compare(s, t, have, kw_oci_want_user(t->name), stays ? user_fixed : user_theirs,
                        err);
-    if (r == 0 && ours && !s->destroy && !json_is_true(json_object_get(have, "active"))) {
+    if (r == 0 && stays && !s->destroy && !json_is_true(json_object_get(have, "active"))) {
         (void)snprintf(t->note, sizeof t->note,
                        "it is not active, so nobody can become it: the console switches it on");
         kw_setup_warn(s, "the service user %s is switched off and stays so", t->name);
@@ -55,8 +57,7 @@ static int look_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err 
 static int act_user(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     json_t *answer;
-    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name),
-                        t->mine ? user_fixed : user_adopted, &answer, err);
+    int r = kw_oci_make(s, t, "Users", kw_oci_want_user(t->name), user_fixed, &answer, err);
     json_decref(answer);
     return r;
 }

@@ -210,6 +210,22 @@ int kw_scim_one(const json_t *answer, const char *what, json_t **ret, struct kw_
     return 0;
 }
 
+int kw_scim_whole(const json_t *answer, const char *what, struct kw_err *err)
+{
+    const json_t *list = json_object_get(answer, "Resources");
+    const json_t *total = json_object_get(answer, "totalResults");
+    json_int_t n = (json_int_t)json_array_size(list);
+    if (!json_is_integer(total) || (list != NULL && !json_is_array(list)))
+        return kw_fail(err, KW_CLOUD, "%s: the cloud's answer is no list", what);
+    return json_integer_value(total) <= n
+               ? 0
+               : kw_fail(err, KW_CLOUD,
+                         "%s: the cloud shows %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+                         ", and what it doesn't show may be what matters; remove "
+                         "what is not needed there, or do this by the console",
+                         what, n, json_integer_value(total));
+}
+
 static const char *cure_of(unsigned status, const char *id)
 {
     if (status == 429 || status >= 500)

@@ -55,6 +55,10 @@ char *kw_scim_query(const char *base, const char *kind, const char *attribute, c
  * is none. KW_CLOUD where the answer is none, or has several: `what` names them. */
 int kw_scim_one(const json_t *answer, const char *what, json_t **ret, struct kw_err *err);
 
+/* Is it a ListResponse with all that there are in it? KW_CLOUD where it isn't: a page of them says
+ * nothing of what is on the others. */
+int kw_scim_whole(const json_t *answer, const char *what, struct kw_err *err);
+
 /* An answer of 4xx or 5xx: what was tried (`what`), what the cloud says, the cure where there
  * is one. 429 and 5xx are KW_NET, the rest KW_CLOUD. body may be NULL. */
 int kw_scim_refused(unsigned status, const json_t *body, const char *id, const char *what,

@@ -47,6 +47,7 @@ jwt-garbage - 20 5 - -
 clock =7200 20 6 - -
 cut - 20 8 8 8
 late-status =503 20 8 8 8
+page =0 20 - 0 -
 lro-fails - 20 - 0 -
 lro-polls =5 20 - 0 -
 spread =5 20 - 0 -
@@ -86,6 +87,7 @@ jwt-garbage - 20 5 - - -
 clock =7200 20 6 - - -
 cut - 4 8 8 8 8
 late-status =503 4 8 8 8 8
+page =0 20 - 0 0 0
 lro-fails - 20 - 0 0 0
 lro-polls =5 20 - 0 0 0
 spread =5 20 - 0 0 0

@@ -219,7 +219,7 @@ ok 'destroy again: nothing' is "$(writes)" 0
 I=urn:ietf:params:scim:schemas:oracle:idcs
 lab POST reset
 raw POST Apps "{\"schemas\":[\"$I:App\"],\"displayName\":\"keyward-lab\",\"basedOnTemplate\":{\"value\":\"CustomWebAppTemplateId\"}}"
-raw POST IdentityPropagationTrusts "{\"schemas\":[\"$I:IdentityPropagationTrust\"],\"name\":\"Token Trust\",\"type\":\"JWT\",\"issuer\":\"$LAB_ISSUER\",\"publicKeyEndpoint\":\"$LAB_ISSUER/jwks\"}"
+raw POST IdentityPropagationTrusts "{\"schemas\":[\"$I:IdentityPropagationTrust\"],\"name\":\"Token Trust\",\"type\":\"JWT\",\"issuer\":\"$LAB_ISSUER\",\"active\":true,\"publicKeyEndpoint\":\"$LAB_ISSUER/jwks\"}"
 raw POST Users '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ci","name":{"familyName":"C"},"emails":[{"value":"c@lab.test","type":"work"}]}'
 lab DELETE log
 setup

@@ -72,6 +72,17 @@ ok 'two issuers: one goes: why the rest stays' says "the trust in $LAB_ISSUER ne
 ok 'two issuers: one goes: the rest' is "$(total Apps) $(total Groups) $(total IdentityPropagationTrusts) $(policies)" '1 1 1 1'
 setup
 ok 'two issuers: the other is as it was' has 'all is as wanted'
+# A page of the trusts says nothing of what the others need.
+two --apply
+fault 'page=1,path=*/IdentityPropagationTrusts*'
+lab DELETE log
+two --destroy
+expect_exit 'a page of the trusts' 7
+ok 'a page of the trusts: told' says 'looking for trusts that need it: the cloud shows 1 of 2'
+ok 'a page of the trusts: nothing done' is "$(writes)" 0
+fault
+two --destroy
+expect_exit 'all the trusts' 0
 # A service user that somebody switched off stays so.
 raw GET 'Users?filter=userName%20eq%20%22ci%22&attributes=id' && user=$(raw_id)
 switch_user() { raw PATCH "Users/$user" "{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:PatchOp\"],\"Operations\":[{\"op\":\"replace\",\"path\":\"active\",\"value\":$1}]}"; }
@@ -88,6 +99,8 @@ expect_exit 'a tag of that key' 6
 ok 'a tag of that key: whose' has 'it belongs to the set-up yes'
 setup --destroy
 ok 'a tag of that key: stays' is "$(total IdentityPropagationTrusts)" 1
+ok 'a tag of that key: with what it names' is "$(total Apps) $(total Groups)" '1 1'
+ok 'a tag of that key: told' says "the trust in $LAB_ISSUER needs it: it stays"
 again
 # A policy's tags: ours is set, others' stay.
 setup --apply
@@ -195,6 +208,39 @@ ok "revoked, and destroyed: another's file: told" says "$work/mine stays: it doe
 rm -f "$secret"
 setup --apply
 
+# --- destroyed with fewer options ----------------------------------------------------------------------
+again
+setup --apply
+fewer() { kw setup oci --issuer github --issuer-url "$LAB_ISSUER" --repository keyward/demo --client-secret "file:$secret" --service-user ci --destroy; }
+left() { sed -n '/anything else of keyward-lab/{n;p}' "$err"; }
+fewer
+expect_exit 'fewer options' 0
+ok 'fewer options: the rest is told' is "$(left)" "      left, unless the same command names it: group Deployers (--group), policy keyward-lab (--statement, --policy)"
+ok 'fewer options: and is there' is "$(counts)" '0 apps 0 grants 0 users 1 groups 0 trusts 1 policies'
+fault 'status=400,count=1,path=/admin/v1/Groups*'
+fewer
+met 'fewer options: where tags are no filter'
+ok 'fewer options: where tags are no filter' is "$(left)" "      left, unless the same command names it: group Deployers (--group), policy keyward-lab (--statement, --policy)"
+fault 'denied=Groups.read' 'denied=policies.read'
+fewer
+expect_exit 'fewer options: what may not be seen' 0
+ok 'fewer options: what may not be seen: told' is "$(left | grep -o 'Groups: refused: 403\|policies: refused: 404' | tr '\n' ' ')" 'Groups: refused: 403 policies: refused: 404 '
+fault
+setup --destroy
+expect_exit 'fewer options, and all of them' 0
+ok 'fewer options, and all of them: none left' says 'anything else of keyward-lab: is not there'
+ok 'fewer options, and all of them: all gone' is "$(counts)" "$none"
+# Another issuer's trust, a user, an application, of this set-up; and nothing of another one's.
+setup --apply
+other --apply --adopt
+kw setup oci --issuer https://second.test --jwks-url https://second.test/jwks --subject job --client-secret "file:$work/second-secret" \
+    --app second --service-user robot --apply
+cat "$work/second-secret" >>"$work/secrets" && echo >>"$work/secrets"
+setup --destroy
+ok 'another app of it' is "$(left)" "      left, unless the same command names it: application second (--app), service user robot (--service-user), trust https://second.test (--issuer-url)"
+again
+setup --apply
+
 # --- switched off ------------------------------------------------------------------------------------
 cp "$out" "$work/made.ini" && cp "$out" "$config"
 kw revoke oci
@@ -236,6 +282,50 @@ both
 kw revoke oci --restore --issuer-url "$LAB_ISSUER" --app keyward-lab --print-commands
 ok 'revoke: commands by name' has 'displayName%20eq%20%22keyward-lab%22'
 
+# Whoever adopts what is switched off leaves it so, and voids no secret unasked.
+again
+both
+setup --apply
+cp "$out" "$config"
+kw revoke oci
+both
+raw GET 'Users?filter=userName%20eq%20%22ci%22&attributes=id' && user=$(raw_id)
+switch_user false
+lab DELETE log
+other --apply --adopt --app keyward-lab --service-user ci
+expect_exit 'adopted while off: no new secret unasked' 6
+ok 'adopted while off: what voids one' says 'another, which voids the one in use'
+ok 'adopted while off: nothing done' is "$(writes)" 0
+other --apply --adopt --app keyward-lab --service-user ci --new-client-secret
+expect_exit 'adopted while off, a new secret' 0
+ok 'adopted while off: that is told' says 'the one in use, which is void from then on'
+ok 'adopted while off: the application' says 'the application keyward-lab is switched off and stays so'
+ok 'adopted while off: the user' says 'the service user ci is switched off and stays so'
+ok 'adopted while off: the trust' says "the trust in $LAB_ISSUER is switched off and stays so"
+ok 'adopted while off: the application is off' is_off keyward-lab
+for kind in Users IdentityPropagationTrusts; do
+    raw GET "$kind?attributes=active"
+    ok "adopted while off: of $kind" is "$(grep -o '"active":[a-z]*' "$work/raw")" '"active":false'
+done
+cp "$out" "$work/other-made.ini" && chmod 600 "$work/other-made.ini"
+other --adopt --app keyward-lab --service-user ci
+ok 'adopted while off: again, nothing' has 'all is as wanted'
+"$KW_BIN/keyward" --config "$work/other-made.ini" revoke oci --restore >"$out" 2>"$err" </dev/null
+ok 'adopted while off: --restore' not is_off keyward-lab
+switch_user true
+other --destroy --app keyward-lab --service-user ci
+# One that nobody uses and nobody finished: whose it is can't be told, so its secret is not ours to void.
+again
+raw POST Apps '{"schemas":["urn:ietf:params:scim:schemas:oracle:idcs:App"],"displayName":"Theirs","basedOnTemplate":{"value":"CustomWebAppTemplateId"},"isOAuthClient":true,"clientType":"confidential","allowedGrants":["client_credentials"]}'
+setup --apply --adopt --app Theirs
+expect_exit 'adopted, never used: no new secret unasked' 6
+ok 'adopted, never used: it is off' is_off Theirs
+setup --adopt --app Theirs --new-client-secret
+ok 'adopted, never used: what it voids is told' has 'the one in use, which is void from then on'
+setup --apply --adopt --app Theirs --new-client-secret
+expect_exit 'adopted, never used, a new secret' 0
+ok 'adopted, never used, a new secret: it is on' not is_off Theirs
+
 # --- an administrator application ----------------------------------------------------------------------
 again
 fault 'denied=Users.create'
@@ -250,7 +340,11 @@ expect_exit 'administrator: can not go' 7
 ok 'administrator: can not go: named' says "LEFT BEHIND at $LAB_DOMAIN_URL: the administrator application Admin, with its grant"
 ok 'administrator: can not go: it is there' is "$(total Apps) $(total Grants)" '2 1'
 fault
+setup --destroy
+ok 'administrator: can not go: told by --destroy' says 'left, unless the same command names it: administrator application Admin (--admin-app)'
+setup --apply
 lab DELETE log
+raw GET 'Users?filter=userName%20eq%20%22ci%22&attributes=id' && raw DELETE "Users/$(raw_id)"
 setup --apply --admin-app Admin
 expect_exit 'administrator: left behind' 0
 ok 'administrator: left behind: used' is "$(requests '"method":"POST".*/admin/v1/Users".*"principal":"app [0-9a-f]* (admin)"')" 1
@@ -267,6 +361,15 @@ begin_slowly() { # MS: until the user is being made, which takes that long
     done
     kill -INT "$session"
 }
+again
+fault 'page=0,path=*/Grants*'
+setup --apply --admin-app Admin --wait 2
+ok 'administrator: a page of the grants' says 'looking for its grants: the cloud shows 0 of 1'
+ok 'administrator: a page of the grants: not used' is "$(total Users)" 0
+fault
+setup --apply --admin-app Admin
+expect_exit 'administrator: all the grants' 0
+ok 'administrator: all the grants: all' is "$(counts)" "$all"
 again
 begin_slowly 2000
 kw_wait

@@ -22,6 +22,7 @@ static const struct {
     [LAB_CUT] = {"cut", "closed without a byte of answer, and nothing done", NO_VALUE, 0, 0, 0},
     [LAB_LATE] = {"late-status", "=CODE: done as asked, but the vendor's error for an answer",
                   NUMBER, 0, 400, 599},
+    [LAB_PAGE] = {"page", "=N: a list of the identity domain shows N at most", NUMBER, 0, 0, 1000},
     [LAB_NOT_JSON] = {"not-json", "200 and a body that is no JSON", NO_VALUE, 0, 0, 0},
     [LAB_HTML] = {"html", "200 and an HTML page", NO_VALUE, 0, 0, 0},
     [LAB_REDIRECT] = {"redirect", "=URL: 302 to there", TEXT, 0, 0, 0},

@@ -20,6 +20,7 @@ enum lab_fault {
     LAB_DROP,    /* done as asked, then closed without a byte */
     LAB_CUT,     /* closed without a byte, and nothing done */
     LAB_LATE,    /* =CODE: done as asked, but the vendor's error instead of the answer */
+    LAB_PAGE,    /* =N: a list of the domain has N at most, whatever was asked for */
     /* instead of the answer */
     LAB_NOT_JSON, /* 200, application/json, but no JSON */
     LAB_HTML,     /* 200, an HTML page (a captive portal) */

@@ -239,6 +239,8 @@ static void list(struct lab *l, struct lab_request *r, struct lab_response *a)
                "filter, startIndex or count is invalid.");
         return;
     }
+    if (r->hit.on[LAB_PAGE] && (size_t)r->hit.value[LAB_PAGE] < count)
+        count = (size_t)r->hit.value[LAB_PAGE];
     pthread_mutex_lock(&l->scim.lock);
     json_t *all = pick(l, k, given > 0 ? filter : NULL), *page = json_array();
     from = from > 0 ? from : 1;

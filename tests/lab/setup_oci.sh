@@ -180,6 +180,10 @@ for f in 'displayName ne "x"' 'displayName eq "x" or active eq true' '(displayNa
     list Apps "$f"
     no "filter $f" 400 common.validation.invalidFilter
 done
+control POST faults 'page=1,count=1,path=/admin/*'
+list Apps 'displayName sw "Page"' '&count=1000'
+ok 'page: the lab says how many' is "$(total)" 3
+ok 'page: and shows fewer' has '"itemsPerPage":1,"startIndex":1'
 admin GET Apps?count=1001
 no 'too long a page' 400 common.validation.invalidParameter
 admin GET Things

@@ -208,6 +208,29 @@ static void lists(void **state)
     assert_int_equal(one(NULL, &found), KW_CLOUD);
 }
 
+static int whole(const char *text)
+{
+    json_t *o = json_loads(text, 0, NULL);
+    int r = kw_scim_whole(o, "things", &err);
+    json_decref(o);
+    return r;
+}
+
+static void whole_lists(void **state)
+{
+    (void)state;
+    assert_int_equal(whole("{\"totalResults\":0}"), 0);
+    assert_int_equal(whole("{\"totalResults\":0,\"Resources\":[]}"), 0);
+    assert_int_equal(whole("{\"totalResults\":2,\"Resources\":[{},{}]}"), 0);
+    assert_int_equal(whole("{\"totalResults\":3,\"Resources\":[{},{}]}"), KW_CLOUD);
+    assert_non_null(strstr(err.text, "things: the cloud shows 2 of 3"));
+    assert_int_equal(whole("{\"totalResults\":1}"), KW_CLOUD);
+    assert_int_equal(whole("{\"totalResults\":0,\"Resources\":{}}"), KW_CLOUD);
+    assert_int_equal(whole("{\"Resources\":[]}"), KW_CLOUD);
+    assert_int_equal(whole("[]"), KW_CLOUD);
+    assert_int_equal(whole("7"), KW_CLOUD);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -260,9 +283,9 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equality), cmocka_unit_test(differences), cmocka_unit_test(bodies),
-        cmocka_unit_test(marks),    cmocka_unit_test(queries),     cmocka_unit_test(lists),
-        cmocka_unit_test(refusals), cmocka_unit_test(ids),
+        cmocka_unit_test(equality),    cmocka_unit_test(differences), cmocka_unit_test(bodies),
+        cmocka_unit_test(marks),       cmocka_unit_test(queries),     cmocka_unit_test(lists),
+        cmocka_unit_test(whole_lists), cmocka_unit_test(refusals),    cmocka_unit_test(ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
