@@ -422,9 +422,9 @@ int kw_setup_go(struct kw_setup *s, struct kw_err *err)
     struct kw_err why = {0};
     kw_buf_init(&ini, KW_LINES);
     kw_buf_init(&commands, 1 << 18);
-    int r = spare_output(s, err);
+    int r = s->revoke ? s->cloud->revoke(s, err) : s->cloud->begin(s, err);
     if (r == 0)
-        r = s->revoke ? s->cloud->revoke(s, err) : s->cloud->begin(s, err);
+        r = spare_output(s, err);
     if (r == 0 && !s->commands)
         r = s->cloud->open(s, err);
     if (r == 0)
