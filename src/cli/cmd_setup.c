@@ -21,7 +21,9 @@ static const struct kw_option setup_options[] = {
     {"print-commands", '\0', NULL,
      "print the commands of the cloud's own tool that do the same, for whoever has the rights "
      "elsewhere; asks no network"},
-    {"output", 'o', "FILE", "write the keyward.ini that goes with it to FILE (mode 0600)"},
+    {"output", 'o', "FILE",
+     "write the keyward.ini that goes with it to FILE (mode 0600): a new one, or one that it wrote "
+     "before"},
     {"wait", '\0', "SECONDS", "how long one step may take to show as done (300)"},
     {"admin-token-file", '\0', "FILE",
      "the administrator's access token: a 0600 FILE, fd:N, or credential:NAME"},
@@ -142,6 +144,24 @@ static bool is_of_cloud(const struct kw_setup_cloud *c, const char *name)
     return false;
 }
 
+/* Of a variable that is not set: taken as if it had not been given, it would be another set-up. For
+ * OCI an audience may be none. */
+static int refuse_empty(const struct kw_setup *s, struct kw_err *err)
+{
+    for (const struct kw_option *o = s->args->options; o->name != NULL; o++) {
+        bool may = strcmp(o->name, "audience") == 0 && s->cloud == &kw_setup_oci;
+        int pos = 0;
+        for (const char *v;
+             o->arg != NULL && !may && (v = kw_args_each(s->args, o->name, &pos)) != NULL;)
+            if (v[0] == '\0')
+                return kw_fail(err, KW_USAGE,
+                               "--%s is empty (a variable that is not set?): give it a value, or "
+                               "leave it out",
+                               o->name);
+    }
+    return 0;
+}
+
 /* An option that has no effect is a misunderstanding. */
 static int check_options(struct kw_setup *s, struct kw_err *err)
 {
@@ -158,6 +178,8 @@ static int check_options(struct kw_setup *s, struct kw_err *err)
     if (output != NULL && !s->apply)
         return kw_fail(err, KW_USAGE,
                        "-o goes with --apply: before, there is nothing to configure");
+    if (refuse_empty(s, err) != 0)
+        return (int)err->code;
     return output != NULL ? kw_atomic_could(output, err) : 0;
 }
 

@@ -32,6 +32,8 @@
 
 /* What every description begins with of what keyward makes: by it `--destroy` knows its own. */
 #define KW_SETUP_MARK "Made by keyward setup"
+/* What every keyward.ini of its making begins with: by it `-o` knows what it may write over. */
+#define KW_SETUP_INI "; made by keyward setup"
 
 enum { KW_SETUP_STEPS = 48, KW_SETUP_ANSWER = 1 << 20 };
 
@@ -165,8 +167,8 @@ int kw_setup_examine(const struct kw_cli *cli, const struct kw_args *args, struc
 int kw_setup_go(struct kw_setup *s, struct kw_err *err);
 
 /* For look(): notes a field that is not as wanted. have and want may be NULL (nothing there;
- * nothing wanted) and are not stolen. JSON null, "", [] , {} and false are nothing. True if they
- * differ. */
+ * nothing wanted) and are not stolen. JSON null, "", [] , {} and false are nothing (but where false
+ * is wanted, the diff says so). True if they differ. */
 bool kw_setup_differs(struct kw_setup_step *t, const char *field, const json_t *have,
                       const json_t *want);
 bool kw_setup_differs_text(struct kw_setup_step *t, const char *field, const char *have,

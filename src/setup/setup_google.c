@@ -23,10 +23,11 @@ static const char *const options[] = {
 static int id_good(const char *id, const char *option, struct kw_err *err)
 {
     size_t n = strlen(id);
-    return n >= 4 && n <= 32 && strspn(id, LOWER DIGITS "-") == n && strncmp(id, "gcp-", 4) != 0
+    return n >= 4 && n <= 32 && strspn(id, LOWER DIGITS "-") == n && id[0] != '-' &&
+                   strncmp(id, "gcp-", 4) != 0
                ? 0
                : kw_fail(err, KW_USAGE,
-                         "--%s is 4 to 32 of a-z, 0-9 and '-', and does not begin with gcp-",
+                         "--%s is 4 to 32 of a-z, 0-9 and '-', and does not begin with '-' or gcp-",
                          option);
 }
 
@@ -431,7 +432,7 @@ static int ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)
     const struct kw_google *g = kw_google_of(s);
     tell_of_grants(s);
     const char *source = g->preset.source != NULL ? g->preset.source : "auto";
-    kw_put_str(b, "; made by keyward setup google\n");
+    kw_put_str(b, KW_SETUP_INI " google\n");
     if (!g->x509) {
         kw_put_fmt(b, "[source]\ntype = %s\n", source);
         if (json_array_size(g->audiences) > 0)
@@ -461,6 +462,7 @@ const struct kw_setup_cloud kw_setup_google = {.name = "google",
                                                .begin = begin,
                                                .revoke = revoke,
                                                .commands = kw_google_command_begin,
+                                               .commands_end = kw_google_command_end,
                                                .revoked = kw_google_revoked,
                                                .open = open,
                                                .ini = ini,

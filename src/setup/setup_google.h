@@ -70,6 +70,8 @@ bool kw_google_said(const struct kw_setup *s);
 /* setup_google_keys.c: what is to be uploaded, into oidc.jwksJson or x509. */
 int kw_google_add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oidc,
                        struct kw_err *err);
+/* Of keys that Google has to fetch, and may not reach. */
+void kw_google_warn_of_keys(struct kw_setup *s, const struct kw_google *g);
 int kw_google_add_store(struct kw_setup *s, json_t *want, struct kw_err *err);
 /* setup_google_stranger.c: could a token of somebody else's fulfil the condition? Also true where
  * that can't be told; false where it is no condition. */
@@ -127,6 +129,7 @@ const char *kw_google_bucket(const struct kw_google_grant *w);
 /* --- setup_google_print.c: the steps' command(), and what comes before them ----------------- */
 
 void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b);
+void kw_google_command_end(const struct kw_setup *s, struct kw_buf *b);
 void kw_google_command_api(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,
                            struct kw_buf *b);
 void kw_google_command_pool(const struct kw_setup *s, const struct kw_setup_step *t, bool undo,

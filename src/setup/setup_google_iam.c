@@ -214,6 +214,57 @@ static void note_grant(const struct kw_setup *s, struct kw_setup_step *t, enum k
                        of->kind);
 }
 
+/* Up to the pool's name; 0: it is no member of a pool. */
+static size_t of_pool(const char *member)
+{
+    static const char pools[] = "/workloadIdentityPools/";
+    const char *at = strncmp(member, "principal", 9) == 0 ? strstr(member, pools) : NULL;
+    const char *begin = strstr(member, "//");
+    if (at == NULL || begin == NULL || begin > at)
+        return 0;
+    at += sizeof pools - 1;
+    return (size_t)(at - begin) + strcspn(at, "/");
+}
+
+static void warn_of(struct kw_setup *s, const json_t *binding, const char *who)
+{
+    const struct kw_google *g = kw_google_of(s);
+    const char *role = kw_google_text(binding, "role");
+    struct kw_buf quoted;
+    kw_buf_init(&quoted, 1024);
+    kw_setup_quote(&quoted, who);
+    bool acts = strcmp(role, IMPERSONATE) == 0;
+    kw_setup_warn(s,
+                  "besides %s, another of pool %s %s%s%s: if it is not meant to, gcloud iam "
+                  "service-accounts remove-iam-policy-binding %s %s --role=%.100s --member=%s",
+                  g->preset.member, g->pool, acts ? "may act as " : "has ",
+                  acts ? g->account : role, acts ? ", too" : " on the account", g->account,
+                  json_object_get(binding, "condition") != NULL ? "--all" : "--condition=None",
+                  role, kw_buf_str(&quoted));
+    kw_buf_free(&quoted);
+}
+
+/* Whom the account's policy lets in besides, of the same pool: after another --repository-id, the
+ * one before, which nothing else would tell of. */
+static void warn_of_former(struct kw_setup *s, const json_t *policy, const char *member)
+{
+    const char *own = strstr(member, "//");
+    size_t n = of_pool(member), i, k;
+    const json_t *b, *m;
+    if (own == NULL || n == 0 || strcmp(kw_google_of(s)->preset.member, "*") == 0)
+        return;
+    json_array_foreach(json_object_get(policy, "bindings"), i, b)
+    {
+        json_array_foreach(json_object_get(b, "members"), k, m)
+        {
+            const char *who = json_is_string(m) ? json_string_value(m) : "";
+            if (of_pool(who) == n && strncmp(strstr(who, "//"), own, n) == 0 &&
+                strcmp(who, member) != 0)
+                warn_of(s, b, who);
+        }
+    }
+}
+
 static int look_grant(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     const struct kw_google_grant *w = kw_google_grant_of(s, t);
@@ -237,6 +288,8 @@ static int look_grant(struct kw_setup *s, struct kw_setup_step *t, struct kw_err
     if (!there)
         (void)kw_setup_differs_text(t, "member", NULL, member);
     note_grant(s, t, seen);
+    if (kw_google_on_account(w) && seen == KW_GOOGLE_THERE && !s->destroy)
+        warn_of_former(s, t->found, member);
     return 0;
 }
 

@@ -85,6 +85,16 @@ static int keys_of_token(const struct kw_config *c, json_t **ret, struct kw_err 
     return r;
 }
 
+void kw_google_warn_of_keys(struct kw_setup *s, const struct kw_google *g)
+{
+    if (g->preset.source != NULL && strcmp(g->preset.source, "kubernetes") == 0)
+        kw_setup_warn(s,
+                      "Google fetches the cluster's keys from %s, which must be reachable for it; "
+                      "if it is not, upload them: --jwks-file (kubectl get --raw "
+                      "/openid/v1/jwks)",
+                      g->preset.issuer);
+}
+
 int kw_google_add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oidc,
                        struct kw_err *err)
 {
@@ -96,12 +106,8 @@ int kw_google_add_keys(struct kw_setup *s, const struct kw_google *g, json_t *oi
         r = keys_of_file(path, &set, err);
     else if (own)
         r = keys_of_token(s->config, &set, err);
-    else if (g->preset.source != NULL && strcmp(g->preset.source, "kubernetes") == 0)
-        kw_setup_warn(s,
-                      "Google fetches the cluster's keys from %s, which must be reachable for it; "
-                      "if it is not, upload them: --jwks-file (kubectl get --raw "
-                      "/openid/v1/jwks)",
-                      g->preset.issuer);
+    else if (kw_arg(s->args, "issuer") != NULL) /* else they may be there already */
+        kw_google_warn_of_keys(s, g);
     char *text = set != NULL ? json_dumps(set, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (set != NULL &&
         (text == NULL || json_object_set_new(oidc, "jwksJson", json_string(text)) != 0))

@@ -91,7 +91,8 @@ static void put_number(const struct kw_google *g, struct kw_buf *b)
                    g->project);
 }
 
-/* By what the script decides. */
+/* A shell of its own, so that whatever fails is the end of it, also where somebody pastes it. And
+ * by what the script decides. */
 void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
 {
     static const char functions[] =
@@ -111,6 +112,7 @@ void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
         "    return 1\n"
         "}\n";
     const struct kw_google *g = kw_google_of(s);
+    kw_put_str(b, "(\nset -eu\n");
     if (!s->destroy)
         return;
     kw_put_str(b, functions);
@@ -143,6 +145,12 @@ void kw_google_command_begin(const struct kw_setup *s, struct kw_buf *b)
                g->account, g->account, g->project, g->account, g->account, g->project);
     put_member(s, b);
     kw_put_str(b, "; then ACCOUNT=yes; fi\n");
+}
+
+void kw_google_command_end(const struct kw_setup *s, struct kw_buf *b)
+{
+    (void)s;
+    kw_put_str(b, ")\n");
 }
 
 static void put_if(const char *variable, struct kw_buf *b)
@@ -281,5 +289,7 @@ void kw_google_command_grant(const struct kw_setup *s, const struct kw_setup_ste
         kw_put_fmt(b, "serviceAccount:%s", g->account);
     else
         put_member(s, b);
-    kw_put_str(b, undo ? "\nfi\n" : "\n");
+    /* It may have been taken away already, which is no reason to leave the rest. */
+    kw_put_str(b, undo ? " ||\n        echo 'a grant could not be taken away (see above)' >&2\nfi\n"
+                       : "\n");
 }

@@ -33,13 +33,24 @@ static json_t *without_space(const json_t *list)
     return out;
 }
 
-static bool differ_oidc(struct kw_setup_step *t, const json_t *have, const json_t *want)
+/* Keys that were uploaded are not in the profile: where neither it nor an option says what they are
+ * to be, they stay as they are. */
+static bool keeps_keys(const struct kw_setup *s)
+{
+    const json_t *oidc = json_object_get(kw_google_of(s)->provider_want, "oidc");
+    return kw_arg(s->args, "issuer") == NULL && json_object_get(oidc, "jwksJson") == NULL;
+}
+
+static bool differ_oidc(const struct kw_setup *s, struct kw_setup_step *t, const json_t *have,
+                        const json_t *want)
 {
     bool d = kw_setup_differs(t, "oidc.issuerUri", json_object_get(have, "issuerUri"),
                               json_object_get(want, "issuerUri"));
     d = kw_setup_differs(t, "oidc.allowedAudiences", json_object_get(have, "allowedAudiences"),
                          json_object_get(want, "allowedAudiences")) ||
         d;
+    if (keeps_keys(s))
+        return d;
     json_t *a = parsed(json_object_get(have, "jwksJson")),
            *b = parsed(json_object_get(want, "jwksJson"));
     d = kw_setup_differs(t, "oidc.jwksJson", a, b) || d;
@@ -86,10 +97,11 @@ static bool differ_mapping(struct kw_setup_step *t, json_t *have, json_t *want)
     return d;
 }
 
-static bool differ(struct kw_setup_step *t, const json_t *have, const json_t *want)
+static bool differ(const struct kw_setup *s, struct kw_setup_step *t, const json_t *have)
 {
+    const json_t *want = kw_google_of(s)->provider_want;
     const json_t *oidc = json_object_get(want, "oidc"), *x509 = json_object_get(want, "x509");
-    bool d = oidc != NULL ? differ_oidc(t, json_object_get(have, "oidc"), oidc)
+    bool d = oidc != NULL ? differ_oidc(s, t, json_object_get(have, "oidc"), oidc)
                           : differ_x509(t, json_object_get(have, "x509"), x509);
     d = differ_mapping(t, json_object_get(have, "attributeMapping"),
                        json_object_get(want, "attributeMapping")) ||
@@ -99,9 +111,9 @@ static bool differ(struct kw_setup_step *t, const json_t *have, const json_t *wa
            d;
 }
 
-static void judge_provider(struct kw_setup_step *t, const json_t *want)
+static void judge_provider(const struct kw_setup *s, struct kw_setup_step *t)
 {
-    bool x509 = json_object_get(want, "x509") != NULL;
+    bool x509 = kw_google_of(s)->x509;
     bool deleted = t->state == KW_SETUP_DELETED;
     if (json_object_get(t->found, x509 ? "x509" : "oidc") == NULL) {
         kw_google_note(
@@ -110,7 +122,7 @@ static void judge_provider(struct kw_setup_step *t, const json_t *want)
             "another --provider");
         return;
     }
-    bool differs = differ(t, t->found, want);
+    bool differs = differ(s, t, t->found);
     if (deleted)
         kw_google_note(t, KW_SETUP_DELETED,
                        differs ? "it comes back as it was, and is changed at once" : "");
@@ -159,9 +171,11 @@ static int look_provider(struct kw_setup *s, struct kw_setup_step *t, struct kw_
     else if (kw_google_usable(t, t->found) && s->destroy)
         t->state = KW_SETUP_SAME;
     else if (!s->destroy && t->state != KW_SETUP_FOREIGN)
-        judge_provider(t, g->provider_want);
+        judge_provider(s, t);
     if (!s->destroy && (t->state == KW_SETUP_ABSENT || t->state == KW_SETUP_UNSEEN))
-        (void)differ(t, NULL, g->provider_want);
+        (void)differ(s, t, NULL);
+    if (!s->destroy && t->state == KW_SETUP_ABSENT && keeps_keys(s))
+        kw_google_warn_of_keys(s, g);
     return 0;
 }
 
@@ -178,7 +192,9 @@ static int make_provider(struct kw_setup *s, struct kw_setup_step *t, struct kw_
                        "%s/providers/%s?updateMask=attributeMapping,"
                        "attributeCondition,%s",
                        pool, g->provider,
-                       g->x509 ? "x509" : "oidc.issuer_uri,oidc.allowed_audiences,oidc.jwks_json");
+                       g->x509         ? "x509"
+                       : keeps_keys(s) ? "oidc.issuer_uri,oidc.allowed_audiences"
+                                       : "oidc.issuer_uri,oidc.allowed_audiences,oidc.jwks_json");
     else
         (void)snprintf(url, sizeof url, "%s/providers?workloadIdentityPoolProviderId=%s", pool,
                        g->provider);

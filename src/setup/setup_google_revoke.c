@@ -8,22 +8,36 @@
 
 #include "setup_google.h"
 
+static bool deleted(const json_t *pool)
+{
+    return strcmp(kw_google_text(pool, "state"), "DELETED") == 0;
+}
+
+/* What brings a deleted one back: a set-up does, if it was keyward's and was on. */
+static const char *cure(const json_t *pool)
+{
+    return kw_setup_marked(kw_google_text(pool, "description")) &&
+                   !json_is_true(json_object_get(pool, "disabled"))
+               ? "keyward setup google --apply brings it back"
+               : "bring it back yourself (gcloud iam workload-identity-pools undelete), and then "
+                 "keyward revoke google --restore";
+}
+
 static int look(struct kw_setup *s, struct kw_setup_step *t, struct kw_err *err)
 {
     char url[600];
     enum kw_google_seen seen;
     kw_google_pool_url(s, url, sizeof url);
     int r = kw_google_read(s, "GET", url, NULL, &seen, &t->found, err);
-    const char *text = json_string_value(json_object_get(t->found, "description"));
-    const char *state = json_string_value(json_object_get(t->found, "state"));
     if (r == 0 && seen != KW_GOOGLE_THERE)
         r = kw_fail(err, KW_CLOUD, "it is not there: nothing to switch off or on");
     if (r != 0)
         return r;
-    t->mine = kw_setup_marked(text);
-    if (state != NULL && strcmp(state, "DELETED") == 0) {
+    t->mine = kw_setup_marked(kw_google_text(t->found, "description"));
+    if (deleted(t->found)) {
         t->state = s->restore ? KW_SETUP_FOREIGN : KW_SETUP_SAME;
-        (void)snprintf(t->note, sizeof t->note, "it is deleted, so nobody is let in");
+        (void)snprintf(t->note, sizeof t->note, "it is deleted, so nobody is let in%s%s",
+                       s->restore ? ": " : "", s->restore ? cure(t->found) : "");
         return 0;
     }
     if (!t->mine)
@@ -83,19 +97,21 @@ void kw_google_revoked(const struct kw_setup *s, struct kw_buf *b)
                    g->pool);
         return;
     }
+    const json_t *pool = s->steps[0].found;
     kw_put_fmt(b,
-               "Pool %s is off.\n"
+               "Pool %s is %s.\n"
                "  no token is exchanged any more, by whichever provider of the pool\n"
-               "  federated tokens that are out there stop, until the pool is on again\n"
+               "  federated tokens that are out there stop, until the pool is %s\n"
                "  it takes a few minutes until all of Google has heard\n"
                "  STILL VALID to their end: access tokens of service accounts that were taken "
                "before,\n"
                "    an hour by default, up to 12 where the organization allows it\n",
-               g->pool);
+               g->pool, deleted(pool) ? "deleted" : "off", deleted(pool) ? "back" : "on again");
     if (g->account[0] != '\0')
         kw_put_fmt(b,
                    "    to stop those as well: gcloud iam service-accounts disable %s\n"
                    "    (and see what it has done: its lines in the audit logs since)\n",
                    g->account);
-    kw_put_str(b, "  keyward revoke google --restore switches it on again\n");
+    kw_put_fmt(b, "  %s\n",
+               deleted(pool) ? cure(pool) : "keyward revoke google --restore switches it on again");
 }

@@ -125,6 +125,11 @@ static int profile_preset(struct kw_setup *s, struct kw_google *g, struct kw_err
     const struct kw_config *c = s->config;
     struct kw_preset_ask ask = {.issuer = c->issuer_uri};
     struct kw_google_map m;
+    if (c->issuer_uri[0] == '\0' && s->destroy)
+        return kw_fail(err, KW_USAGE,
+                       "to whom was it granted? --print-commands asks no network, so it has to be "
+                       "told: --issuer and the rest, as at --apply (or [google %s] issuer_uri)",
+                       c->profile);
     if (c->issuer_uri[0] == '\0')
         return kw_fail(err, KW_USAGE,
                        "whose tokens are to be let in? Give --issuer github, gitlab, circleci, "

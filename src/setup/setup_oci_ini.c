@@ -65,6 +65,7 @@ int kw_oci_ini(const struct kw_setup *s, struct kw_buf *b, struct kw_err *err)
     const struct kw_oci_setup *o = kw_oci(s);
     const struct kw_config *c = s->config;
     const char *profile = c->profile[0] != '\0' ? c->profile : "default";
+    kw_put_str(b, KW_SETUP_INI " oci\n");
     put_token(c, b);
     kw_put_str(b, "\n[source]\n");
     line(b, "type", o->preset.source != NULL ? o->preset.source : "auto");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "setup.h"
@@ -383,9 +384,36 @@ static int show_commands(struct kw_setup *s, struct kw_buf *commands, struct kw_
     kw_setup_commands(s, commands);
     if (commands->bad)
         return kw_fail(err, KW_FAILED, "the commands are too long");
-    if (!s->cli->json)
-        (void)fputs(kw_buf_str(commands), stdout);
+    const json_t *one;
+    size_t i;
+    if (s->cli->json)
+        return 0;
+    json_array_foreach(s->warnings, i, one)(void)
+        fprintf(stderr, "warning: %s\n", json_string_value(one));
+    (void)fputs(kw_buf_str(commands), stdout);
     return 0;
+}
+
+/* Where the configuration is to go: over one that keyward wrote, but not over somebody's own, which
+ * has more in it than could be put back. */
+static int spare_output(const struct kw_setup *s, struct kw_err *err)
+{
+    const char *output = kw_arg(s->args, "output");
+    char line[sizeof KW_SETUP_INI] = "";
+    struct stat st;
+    if (output == NULL || stat(output, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return 0;
+    FILE *f = fopen(output, "re");
+    if (f == NULL)
+        return kw_fail_errno(err, KW_FAILED, "could not open %s", output);
+    size_t n = fread(line, 1, sizeof line - 1, f);
+    (void)fclose(f);
+    return n == sizeof line - 1 && strcmp(line, KW_SETUP_INI) == 0
+               ? 0
+               : kw_fail(err, KW_USAGE,
+                         "%s is there, and not by keyward setup (which begins with \"%s\"): it "
+                         "would be lost; write to another file, or move it away",
+                         output, KW_SETUP_INI);
 }
 
 int kw_setup_go(struct kw_setup *s, struct kw_err *err)
@@ -395,6 +423,8 @@ int kw_setup_go(struct kw_setup *s, struct kw_err *err)
     kw_buf_init(&ini, KW_LINES);
     kw_buf_init(&commands, 1 << 18);
     int r = s->revoke ? s->cloud->revoke(s, err) : s->cloud->begin(s, err);
+    if (r == 0)
+        r = spare_output(s, err);
     if (r == 0 && !s->commands)
         r = s->cloud->open(s, err);
     if (r == 0)

@@ -46,7 +46,8 @@ bool kw_setup_differs(struct kw_setup_step *t, const char *field, const json_t *
     json_t *one = json_object();
     (void)json_object_set_new(one, "field", json_string(field));
     (void)json_object_set_new(one, "from", nothing(have) ? json_null() : json_deep_copy(have));
-    (void)json_object_set_new(one, "to", nothing(want) ? json_null() : json_deep_copy(want));
+    (void)json_object_set_new(
+        one, "to", nothing(want) && !json_is_false(want) ? json_null() : json_deep_copy(want));
     (void)json_array_append_new(t->diff, one);
     return true;
 }

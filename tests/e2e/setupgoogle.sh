@@ -18,6 +18,11 @@ fails 'a condition that is none' 2 'condition' setup google --project lab-projec
 fails 'a mapping that is none' 2 'google.subject' setup google "${named[@]}" "${whose[@]}" --mapping 'google.subject=assertion.'
 fails 'a wildcard for a repository' 2 'one exact value' setup google --project lab-project --issuer github --repository 'keyward/*'
 fails 'a pool of a bad name' 2 '--pool is 4 to 32' setup google --project lab-project --pool gcp-x --issuer github --repository-id 1
+fails 'a provider like an option' 2 '--provider is 4 to 32' setup google --project lab-project --provider -ab- --issuer github --repository-id 1
+for option in service-account issuer pool provider project repository repository-id branch subject condition grant audience; do
+    fails "--$option of a variable that is not set" 2 "--$option is empty" setup google "${named[@]}" "${whose[@]}" "--$option" ''
+done
+fails 'revoke: a variable that is not set' 2 '--pool is empty' revoke google --project lab-project --pool ''
 fails 'a grant of nothing' 2 'ROLE=RESOURCE' setup google --project lab-project --issuer github --repository-id 1 --grant roles/viewer
 fails 'apply and destroy' 2 'one of --apply and --destroy' setup google "${named[@]}" --apply --destroy
 fails 'a token that is none' 2 'no single word' setup google "${named[@]}" "${whose[@]}" --admin-token-command 'echo two words'
@@ -55,6 +60,21 @@ ok 'apply: the configuration is its own' is "$(stat -c %a "$work/files/ini")" 60
 ok 'audit: each call' grep -q '"method":"POST","host":"iam.googleapis.com".*"caller":"uid [0-9]* pid [0-9]* setup google"' "$work/audit.jsonl"
 ok 'audit: no token' not grep -q ya29 "$work/audit.jsonl"
 ok 'audit: the chain holds' "$KW_BIN/keyward" audit verify "$work/audit.jsonl" >"$out" 2>"$err"
+before=$(changes)
+apply -o "$work/files/ini"
+ok 'again: written over what it wrote' is "$rc" 0
+printf '[token]\n; my own notes\n' >"$work/files/mine"
+chmod 644 "$work/files/mine"
+cp "$work/files/mine" "$work/mine"
+lab DELETE log
+fails 'a configuration of mine: not written over' 2 'would be lost' setup google "${named[@]}" "${whose[@]}" --pool mine-pool "${as_admin[@]}" --apply -o "$work/files/mine"
+ok 'a configuration of mine: is as it was' cmp -s "$work/files/mine" "$work/mine"
+ok 'a configuration of mine: so is its mode' is "$(stat -c %a "$work/files/mine")" 644
+ok 'a configuration of mine: nothing was made' is "$(requests googleapis.com)" 0
+: >"$work/files/mine"
+apply -o "$work/files/mine"
+ok 'an empty file: taken' cmp -s "$work/files/mine" "$work/files/ini"
+rm "$work/files/mine"
 before=$(changes)
 apply
 ok 'again: done' is "$rc" 0
@@ -166,6 +186,17 @@ ok 'a set-up does not undo it' is "$rc" 6
 ok 'a set-up says what does' says 'revoke --restore'
 kw revoke google --restore "${as_admin[@]}"
 ok 'restore: done' is "$rc" 0
+ok 'restore: what it changes' says 'disabled: true -> false'
+goog DELETE "$pool" >"$work/answer"
+kw revoke google "${as_admin[@]}"
+ok 'revoke, deleted: done' is "$rc" 0
+ok 'revoke, deleted: what brings it back' has 'keyward setup google --apply brings it back'
+ok 'revoke, deleted: not what does not' not has '--restore'
+kw revoke google --restore "${as_admin[@]}"
+ok 'restore, deleted: refused' is "$rc" 6
+ok 'restore, deleted: what brings it back' says 'keyward setup google --apply brings it back'
+kw setup google "${as_admin[@]}" --apply
+ok 'restore, deleted: it does' is "$rc" 0
 # The pool is the provider's project's, whatever project the account is of.
 cp "$config" "$work/files/used"
 sed -i "s#^provider = projects/$LAB_GOOGLE_NUMBER/#provider = projects/999999999999/#" "$config"

@@ -48,6 +48,19 @@ ok 'kubernetes: done, stray members left out' is "$rc" 0
 ok 'kubernetes: who' has "claim.sub = system:serviceaccount:ci:deployer"
 kw setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/jwks.json" "${as_admin[@]}" --json
 ok 'kubernetes: the same keys are no change' is "$(field pending)" 0
+kw setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/jwks.json" "${as_admin[@]}" --apply -o "$work/files/ini"
+cat "$work/files/ini" >"$config"
+kw setup google "${as_admin[@]}"
+ok 'kubernetes, the profile alone: its keys stay' has '= provider kubernetes: as wanted'
+ok 'kubernetes, the profile alone: nor are they to be uploaded' not has '--jwks-file'
+kube_provider=$iam/$N/$W/own-pool/providers/kubernetes
+goog PATCH "$kube_provider?updateMask=attributeCondition" '{"attributeCondition":"assertion.sub == '"'x'"'"}' >"$work/answer"
+kw setup google "${as_admin[@]}" --apply
+ok 'kubernetes, the profile alone: something else is put right' says 'changed provider kubernetes'
+ok 'kubernetes, the profile alone: its keys are there' grep -q '"jwksJson":".*kty' <<<"$(goog GET "$kube_provider")"
+kw setup google "${as_admin[@]}" --pool other-pool
+ok 'kubernetes, the profile alone: where there is none, keys are warned of' has '--jwks-file'
+admin_config
 fails 'a private key' 2 'private key in it|member d' setup google "${google[@]}" "${kube[@]}" --jwks-file "$work/private.json" "${as_admin[@]}"
 fails 'no key set' 2 'no JWK set' setup google "${google[@]}" "${kube[@]}" --jwks-file "$config" "${as_admin[@]}"
 kw setup google "${google[@]}" "${kube[@]}" "${as_admin[@]}"

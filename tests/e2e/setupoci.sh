@@ -67,6 +67,13 @@ expect_exit 'apply again' 0
 ok 'apply again: nothing to be done' says 'all is as wanted'
 ok 'apply again: nothing done' is "$(writes)" 0
 ok 'apply again: the same configuration' cmp -s "$out" "$work/made.ini"
+cp "$work/made.ini" "$work/own.ini"
+setup --apply -o "$work/own.ini"
+ok 'apply -o: written over what it wrote' is "$rc" 0
+printf '; of mine\n' >"$work/own.ini"
+setup --apply -o "$work/own.ini"
+ok 'apply -o: not over what is mine' is "$rc $(cat "$work/own.ini")" '2 ; of mine'
+rm "$work/own.ini"
 
 # --- what it printed is ready: features 14 15 18 19 20 21 --------------------------------------------
 cp "$work/made.ini" "$config"

@@ -47,6 +47,21 @@ act_as 'deleted:user:somebody@lab.test?uid=1'
 destroy
 ok 'who is gone: goes with it' is "$(pools) $(accounts)" '0 0'
 
+# --- whom it was granted to before ---------------------------------------------------------------------
+fresh 'another repository'
+setup "${as_admin[@]}"
+ok 'the same repository: no warning' not has 'may act as'
+whose_now=("${whose[@]/592302719/592302720}")
+kw setup google "${named[@]}" "${whose_now[@]}" "${as_admin[@]}" --apply
+ok 'another repository: done' is "$rc $(bound)" '0 2'
+ok 'another repository: the one before, warned of' says "warning: besides attribute.repository_id/592302720, another of pool ci-pool may act as $account, too"
+former=principalSet://iam.googleapis.com/$N/$W/ci-pool/attribute.repository_id/592302719
+ok 'another repository: how to remove it' says "remove-iam-policy-binding $account --condition=None --role=roles/iam.workloadIdentityUser --member=$former"
+goog POST "$iam/$N/$W?workloadIdentityPoolId=ci-pool2" '{}' >"$work/answer"
+act_as "principalSet://iam.googleapis.com/$N/$W/ci-pool2/attribute.repository_id/1"
+kw setup google "${named[@]}" "${whose_now[@]}" "${as_admin[@]}"
+ok 'another repository: no other pool' not has 'ci-pool2'
+
 # --- their provider in our pool -----------------------------------------------------------------------
 fresh 'another provider'
 provider other ',"attribute.repository_id":"assertion.repository_id"'

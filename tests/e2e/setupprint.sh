@@ -16,23 +16,37 @@ commands() { # ARGUMENT...: printed, and looked at
 }
 run() { # they run; what was said in $work/commands.out
     : >"$GCLOUDCLI_LOG"
-    (cd "$work/elsewhere" && PATH=$work/bin:$PATH bash -u "$work/commands") >"$work/commands.out" 2>&1
+    (cd "$work/elsewhere" && PATH=$work/bin:$PATH bash "$work/commands") >"$work/commands.out" 2>&1
 }
 there() { echo "$(many "$iam/$N/$W" state) $(many "$iam/$N/$W/ci-pool/providers" state) $(many "$iam/$N/serviceAccounts" email)"; }
 fault lro-polls=0
+
+# --- warned ----------------------------------------------------------------------------------------------
+kw setup google "${named[@]}" "${whose[@]}" --grant roles/owner=project --print-commands
+ok 'warned: as by the plan' says 'warning: roles/owner is the right to nearly everything'
+ok 'warned: not in the commands' not has 'warning:'
 
 # --- made ------------------------------------------------------------------------------------------------
 commands "${named[@]}" "${whose[@]}"
 run
 ok 'made: all' is "$(everything)" '1 1 1 1'
 plan_is 'made: just what apply wants' 0
+kw setup google "${named[@]}" "${whose[@]}" --print-commands
+sed -i 's/pools create/pools fail/' "$out"
+cp "$out" "$work/commands"
+run
+ok 'made: what fails is the end of it' test $? -ne 0
+ok 'made: nothing after it' not grep -qE '^create' "$GCLOUDCLI_LOG"
+commands "${named[@]}" "${whose[@]}"
 ok 'made: the number was looked up' file_has "$work/commands" ": \"\${NUMBER:?"
 ok 'made: nothing but texts' not grep -qE '\$\(|`' <(grep -v '^NUMBER=' "$work/commands")
 
 # --- removed ----------------------------------------------------------------------------------------------
 fails 'removed: whom it was granted to has to be said' 2 '--issuer' setup google "${named[@]}" --destroy --print-commands
+fails 'removed: asked to whom' 2 'to whom was it granted' setup google --project lab-project --service-account ci-deploy --destroy --print-commands
 commands "${named[@]}" "${whose[@]}" --destroy
 run
+ok 'removed: to the end' is $? 0
 ok 'removed: all' is "$(there)" '0 0 0'
 ok 'removed: no API' not grep -q services "$GCLOUDCLI_LOG"
 ok 'removed: the bucket is nobody'"'"'s' not grep -q serviceAccount:ci <<<"$(goog GET "$LAB_STORAGE_URL/storage/v1/b/lab-bucket/iam")"
