@@ -6,10 +6,10 @@
 # under the agent, with the federated token itself and with a service account's.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-mkdir "$work/tokens"
+mkdir "$work/tokens" "$work/agent"
 : >"$work/secrets"
 start_lab --subject-life 30
-socket=$work/agent.sock
+socket=$work/agent/agent.sock # a folder of its own: run asks for that
 instances=$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances
 common() { printf '[tls]\nca_file = %s\n[dial]\nresolve = %s\n' "$LAB_CA_FILE" "$LAB_RESOLVE"; }
 {
