@@ -155,6 +155,7 @@ ln -s "$socket" "$work/files/link"
 KEYWARD_AGENT_SOCKET=$work/files/link job run -- test -e "$socket"
 ok "run, socket by a link: it is not CMD's" is "$rc" 1
 rm "$work/files/link"
+may_change=$'files/audit\ntokens/' # (where the agent's next process is being made ready)
 : >"$work/agent/more"
 fails 'a folder with more in it' 125 'has other things than sockets in it' run -- true
 rm "$work/agent/more"
@@ -184,7 +185,6 @@ ok "Google: whose" is "$(cat "$out")" "$LAB_GOOGLE_ACCOUNT"
 job --profile g request GET "$LAB_COMPUTE_URL/compute/v1/projects/$LAB_GOOGLE_PROJECT/zones/z/instances"
 ok 'Google: request' has build-1
 
-may_change=$'files/audit\ntokens/' # (where the agent's next process is being made ready)
 
 # --- what is refused -----------------------------------------------------------------------------
 fails 'claim policy' 6 'agent: refused by|repository_id' --profile strict request GET "$LAB_OBJECTS_URL/n/"
