@@ -150,8 +150,10 @@ struct kw_view kw_get_blob(struct kw_buf *b, size_t max)
 
 const char *kw_buf_str(struct kw_buf *b)
 {
-    if (b->bad || !reserve(b, 0))
+    if (b->bad || !reserve(b, 0)) {
+        b->len = b->rd = 0; /* as long as what is returned, for whoever goes by both */
         return "";
+    }
     b->p[b->len] = '\0';
     return (const char *)b->p;
 }

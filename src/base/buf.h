@@ -47,7 +47,8 @@ unsigned char *kw_buf_room(struct kw_buf *b, size_t n);
 /* A view of a u32-prefixed field of at most max bytes; empty and bad if not so. */
 struct kw_view kw_get_blob(struct kw_buf *b, size_t max);
 
-/* Makes the content usable as a C string (NUL after the last byte); "" if bad. */
+/* Makes the content usable as a C string (NUL after the last byte); if bad, "", and
+ * len is 0. */
 const char *kw_buf_str(struct kw_buf *b);
 
 /* True if nothing went wrong and all has been read. */

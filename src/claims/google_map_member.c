@@ -35,7 +35,8 @@ static json_t *principal(const struct kw_google_map *p, const char *prefix, cons
         kw_put_str(&b, "/");
         kw_put(&b, json_string_value(value), json_string_length(value));
     }
-    json_t *s = json_stringn(kw_buf_str(&b), b.len);
+    const char *text = kw_buf_str(&b);
+    json_t *s = b.bad ? NULL : json_stringn(text, b.len);
     kw_buf_free(&b);
     return s;
 }

@@ -146,8 +146,9 @@ int kw_oci_wish_rules(struct kw_setup *s, struct kw_oci_setup *o, struct kw_err 
     if (r == 0 && by_preset)
         json_array_foreach(o->preset.rules, i, preset)
         {
-            if (r == 0)
-                r = kw_oci_wish_rule(o, json_string_value(preset), err);
+            r = kw_oci_wish_rule(o, json_string_value(preset), err);
+            if (r != 0)
+                break;
         }
     if (r == 0 && json_array_size(o->rules) == 0)
         r = kw_fail(err, KW_USAGE,

@@ -247,7 +247,10 @@ int kw_oci_is_named(struct kw_setup *s, const char *id, bool *ret, struct kw_err
     size_t i;
     *ret = false;
     int r = list_all(s, &list, err);
-    json_array_foreach(json_object_get(list, "Resources"), i, one) *ret = *ret || names(one, id);
+    json_array_foreach(json_object_get(list, "Resources"), i, one)
+    {
+        *ret = *ret || names(one, id);
+    }
     json_decref(list);
     return r;
 }
