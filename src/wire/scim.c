@@ -220,10 +220,10 @@ int kw_scim_whole(const json_t *answer, const char *what, struct kw_err *err)
     return json_integer_value(total) <= n
                ? 0
                : kw_fail(err, KW_CLOUD,
-                         "%s: the cloud shows %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-                         ", and what it doesn't show may be what matters; remove "
+                         "%s: the cloud shows %lld of %lld, and what it doesn't show may be what "
+                         "matters; remove "
                          "what is not needed there, or do this by the console",
-                         what, n, json_integer_value(total));
+                         what, (long long)n, (long long)json_integer_value(total));
 }
 
 static const char *cure_of(unsigned status, const char *id)
