@@ -63,11 +63,11 @@ static int only_sockets(const char *folder, const char *socket, struct kw_err *e
     DIR *d = opendir(folder);
     const struct dirent *e;
     struct stat st;
-    bool only = d != NULL;
+    int fd = d != NULL ? dirfd(d) : -1;
+    bool only = fd >= 0;
     while (only && (e = readdir(d)) != NULL)
-        only =
-            strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode));
+        only = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+               (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode));
     if (d != NULL)
         (void)closedir(d);
     return only ? 0

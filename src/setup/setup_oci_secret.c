@@ -149,8 +149,9 @@ int kw_oci_place_apart(const struct kw_oci_setup *o, const char *output, struct 
     if (o->secret == NULL || output == NULL || strcmp(output, "-") == 0)
         return 0;
     kw_oci_place_file(o, path, sizeof path);
+    int fd = path[0] == '\0' ? descriptor(o->secret) : -1;
     bool same = path[0] != '\0' ? same_path(path, output)
-                                : fstat(descriptor(o->secret), &x) == 0 && stat(output, &y) == 0 &&
+                                : fd >= 0 && fstat(fd, &x) == 0 && stat(output, &y) == 0 &&
                                       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
     return same ? kw_fail(err, KW_USAGE,
                           "-o %s is where the client secret goes (%s): keyward.ini would take its "
